@@ -1,0 +1,189 @@
+//! One conversation, as all evidence about it says.
+
+use crate::calls::Withheld;
+use crate::units::{CallId, Direction, E164, Interval, RawNumber, Seconds, Timestamp};
+
+/// One conversation, however many legs, forks or sources reported it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Its name, derived from the evidence.
+    pub id: CallId,
+    /// Inbound, or a callback.
+    pub direction: Direction,
+    /// The hotline's name, when one was dialled (or shown, for a callback).
+    pub hotline: Option<Box<str>>,
+    /// The service sold: the hotline's, or `callback`.
+    pub service: Box<str>,
+    /// Who called, as received: digits, an extension, or empty.
+    pub caller_raw: RawNumber,
+    /// Who called, normalized; of a callback, `None` (the agent's extension is in `caller_raw`).
+    pub caller: Option<E164>,
+    /// Whether the caller hid the number.
+    pub withheld: Withheld,
+    /// Who was called, as received.
+    pub called_raw: RawNumber,
+    /// Who was called, normalized.
+    pub called: Option<E164>,
+    /// A contract reference that the PBX handed over.
+    pub contract: Option<Box<str>>,
+    /// The first INVITE, or the record's start.
+    pub started_at: Timestamp,
+    /// The PBX's own answer (to the customer's leg), if there was one.
+    pub answered_at: Option<Timestamp>,
+    /// The times the customer was with somebody, in order; with `billed_from` answer, the time since the PBX's answer.
+    pub talks: Vec<Talk>,
+    /// When all was over; `None` while the call runs.
+    pub ended_at: Option<Timestamp>,
+    /// How the end is known.
+    pub end: End,
+    /// From which moment talk counts.
+    pub billed_from: BilledFrom,
+    /// Why nobody talked to the caller; `None` if somebody did, or the call still runs.
+    pub missed: Option<MissedReason>,
+    /// The severity, from the hotline's default or a source.
+    pub severity: Option<Box<str>>,
+    /// The ticket, if a source names one.
+    pub ticket: Option<Box<str>>,
+    /// How its legs were joined.
+    pub correlation: Correlation,
+    /// What a reader should know before relying on the talk time, without repeats, in order.
+    pub marks: Vec<Mark>,
+}
+
+/// A time with one agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Talk {
+    /// The extension or number; empty where no source tells.
+    pub agent: Box<str>,
+    /// The agent's level (1st, 2nd, 3rd), when configured.
+    pub level: Option<u8>,
+    /// When they were connected.
+    pub from: Timestamp,
+    /// When they parted; `None` while they talk.
+    pub to: Option<Timestamp>,
+}
+
+/// How the end of a call is known, best first (design.md §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// A BYE was seen, or the switch's own record says so.
+    Observed,
+    /// As another source has it.
+    Reconciled,
+    /// The session timer expired; talk ends at the last proof of life.
+    SessionTimer,
+    /// The hotline's `max_call` ran out; talk ends at the last proof of life.
+    Estimated,
+}
+
+/// The moment from which talk counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BilledFrom {
+    /// An agent was connected.
+    Agent,
+    /// The PBX answered, because the hotline says so or no agent leg can be seen.
+    Answer,
+}
+
+/// Why a call was never answered by an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissedReason {
+    /// The PBX answered, and the caller gave up in the queue.
+    Abandoned,
+    /// The caller gave up while it rang.
+    Canceled,
+    /// All were busy.
+    Busy,
+    /// Nobody picked up (a mailbox may have).
+    NoAnswer,
+    /// Somebody declined.
+    Declined,
+    /// The call could not be set up.
+    Failed,
+}
+
+/// How the legs of a call were joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Correlation {
+    /// One leg, one Call-ID, one record key or an explicit header.
+    Explicit,
+    /// Numbers and times of the legs, with one candidate only.
+    Numbers,
+    /// The likeliest of several candidates that have the same caller.
+    Guess,
+}
+
+/// What a reader should know about a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    /// An agent passed the caller on.
+    Transfer,
+    /// An agent's phone redirected the call.
+    Forward,
+    /// The PBX rang the agent first, then the customer.
+    ClickToCall,
+    /// A party vanished: its end is later than the last sign of it.
+    LostParty,
+    /// Its answer was never seen; that it was answered is known from what followed.
+    AnswerUnseen,
+    /// Legs were joined by likelihood.
+    Guessed,
+    /// A leg could belong to several callers, and was given to none.
+    Ambiguous,
+    /// The number that was dialled is not in the record.
+    HotlineUnseen,
+}
+
+impl Call {
+    /// The times of talk as disjoint intervals in order, those that go on cut at `now`: agents may overlap in a
+    /// consultation, and the caller pays that time once.
+    #[must_use]
+    pub fn talk_until(&self, now: Timestamp) -> Vec<Interval> {
+        let mut spans: Vec<Interval> = Vec::with_capacity(self.talks.len());
+        let mut sorted: Vec<Interval> = self
+            .talks
+            .iter()
+            .filter(|talk| talk.from <= now)
+            .map(|talk| Interval::new(talk.from, talk.to.unwrap_or(now).min(now)))
+            .collect();
+        sorted.sort();
+        for span in sorted {
+            match spans.last_mut() {
+                Some(last) if span.from() <= last.to() => *last = Interval::new(last.from(), last.to().max(span.to())),
+                _ => spans.push(span),
+            }
+        }
+        spans
+    }
+
+    /// Talk in microseconds, cut at `now`.
+    #[must_use]
+    pub fn talk_micros(&self, now: Timestamp) -> i64 {
+        self.talk_until(now).iter().fold(0, |sum, span| sum.saturating_add(span.micros()))
+    }
+
+    /// Talk in whole seconds, rounded down once over the sum.
+    #[must_use]
+    pub fn talk_seconds(&self, now: Timestamp) -> Seconds {
+        Seconds::new(u64::try_from(self.talk_micros(now)).unwrap_or(0) / 1_000_000)
+    }
+
+    /// The moment an agent was first connected.
+    #[must_use]
+    pub fn connected_at(&self) -> Option<Timestamp> {
+        self.talks.iter().map(|talk| talk.from).min()
+    }
+
+    /// The level that counts: the highest of the agents talked to.
+    #[must_use]
+    pub fn level(&self) -> Option<u8> {
+        self.talks.iter().filter_map(|talk| talk.level).max()
+    }
+
+    /// Adds a mark, once, in order.
+    pub fn mark(&mut self, mark: Mark) {
+        if let Err(place) = self.marks.binary_search(&mark) {
+            self.marks.insert(place, mark);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Legs and records become calls: who, whom, how long they waited and talked, how it ended.
+//!
+//! The one invariant: an ambiguity is never resolved by billing somebody. A call knows no price and no contract.
+
+mod call;
+mod directory;
+
+pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
+pub use directory::{
+    Agent, AgentPattern, BillFrom, Caller, Directory, Hotline, IdentityHeader, IdentityRules, OnHold, Withheld, WithheldNumbers,
+};
