@@ -1,1 +1,8 @@
-//! meter
+//! Settlement: from a contract's calls to its charges, one discrete-event machine per contract (design.md §6).
+//!
+//! The one invariant: the result is a pure function of the set of calls, contracts, tariffs and decisions. Live, the same
+//! code settles the calls as cut at the instant T.
+
+mod record;
+
+pub use record::{AllowanceUse, Charge, FeePeriod, Line, Outcome, Party, Record, RecordKey, Rule};
