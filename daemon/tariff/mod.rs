@@ -3,16 +3,25 @@
 //!
 //! The one invariant: a [`Tariff`] that exists is complete and consistent (the configuration room builds it and reports
 //! every mistake with its place in the file), and no default decides a price.
+#![deny(clippy::as_conversions, clippy::arithmetic_side_effects, clippy::float_arithmetic)]
 
+pub mod bands;
+mod calendar;
+pub mod period;
 mod plan;
+pub mod rounding;
+mod week;
+
+pub use calendar::{Calendar, Day, UnknownCalendar, easter};
 
 pub use plan::{
     Allowance, Callers, DecisionRule, Fee, FeePer, Grant, Level, Period, PlanVersion, Price, Rate, Resolved, Response, Step, Validity,
     Verdict,
 };
+pub use week::{Gap, Overlap, Stretch, Week, monday_of};
 
-use crate::units::{Currency, PriceKind, Seconds};
-use chrono::NaiveDate;
+use crate::units::{Currency, PriceKind, Seconds, Timestamp};
+use chrono::{NaiveDate, NaiveDateTime, Offset, TimeZone, Timelike};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
@@ -29,6 +38,8 @@ pub struct Tariff {
     pub prices: PriceKind,
     /// The zone in which its bands, days, months and years are meant.
     pub zone: Tz,
+    /// Its public holidays.
+    pub calendar: Calendar,
     /// VAT in percent from a day on, ascending by day; never empty.
     pub vat: Vec<(NaiveDate, Decimal)>,
     /// Calls without a ticket belong to one incident when at most this long apart (design.md §6.7).
@@ -54,6 +65,8 @@ pub struct Service {
     pub name: Box<str>,
     /// The bands of its week, in file order.
     pub bands: Vec<BandId>,
+    /// Those bands, minute by minute.
+    pub week: Week,
 }
 
 impl Tariff {
@@ -73,6 +86,28 @@ impl Tariff {
     #[must_use]
     pub fn service(&self, name: &str) -> Option<&Service> {
         self.services.iter().find(|service| *service.name == *name)
+    }
+
+    /// The band of a service at an instant, in the tariff's local time; `None` outside all of them.
+    ///
+    /// Each instant has one local time, so the hour that daylight saving repeats is asked for twice, and the one it skips
+    /// never.
+    #[must_use]
+    pub fn band_at(&self, service: &Service, at: Timestamp) -> Option<BandId> {
+        let local = self.local_time(at);
+        let minute = u16::try_from(local.num_seconds_from_midnight() / 60).ok()?;
+        service.week.band(&self.calendar, local.date(), minute)
+    }
+
+    /// The local date of an instant, by which contracts, periods and VAT go.
+    #[must_use]
+    pub fn local_date(&self, at: Timestamp) -> NaiveDate {
+        self.local_time(at).date()
+    }
+
+    fn local_time(&self, at: Timestamp) -> NaiveDateTime {
+        let utc = at.utc().naive_utc();
+        utc.checked_add_offset(self.zone.offset_from_utc_datetime(&utc).fix()).unwrap_or(utc)
     }
 
     /// The name of a band.
