@@ -3,9 +3,14 @@
 //! The one invariant: an ambiguity is never resolved by billing somebody. A call knows no price and no contract.
 
 mod call;
+mod correlator;
 mod directory;
+mod join;
+mod leg;
+mod open;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
+pub use correlator::{Calls, Stage, Unmetered, Update};
 pub use directory::{
     Agent, AgentPattern, BillFrom, Caller, Directory, Hotline, IdentityHeader, IdentityRules, OnHold, Withheld, WithheldNumbers,
 };

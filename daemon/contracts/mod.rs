@@ -2,6 +2,10 @@
 //!
 //! The one invariant: two contracts that match equally well are an ambiguity, and nobody is billed.
 
+mod lookup;
+
+pub use lookup::{Contracts, Match, local_date};
+
 use crate::units::NumberPattern;
 use chrono::NaiveDate;
 

@@ -3,6 +3,18 @@
 //! The one invariant: the result is a pure function of the set of calls, contracts, tariffs and decisions. Live, the same
 //! code settles the calls as cut at the instant T.
 
+mod fees;
+mod finish;
+mod incidents;
+mod machine;
+mod pools;
 mod record;
+mod talk;
+mod terms;
 
+pub use fees::fees;
+pub use finish::unbilled;
+pub use machine::{Balance, Input, Live, Settled, Settlement, Timing, settle};
 pub use record::{AllowanceUse, Charge, FeePeriod, Line, Outcome, Party, Record, RecordKey, Rule};
+pub use talk::TalkClock;
+pub use terms::Terms;

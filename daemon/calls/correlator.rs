@@ -1,0 +1,537 @@
+//! The correlator: leg events in, calls out. It owns every leg and call under way, and knows what time it is only from
+//! what it is told.
+
+use super::call::{Call, Correlation, End, Mark};
+use super::directory::{Caller, Directory, Withheld};
+use super::join::Index;
+use super::leg::{CallNo, Dialog, Leg, Role, role};
+use super::open::{Kind, Open, call_id};
+use crate::sip::{BranchId, DialogId, Invitation, LegEvent, LegEventKind, LegId, Reason, Replaces, Side};
+use crate::units::{RawNumber, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// After the customer's leg is over, how long the others may still say something (an agent's phone that hangs up late; a
+/// BYE that is repeated for 32 s and never answered).
+const LINGER_MICROS: i64 = 40_000_000;
+/// The same once all legs are over.
+const SETTLE_MICROS: i64 = 1_000_000;
+/// How long a CANCEL may wait for its 487.
+const CANCEL_MICROS: i64 = 32_000_000;
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Its first talk began: from now on it must survive a crash.
+    Connected,
+    /// It is over.
+    Concluded,
+}
+
+/// News of a call.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// How far it has come.
+    pub stage: Stage,
+    /// The call as it stands.
+    pub call: Call,
+}
+
+/// Calls that make no record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unmetered {
+    /// Agents among themselves.
+    pub internal: u64,
+    /// To no configured hotline, and no callback.
+    pub unrelated: u64,
+    /// Agents' legs that belong to no call seen.
+    pub orphans: u64,
+}
+
+/// What falls due at an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    Decide(LegId),
+    Canceled(LegId),
+    Conclude(CallNo),
+    MaxCall(CallNo),
+}
+
+/// All calls under way of one input.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    pub(super) directory: Directory,
+    pub(super) legs: BTreeMap<LegId, Leg>,
+    pub(super) open: BTreeMap<CallNo, Open>,
+    pub(super) index: Index,
+    pub(super) due: BTreeSet<(Timestamp, Due)>,
+    pub(super) next: CallNo,
+    pub(super) unmetered: Unmetered,
+    pub(super) dropped: Vec<LegId>,
+}
+
+impl Calls {
+    /// None yet.
+    #[must_use]
+    pub fn new(directory: Directory) -> Self {
+        Self {
+            directory,
+            legs: BTreeMap::new(),
+            open: BTreeMap::new(),
+            index: Index::default(),
+            due: BTreeSet::new(),
+            next: 0,
+            unmetered: Unmetered::default(),
+            dropped: Vec::new(),
+        }
+    }
+
+    /// Takes one event and says which calls it connected.
+    pub fn apply(&mut self, event: &LegEvent, out: &mut Vec<Update>) {
+        let LegEvent { leg: id, at, ref kind } = *event;
+        if let LegEventKind::Invited(invitation) = kind {
+            self.invited(id, at, invitation, out);
+            return;
+        }
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let call = leg.call;
+        match kind {
+            LegEventKind::Invited(_) => {}
+            LegEventKind::Forked { branch, target } => leg.forks.push((*branch, target.clone())),
+            LegEventKind::Ringing { connected, .. } => self.named(call, connected.as_ref(), at, out),
+            LegEventKind::Connected { number, .. } => self.named(call, Some(number), at, out),
+            LegEventKind::Answered { dialog, branch, connected } => {
+                self.named(call, connected.as_ref(), at, out);
+                self.answered(id, *dialog, *branch, at, out);
+            }
+            LegEventKind::Redirected { branch, target } => self.redirected(id, *branch, target.as_ref(), at),
+            LegEventKind::Refused { branch: BranchId(0), status, .. } => {
+                if leg.dialogs.is_empty() {
+                    leg.refused = Some(*status);
+                    leg.end(leg.canceled_at.unwrap_or(at));
+                }
+            }
+            LegEventKind::Refused { .. } => {}
+            LegEventKind::Canceled { .. } => {
+                leg.canceled_at.get_or_insert(at);
+                self.due.insert((at.plus_micros(CANCEL_MICROS), Due::Canceled(id)));
+            }
+            LegEventKind::Held { dialog, by } => hold(leg, *dialog, *by, at),
+            LegEventKind::Resumed { dialog, by } => resume(leg, *dialog, *by, at),
+            LegEventKind::Referred { dialog, by, target, replaces } => self.referred(id, *dialog, *by, target, replaces.as_ref(), at, out),
+            LegEventKind::Bye { dialog, reason, .. } => self.bye(id, *dialog, *reason, at),
+            LegEventKind::ByeUnanswered { .. } => self.mark(call, Mark::LostParty),
+            LegEventKind::Expired { dialog, proof_of_life } => self.expired(id, *dialog, *proof_of_life),
+        }
+        self.review_leg(id, at, out);
+    }
+
+    /// When [`Calls::expire`] next has work.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// It is `now`: decides, concludes and ends what is due. `last_seen` tells the last message of a leg.
+    pub fn expire(&mut self, now: Timestamp, last_seen: &dyn Fn(LegId) -> Option<Timestamp>, out: &mut Vec<Update>) {
+        while let Some((at, due)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            self.due.remove(&(at, due));
+            match due {
+                Due::Decide(leg) => self.decide(leg, at, out),
+                Due::Canceled(leg) => {
+                    if let Some(leg) = self.legs.get_mut(&leg).filter(|leg| leg.dialogs.is_empty()) {
+                        leg.end(leg.canceled_at.unwrap_or(at));
+                    }
+                    self.review_leg(leg, at, out);
+                }
+                Due::Conclude(call) => {
+                    if self.open.get(&call).is_some_and(|open| open.conclude_at.is_some_and(|due| due <= at)) {
+                        self.conclude(call, out);
+                    }
+                }
+                Due::MaxCall(call) => self.give_up(call, last_seen, out),
+            }
+        }
+    }
+
+    /// Concludes every call under way as far as it is known (`replay --final`): lost ends at the last proof of life.
+    pub fn finish(&mut self, last_seen: &dyn Fn(LegId) -> Option<Timestamp>, out: &mut Vec<Update>) {
+        let calls: Vec<CallNo> = self.open.keys().copied().collect();
+        for call in calls {
+            self.give_up(call, last_seen, out);
+            self.conclude(call, out);
+        }
+    }
+
+    /// Calls that run, as they stand; those nobody answered yet included.
+    pub fn running(&self) -> impl Iterator<Item = Call> {
+        self.open.values().filter(|open| open.kind != Kind::Internal && open.conclude_at.is_none()).map(|open| self.call_of(open))
+    }
+
+    /// How many calls are under way.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Calls so far that make no record.
+    #[must_use]
+    pub const fn unmetered(&self) -> Unmetered {
+        self.unmetered
+    }
+
+    /// Legs that nobody waits for any more; the dialog table may forget them.
+    pub fn take_dropped(&mut self) -> Vec<LegId> {
+        std::mem::take(&mut self.dropped)
+    }
+
+    pub(super) fn call_of(&self, open: &Open) -> Call {
+        open.call(&self.directory, |leg| self.legs.get(&leg))
+    }
+
+    fn invited(&mut self, id: LegId, at: Timestamp, invitation: &Invitation, out: &mut Vec<Update>) {
+        let Some(role) = role(&self.directory, invitation) else {
+            self.unmetered.unrelated = self.unmetered.unrelated.saturating_add(1);
+            return;
+        };
+        let leg = Leg::new(role, &self.directory, invitation, at);
+        match role {
+            Role::Customer => self.customer_calls(id, leg, invitation, at),
+            Role::AgentOut => {
+                let called = (leg.target.clone(), self.directory.dial_plan.normalize(leg.target.as_str().as_bytes()));
+                let caller = Caller { raw: leg.from.clone(), number: None, withheld: Withheld::No };
+                self.start(Kind::Callback, id, leg, invitation, caller, called, None);
+            }
+            Role::Internal => self.agent_calls_agent(id, leg, invitation, at),
+            Role::ToAgent => {
+                self.legs.insert(id, leg);
+                self.place_agent_leg(id, at, out);
+            }
+            Role::ToOutside => {
+                self.legs.insert(id, leg);
+                self.place_outside_leg(id, invitation, at, out);
+            }
+        }
+    }
+
+    fn customer_calls(&mut self, id: LegId, mut leg: Leg, invitation: &Invitation, at: Timestamp) {
+        let caller = self.directory.caller(invitation);
+        let called_number = self.directory.dial_plan.normalize(leg.target.as_str().as_bytes());
+        // A box in between (a session border controller) sends the same call on: one call, not two.
+        let outer = self.index.of_caller(caller.number, caller.withheld).into_iter().find(|call| {
+            self.open.get(call).is_some_and(|open| {
+                let near = at.since(open.started_at).abs() < SETTLE_MICROS && open.called.1 == called_number;
+                near && self.legs.get(&open.first).is_some_and(|first| first.path.1 == leg.path.0 && first.call_id != leg.call_id)
+            })
+        });
+        if let Some(outer) = outer {
+            leg.call = Some(outer);
+            self.legs.insert(id, leg);
+            return;
+        }
+        let hotline = called_number.and_then(|number| {
+            let hotline = self.directory.hotline(number)?;
+            self.directory.hotlines.iter().position(|one| std::ptr::eq(one, hotline))
+        });
+        let called = (leg.target.clone(), called_number);
+        self.start(Kind::Inbound, id, leg, invitation, caller, called, hotline);
+    }
+
+    /// The second leg of an internal call (the switch's to the agent called) joins the first.
+    fn agent_calls_agent(&mut self, id: LegId, mut leg: Leg, invitation: &Invitation, at: Timestamp) {
+        let same = self.open.iter().rev().find(|(_, open)| {
+            open.kind == Kind::Internal
+                && at.since(open.started_at).abs() < 2 * SETTLE_MICROS
+                && open.caller.raw == leg.from
+                && open.called.0 == leg.target
+        });
+        if let Some((call, _)) = same.map(|(call, open)| (*call, open.first)) {
+            leg.call = Some(call);
+            self.legs.insert(id, leg);
+            if let Some(open) = self.open.get_mut(&call) {
+                open.agents.push((id, None));
+            }
+            return;
+        }
+        let caller = Caller { raw: leg.from.clone(), number: None, withheld: Withheld::No };
+        let called = (leg.target.clone(), None);
+        self.start(Kind::Internal, id, leg, invitation, caller, called, None);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of a new call, each named at its few callers")]
+    pub(super) fn start(
+        &mut self,
+        kind: Kind,
+        first: LegId,
+        mut leg: Leg,
+        invitation: &Invitation,
+        caller: Caller,
+        called: (RawNumber, Option<crate::units::E164>),
+        hotline: Option<usize>,
+    ) -> CallNo {
+        let number = self.next;
+        self.next = self.next.saturating_add(1);
+        leg.call = Some(number);
+        let started_at = leg.invited_at;
+        self.legs.insert(first, leg);
+        let open = Open {
+            kind,
+            id: call_id(&invitation.call_id, &invitation.from_tag),
+            first,
+            customer: None,
+            agents: Vec::new(),
+            caller,
+            called,
+            hotline,
+            contract: invitation.contract.clone(),
+            started_at,
+            end: End::Observed,
+            correlation: Correlation::Explicit,
+            marks: Vec::new(),
+            sent_to: None,
+            connected: None,
+            reported: false,
+            conclude_at: None,
+        };
+        self.due.insert((started_at.plus(open.max_call(&self.directory)), Due::MaxCall(number)));
+        self.index.add(number, &open);
+        self.open.insert(number, open);
+        number
+    }
+
+    fn answered(&mut self, id: LegId, dialog: DialogId, branch: Option<BranchId>, at: Timestamp, out: &mut Vec<Update>) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let answerer = leg.branch_target(branch).cloned();
+        let first_answer = leg.dialogs.is_empty();
+        leg.dialogs.push(Dialog { id: dialog, answerer, from: at, to: None, referred_at: None, holds: Vec::new() });
+        leg.ended_at = None;
+        if !leg.candidates.is_empty() {
+            self.due.insert((at.plus_micros(super::join::ANSWER_MICROS), Due::Decide(id)));
+        }
+        if let Some(call) = leg.call.filter(|_| first_answer && leg.role == Role::Customer) {
+            self.answered_together(call, at, out);
+        }
+    }
+
+    /// A phone sends the caller elsewhere (302): the switch's next leg to that number belongs to the same call.
+    fn redirected(&mut self, id: LegId, branch: BranchId, target: Option<&RawNumber>, at: Timestamp) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        if branch == BranchId(0) && leg.dialogs.is_empty() {
+            leg.refused = Some(302);
+            leg.end(at);
+        }
+        let Some((call, target)) = leg.call.zip(target) else { return };
+        self.send_on(call, target, at, Mark::Forward);
+    }
+
+    fn send_on(&mut self, call: CallNo, target: &RawNumber, at: Timestamp, mark: Mark) {
+        if let Some(open) = self.open.get_mut(&call) {
+            open.sent_to = Some((target.clone(), at));
+            self.index.sent.insert(call);
+        }
+        self.mark(Some(call), mark);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one event")]
+    fn referred(
+        &mut self,
+        id: LegId,
+        dialog: DialogId,
+        by: Side,
+        target: &RawNumber,
+        replaces: Option<&Replaces>,
+        at: Timestamp,
+        out: &mut Vec<Update>,
+    ) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let by_agent = match leg.role {
+            Role::ToAgent => by == Side::Callee,
+            Role::AgentOut | Role::Internal => by == Side::Caller,
+            Role::Customer | Role::ToOutside => false,
+        };
+        let Some(call) = leg.call else { return };
+        if !by_agent {
+            self.mark(Some(call), Mark::Transfer);
+            return;
+        }
+        match replaces {
+            Some(replaces) => {
+                self.mark(Some(call), Mark::Transfer);
+                self.adopt(call, replaces, at, out);
+            }
+            None => {
+                if let Some(dialog) = leg.dialog(dialog) {
+                    dialog.referred_at.get_or_insert(at);
+                }
+                self.send_on(call, target, at, Mark::Transfer);
+            }
+        }
+    }
+
+    /// An attended transfer: the agents of the consultation call go on with the caller.
+    fn adopt(&mut self, call: CallNo, replaces: &Replaces, at: Timestamp, out: &mut Vec<Update>) {
+        let consulted = self.open.iter().find(|(number, open)| {
+            **number != call && open.kind == Kind::Internal && self.legs.get(&open.first).is_some_and(|leg| leg.call_id == replaces.call_id)
+        });
+        let Some(agents) = consulted.map(|(_, open)| open.agents.clone()) else { return };
+        for (leg, _) in &agents {
+            if let Some(leg) = self.legs.get_mut(leg) {
+                leg.call = Some(call);
+            }
+        }
+        let consulted = self.open.values_mut().find(|open| open.agents == agents && open.kind == Kind::Internal);
+        if let Some(consulted) = consulted {
+            consulted.agents.clear();
+        }
+        if let Some(open) = self.open.get_mut(&call) {
+            open.agents.extend(agents.into_iter().map(|(leg, _)| (leg, Some(at))));
+        }
+        self.review(call, at, out);
+    }
+
+    fn bye(&mut self, id: LegId, dialog: Option<DialogId>, reason: Option<Reason>, at: Timestamp) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let call = leg.call;
+        match dialog.and_then(|dialog| leg.dialog(dialog)) {
+            Some(dialog) => {
+                dialog.to.get_or_insert(at.max(dialog.from));
+                if leg.dialogs.iter().all(|dialog| dialog.to.is_some()) {
+                    leg.end(at);
+                }
+            }
+            None => {
+                leg.end(at);
+                self.mark(call, Mark::AnswerUnseen);
+            }
+        }
+        if matches!(reason, Some(Reason::Q850(44) | Reason::Sip(408))) {
+            self.mark(call, Mark::LostParty);
+        }
+    }
+
+    fn expired(&mut self, id: LegId, dialog: DialogId, proof_of_life: Timestamp) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        if let Some(dialog) = leg.dialog(dialog) {
+            dialog.to.get_or_insert(proof_of_life.max(dialog.from));
+        }
+        if leg.dialogs.iter().all(|dialog| dialog.to.is_some()) {
+            leg.end(proof_of_life);
+        }
+        let call = leg.call;
+        if let Some(open) = call.and_then(|call| self.open.get_mut(&call)).filter(|open| open.conclude_at.is_none()) {
+            open.end = End::SessionTimer;
+        }
+        self.mark(call, Mark::LostParty);
+    }
+
+    pub(super) fn mark(&mut self, call: Option<CallNo>, mark: Mark) {
+        if let Some(open) = call.and_then(|call| self.open.get_mut(&call))
+            && let Err(place) = open.marks.binary_search(&mark)
+        {
+            open.marks.insert(place, mark);
+        }
+    }
+
+    fn review_leg(&mut self, id: LegId, at: Timestamp, out: &mut Vec<Update>) {
+        match self.legs.get(&id).map(|leg| (leg.call, leg.is_over())) {
+            Some((Some(call), _)) => self.review(call, at, out),
+            Some((None, true)) => {
+                // A leg of no call, or one that rang in vain while nobody knew whose it was.
+                self.legs.remove(&id);
+                self.index.pending.remove(&id);
+                self.unmetered.orphans = self.unmetered.orphans.saturating_add(1);
+            }
+            Some((None, false)) | None => {}
+        }
+    }
+
+    /// After something happened: reports the first talk, and sets when the call is concluded.
+    pub(super) fn review(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
+        let Some(open) = self.open.get(&call) else { return };
+        if !open.reported && open.kind != Kind::Internal {
+            let so_far = self.call_of(open);
+            if !so_far.talks.is_empty() {
+                out.push(Update { stage: Stage::Connected, call: so_far });
+                if let Some(open) = self.open.get_mut(&call) {
+                    open.reported = true;
+                }
+            }
+        }
+        let Some(open) = self.open.get(&call) else { return };
+        let is_over = |leg: LegId| self.legs.get(&leg).is_none_or(Leg::is_over);
+        if !is_over(open.customer.unwrap_or(open.first)) && !(open.kind == Kind::Callback && is_over(open.first)) {
+            return;
+        }
+        let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && open.agents.iter().all(|(leg, _)| is_over(*leg));
+        let due = at.plus_micros(if all_over { SETTLE_MICROS } else { LINGER_MICROS });
+        if open.conclude_at.is_none_or(|before| due < before) {
+            self.due.insert((due, Due::Conclude(call)));
+            if let Some(open) = self.open.get_mut(&call) {
+                open.conclude_at = Some(due);
+            }
+        }
+    }
+
+    /// The call is over: says so, and forgets it.
+    fn conclude(&mut self, number: CallNo, out: &mut Vec<Update>) {
+        let Some(mut open) = self.open.remove(&number) else { return };
+        open.conclude_at.get_or_insert(open.started_at);
+        // A callback whose agent hung up is over though the customer's own BYE was never seen.
+        let over = self.legs.get(&open.first).and_then(|leg| leg.ended_at);
+        if let (Some(customer), Some(over)) = (open.customer.and_then(|leg| self.legs.get_mut(&leg)), over) {
+            customer.end(over);
+        }
+        self.index.remove(number, &open);
+        self.due.remove(&(open.started_at.plus(open.max_call(&self.directory)), Due::MaxCall(number)));
+        if open.kind == Kind::Internal {
+            self.unmetered.internal = self.unmetered.internal.saturating_add(1);
+        } else {
+            out.push(Update { stage: Stage::Concluded, call: self.call_of(&open) });
+        }
+        let others: Vec<LegId> = self.index.take_legs(number, &open, &self.legs);
+        for leg in others {
+            self.legs.remove(&leg);
+            self.dropped.push(leg);
+        }
+    }
+
+    /// The longest a call may last has passed: it ended when its customer was last heard of.
+    fn give_up(&mut self, number: CallNo, last_seen: &dyn Fn(LegId) -> Option<Timestamp>, out: &mut Vec<Update>) {
+        let Some(open) = self.open.get_mut(&number).filter(|open| open.conclude_at.is_none()) else { return };
+        open.end = End::Estimated;
+        let customer = open.customer.unwrap_or(open.first);
+        let legs: Vec<LegId> = [open.first, customer].into_iter().chain(open.agents.iter().map(|(leg, _)| *leg)).collect();
+        let at = last_seen(customer).unwrap_or(open.started_at);
+        for leg in legs {
+            if let Some(leg) = self.legs.get_mut(&leg) {
+                leg.end(at);
+            }
+        }
+        self.mark(Some(number), Mark::LostParty);
+        self.review(number, at, out);
+    }
+}
+
+fn hold(leg: &mut Leg, dialog: DialogId, by: Side, at: Timestamp) {
+    if leg.role == Role::ToAgent
+        && by == Side::Callee
+        && let Some(dialog) = leg.dialog(dialog)
+        && dialog.holds.last().is_none_or(|(_, resumed)| resumed.is_some())
+    {
+        dialog.holds.push((at, None));
+    }
+}
+
+fn resume(leg: &mut Leg, dialog: DialogId, by: Side, at: Timestamp) {
+    if leg.role == Role::ToAgent
+        && by == Side::Callee
+        && let Some((_, resumed)) = leg.dialog(dialog).and_then(|dialog| dialog.holds.last_mut())
+    {
+        resumed.get_or_insert(at);
+    }
+}

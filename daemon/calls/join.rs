@@ -1,0 +1,369 @@
+//! Whose leg is this: joins the switch's legs to the calls they serve (inputs: RFC 3261 B2BUAs share nothing between legs).
+//!
+//! In order of belief: an explicit header; where an agent or a phone sent the caller; the caller's number and the times of
+//! the legs. Between several callers nothing but evidence decides (the connected line the switch names to the caller when
+//! a phone rings, or the caller's answer that follows the agent's): otherwise the leg is given to none. Between calls of
+//! one caller the likeliest is taken and marked: the payer is the same.
+
+use super::call::{Correlation, Mark};
+use super::correlator::{Calls, Due, Update};
+use super::directory::{Caller, Withheld};
+use super::leg::{CallNo, Leg, Role};
+use super::open::{Kind, Open};
+use crate::sip::{Invitation, LegId};
+use crate::units::{E164, RawNumber, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The switch names the agent to the caller within this time of ringing the agent.
+const NAMED_MICROS: i64 = 150_000;
+/// The caller's answer follows the agent's within this time.
+pub(super) const ANSWER_MICROS: i64 = 100_000;
+/// A switch that rings a phone at once does so within this time of the caller's INVITE.
+const FRESH_MICROS: i64 = 100_000;
+/// A transfer or forward reaches its target within this time.
+const SENT_MICROS: i64 = 60_000_000;
+/// A click-to-call rings the customer within this time of the agent's answer.
+const CLICK_MICROS: i64 = 5_000_000;
+
+/// Who calls, as a B-leg can show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Shown {
+    Number(E164),
+    Hidden,
+}
+
+/// Finds calls by what legs tell of them.
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    shown: BTreeMap<Shown, Vec<CallNo>>,
+    /// Callbacks by the number called.
+    called: BTreeMap<E164, Vec<CallNo>>,
+    /// Calls that were sent on.
+    pub(super) sent: BTreeSet<CallNo>,
+    /// Legs that wait for evidence.
+    pub(super) pending: BTreeSet<LegId>,
+    /// Legs that serve a call without being its first, its customer's or an agent's.
+    beside: BTreeMap<CallNo, Vec<LegId>>,
+}
+
+impl Index {
+    /// A call that started.
+    pub fn add(&mut self, number: CallNo, open: &Open) {
+        for key in keys(open) {
+            self.shown.entry(key).or_default().push(number);
+        }
+        if let (Kind::Callback, Some(called)) = (open.kind, open.called.1) {
+            self.called.entry(called).or_default().push(number);
+        }
+    }
+
+    /// A call that is over.
+    pub fn remove(&mut self, number: CallNo, open: &Open) {
+        for key in keys(open) {
+            remove(&mut self.shown, key, number);
+        }
+        if let (Kind::Callback, Some(called)) = (open.kind, open.called.1) {
+            remove(&mut self.called, called, number);
+        }
+        self.sent.remove(&number);
+    }
+
+    /// Calls with this caller.
+    pub fn of_caller(&self, number: Option<E164>, withheld: Withheld) -> Vec<CallNo> {
+        let key = match (number, withheld) {
+            (Some(number), _) => Shown::Number(number),
+            (None, Withheld::Yes) => Shown::Hidden,
+            (None, Withheld::No | Withheld::Unknown) => return Vec::new(),
+        };
+        self.shown.get(&key).cloned().unwrap_or_default()
+    }
+
+    /// All legs of a call, to be forgotten with it.
+    pub fn take_legs(&mut self, number: CallNo, open: &Open, legs: &BTreeMap<LegId, Leg>) -> Vec<LegId> {
+        let mut all = self.beside.remove(&number).unwrap_or_default();
+        all.extend([Some(open.first), open.customer].into_iter().flatten());
+        all.extend(open.agents.iter().map(|(leg, _)| *leg));
+        all.retain(|leg| legs.get(leg).is_some_and(|leg| leg.call == Some(number)));
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+fn keys(open: &Open) -> impl Iterator<Item = Shown> {
+    let inbound = open.kind == Kind::Inbound;
+    let number = open.caller.number.map(Shown::Number);
+    let hidden = (open.caller.withheld == Withheld::Yes).then_some(Shown::Hidden);
+    [number, hidden].into_iter().flatten().filter(move |_| inbound)
+}
+
+fn remove<K: Ord>(map: &mut BTreeMap<K, Vec<CallNo>>, key: K, number: CallNo) {
+    if let Some(calls) = map.get_mut(&key) {
+        calls.retain(|call| *call != number);
+        if calls.is_empty() {
+            map.remove(&key);
+        }
+    }
+}
+
+impl Calls {
+    /// The switch rings an agent: for whom?
+    pub(super) fn place_agent_leg(&mut self, id: LegId, at: Timestamp, out: &mut Vec<Update>) {
+        let Some(leg) = self.legs.get(&id) else { return };
+        if let Some(call) = self.by_key(leg) {
+            return self.join(id, call, Correlation::Explicit, at, out);
+        }
+        let sent = self.sent_to(&leg.target, at);
+        let candidates = if sent.is_empty() { self.waiting_callers(leg) } else { sent };
+        match *candidates.as_slice() {
+            [] => {}
+            [call] => self.join(id, call, Correlation::Numbers, at, out),
+            _ => {
+                let target = leg.target.clone();
+                let named = candidates.iter().copied().find(|call| self.was_named(*call, &target, at));
+                if let Some(leg) = self.legs.get_mut(&id) {
+                    leg.candidates = candidates;
+                }
+                self.index.pending.insert(id);
+                match named {
+                    Some(call) => self.join(id, call, Correlation::Numbers, at, out),
+                    None => {
+                        self.due.insert((at.plus_micros(NAMED_MICROS), Due::Decide(id)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Calls with the same value of a leg header, the best header first.
+    fn by_key(&self, leg: &Leg) -> Option<CallNo> {
+        leg.keys.iter().find_map(|key| {
+            self.open.iter().find_map(|(number, open)| {
+                let first = self.legs.get(&open.first)?;
+                (open.conclude_at.is_none() && first.keys.contains(key)).then_some(*number)
+            })
+        })
+    }
+
+    /// Calls that were sent to this target a moment ago.
+    fn sent_to(&self, target: &RawNumber, at: Timestamp) -> Vec<CallNo> {
+        let fits = |call: &&CallNo| {
+            self.open.get(*call).is_some_and(|open| {
+                open.conclude_at.is_none()
+                    && open.sent_to.as_ref().is_some_and(|(to, when)| at.since(*when) < SENT_MICROS && self.same_number(to, target))
+            })
+        };
+        self.index.sent.iter().filter(fits).copied().collect()
+    }
+
+    fn same_number(&self, one: &RawNumber, other: &RawNumber) -> bool {
+        one == other || {
+            let plan = &self.directory.dial_plan;
+            let number = plan.normalize(one.as_str().as_bytes());
+            number.is_some() && number == plan.normalize(other.as_str().as_bytes())
+        }
+    }
+
+    /// Open inbound calls of the caller a leg shows; those that wait, if any does.
+    fn waiting_callers(&self, leg: &Leg) -> Vec<CallNo> {
+        let key = match leg.from_number {
+            Some(number) if !leg.hidden => Shown::Number(number),
+            _ => Shown::Hidden,
+        };
+        let calls = self.index.shown.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let open: Vec<CallNo> =
+            calls.iter().copied().filter(|call| self.open.get(call).is_some_and(|open| open.conclude_at.is_none())).collect();
+        let waiting: Vec<CallNo> = open.iter().copied().filter(|call| !self.is_served(*call)).collect();
+        if waiting.is_empty() { open } else { waiting }
+    }
+
+    /// Whether an agent is connected on a call.
+    fn is_served(&self, call: CallNo) -> bool {
+        let connected = |leg: &LegId| self.legs.get(leg).is_some_and(Leg::is_connected);
+        self.open.get(&call).is_some_and(|open| open.agents.iter().any(|(leg, _)| connected(leg)))
+    }
+
+    fn was_named(&self, call: CallNo, target: &RawNumber, at: Timestamp) -> bool {
+        let named = self.open.get(&call).and_then(|open| open.connected.as_ref());
+        named.is_some_and(|(number, when)| at.since(*when).abs() <= NAMED_MICROS && self.same_number(number, target))
+    }
+
+    /// The switch names somebody to the caller: the leg that rings that phone now is the caller's.
+    pub(super) fn named(&mut self, call: Option<CallNo>, number: Option<&RawNumber>, at: Timestamp, out: &mut Vec<Update>) {
+        let (Some(call), Some(number)) = (call, number) else { return };
+        let Some(open) = self.open.get_mut(&call) else { return };
+        open.connected = Some((number.clone(), at));
+        let fits = |id: &&LegId| {
+            self.legs.get(*id).is_some_and(|leg| {
+                leg.candidates.contains(&call) && at.since(leg.invited_at).abs() <= NAMED_MICROS && self.same_number(number, &leg.target)
+            })
+        };
+        if let Some(leg) = self.index.pending.iter().find(fits).copied() {
+            self.join(leg, call, Correlation::Numbers, at, out);
+        }
+    }
+
+    /// A caller is answered: the agent's leg that was answered a moment before is the caller's.
+    pub(super) fn answered_together(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
+        let fits = |id: &&LegId| {
+            self.legs.get(*id).is_some_and(|leg| {
+                leg.candidates.contains(&call)
+                    && leg.answered_at().is_some_and(|answered| (-5_000..=ANSWER_MICROS).contains(&at.since(answered)))
+            })
+        };
+        let mut fitting = self.index.pending.iter().filter(fits).copied();
+        if let (Some(leg), None) = (fitting.next(), fitting.next()) {
+            self.join(leg, call, Correlation::Numbers, at, out);
+        }
+    }
+
+    /// Evidence had its time.
+    pub(super) fn decide(&mut self, id: LegId, at: Timestamp, out: &mut Vec<Update>) {
+        let Some(leg) = self.legs.get(&id).filter(|leg| leg.call.is_none()) else { return };
+        let alive: Vec<CallNo> =
+            leg.candidates.iter().copied().filter(|call| self.open.get(call).is_some_and(|open| open.conclude_at.is_none())).collect();
+        let answered = leg.answered_at();
+        let invited = leg.invited_at;
+        let payers: BTreeSet<Option<E164>> = alive.iter().map(|call| self.open.get(call).and_then(|open| open.caller.number)).collect();
+        let one_payer = payers.len() == 1 && !payers.contains(&None);
+        let fresh: Vec<CallNo> = alive.iter().copied().filter(|call| self.is_fresh(*call, invited)).collect();
+        match (fresh.as_slice(), alive.as_slice()) {
+            (_, []) => {}
+            (_, [only]) => self.join(id, *only, Correlation::Guess, at, out),
+            ([only], _) if one_payer => self.join(id, *only, Correlation::Numbers, at, out),
+            _ if answered.is_none() => {} // rings on: its answer will bring it back here
+            _ if one_payer => {
+                let longest = alive.iter().copied().find(|call| !self.is_served(*call));
+                if let Some(call) = fresh.last().copied().or(longest).or(alive.first().copied()) {
+                    self.join(id, call, Correlation::Guess, at, out);
+                }
+            }
+            _ => {
+                for call in alive {
+                    if !self.is_served(call) {
+                        self.mark(Some(call), Mark::Ambiguous);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A call set up just before a leg, and not answered by the switch: it rings the phone at once.
+    fn is_fresh(&self, call: CallNo, invited: Timestamp) -> bool {
+        self.open.get(&call).is_some_and(|open| {
+            let unanswered = self.legs.get(&open.first).is_some_and(|leg| leg.dialogs.is_empty());
+            unanswered && (-5_000..=FRESH_MICROS).contains(&invited.since(open.started_at))
+        })
+    }
+
+    /// The leg serves the call.
+    fn join(&mut self, id: LegId, call: CallNo, correlation: Correlation, at: Timestamp, out: &mut Vec<Update>) {
+        self.index.pending.remove(&id);
+        let (Some(leg), Some(open)) = (self.legs.get_mut(&id), self.open.get_mut(&call)) else { return };
+        leg.call = Some(call);
+        leg.candidates = Vec::new();
+        open.agents.push((id, None));
+        weaken(open, correlation);
+        if correlation == Correlation::Guess {
+            self.mark(Some(call), Mark::Guessed);
+        }
+        self.review(call, at, out);
+    }
+
+    /// The switch calls outside: a callback's customer, a transfer, a forward, or a click-to-call.
+    pub(super) fn place_outside_leg(&mut self, id: LegId, invitation: &Invitation, at: Timestamp, out: &mut Vec<Update>) {
+        let Some(leg) = self.legs.get(&id) else { return };
+        let number = self.directory.dial_plan.normalize(leg.target.as_str().as_bytes());
+        let beside = self.by_key(leg).filter(|call| self.open.get(call).is_some_and(|open| open.kind == Kind::Inbound));
+        if let Some(call) = beside.or_else(|| self.sent_to(&leg.target, at).first().copied()) {
+            return self.stand_beside(id, call);
+        }
+        let callbacks = number.and_then(|number| self.index.called.get(&number)).map(Vec::as_slice).unwrap_or_default();
+        let free: Vec<CallNo> = callbacks
+            .iter()
+            .copied()
+            .filter(|call| self.open.get(call).is_some_and(|open| open.customer.is_none() && open.conclude_at.is_none()))
+            .collect();
+        if let Some(call) = free.last().copied() {
+            let correlation = if free.len() == 1 { Correlation::Numbers } else { Correlation::Guess };
+            return self.reach_customer(id, call, correlation, at, out);
+        }
+        let forwarded = leg.from_number.and_then(|from| self.index.shown.get(&Shown::Number(from))).and_then(|calls| calls.last().copied());
+        if let Some(call) = forwarded {
+            self.mark(Some(call), Mark::Forward);
+            return self.stand_beside(id, call);
+        }
+        self.click_to_call(id, invitation, number, at, out);
+    }
+
+    fn stand_beside(&mut self, id: LegId, call: CallNo) {
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.call = Some(call);
+        }
+        self.index.beside.entry(call).or_default().push(id);
+    }
+
+    fn reach_customer(&mut self, id: LegId, call: CallNo, correlation: Correlation, at: Timestamp, out: &mut Vec<Update>) {
+        let hotline = self.legs.get(&id).and_then(|leg| self.hotline_shown(leg));
+        let (Some(leg), Some(open)) = (self.legs.get_mut(&id), self.open.get_mut(&call)) else { return };
+        leg.call = Some(call);
+        open.customer = Some(id);
+        open.hotline = open.hotline.or(hotline);
+        weaken(open, correlation);
+        if correlation == Correlation::Guess {
+            self.mark(Some(call), Mark::Guessed);
+        }
+        self.review(call, at, out);
+    }
+
+    /// The place of the hotline whose number a leg shows to a customer.
+    fn hotline_shown(&self, leg: &Leg) -> Option<usize> {
+        let hotline = self.directory.hotline(leg.from_number?)?;
+        self.directory.hotlines.iter().position(|one| std::ptr::eq(one, hotline))
+    }
+
+    /// The switch rang an agent first, showing the hotline's number, and now rings the customer.
+    fn click_to_call(&mut self, id: LegId, invitation: &Invitation, number: Option<E164>, at: Timestamp, out: &mut Vec<Update>) {
+        let Some(leg) = self.legs.get(&id) else { return };
+        let Some(hotline) = self.hotline_shown(leg) else {
+            self.legs.remove(&id);
+            self.unmetered.unrelated = self.unmetered.unrelated.saturating_add(1);
+            return;
+        };
+        let lifted = self.legs.iter().rev().find(|(_, other)| {
+            other.role == Role::ToAgent
+                && other.call.is_none()
+                && other.from_number == leg.from_number
+                && other.answered_at().is_some_and(|answered| (0..CLICK_MICROS).contains(&at.since(answered)))
+        });
+        let agent = lifted.map(|(id, leg)| (*id, leg.target.clone(), leg.invited_at));
+        let called = (leg.target.clone(), number);
+        let raw = agent.as_ref().map_or_else(|| RawNumber::from_bytes(b""), |(_, agent, _)| agent.clone());
+        let caller = Caller { raw, number: None, withheld: Withheld::No };
+        let Some(leg) = self.legs.remove(&id) else { return };
+        let call = self.start(Kind::Callback, id, leg, invitation, caller, called, Some(hotline));
+        self.mark(Some(call), Mark::ClickToCall);
+        if let Some((first, _, invited_at)) = agent {
+            if let Some(leg) = self.legs.get_mut(&first) {
+                leg.call = Some(call);
+            }
+            if let Some(open) = self.open.get_mut(&call) {
+                (open.first, open.customer, open.correlation) = (first, Some(id), Correlation::Numbers);
+                let due = open.started_at.plus(open.max_call(&self.directory));
+                open.started_at = invited_at;
+                let moved = open.started_at.plus(open.max_call(&self.directory));
+                self.due.remove(&(due, Due::MaxCall(call)));
+                self.due.insert((moved, Due::MaxCall(call)));
+            }
+        }
+        self.review(call, at, out);
+    }
+}
+
+fn weaken(open: &mut Open, correlation: Correlation) {
+    open.correlation = match (open.correlation, correlation) {
+        (Correlation::Guess, _) | (_, Correlation::Guess) => Correlation::Guess,
+        (Correlation::Numbers, _) | (_, Correlation::Numbers) => Correlation::Numbers,
+        (Correlation::Explicit, Correlation::Explicit) => Correlation::Explicit,
+    };
+}

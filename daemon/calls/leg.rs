@@ -1,0 +1,168 @@
+//! A leg as the correlator keeps it: what it is to the company, and when who was connected on it.
+
+use super::directory::{Agent, Directory};
+use crate::sip::{BranchId, DialogId, Invitation};
+use crate::units::{E164, RawNumber, Timestamp};
+use std::net::IpAddr;
+
+/// A call under way: numbered as they come.
+pub type CallNo = u64;
+
+/// What a leg is to the company.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A customer calls a hotline: an A-leg.
+    Customer,
+    /// An agent calls outside: the A-leg of a callback.
+    AgentOut,
+    /// An agent calls an agent: the A-leg of an internal call.
+    Internal,
+    /// The switch calls an agent: a B-leg.
+    ToAgent,
+    /// The switch calls an outside number: a B-leg to a customer, or a forward.
+    ToOutside,
+}
+
+/// One leg.
+#[derive(Clone, Debug)]
+pub struct Leg {
+    /// What it is.
+    pub role: Role,
+    /// The call it belongs to, once that is known.
+    pub call: Option<CallNo>,
+    /// Its Call-ID, to be found by Replaces.
+    pub call_id: Box<[u8]>,
+    /// Who calls, as its INVITE says (From; not the believed identity).
+    pub from: RawNumber,
+    /// The same, normalized.
+    pub from_number: Option<E164>,
+    /// The address says "anonymous".
+    pub hidden: bool,
+    /// Whom it invites.
+    pub target: RawNumber,
+    /// When.
+    pub invited_at: Timestamp,
+    /// Values of the configured leg headers.
+    pub keys: Vec<(usize, Box<str>)>,
+    /// Whom a proxy forked it to.
+    pub forks: Vec<(BranchId, RawNumber)>,
+    /// Its confirmed dialogs.
+    pub dialogs: Vec<Dialog>,
+    /// The final failure.
+    pub refused: Option<u16>,
+    /// When its caller gave up.
+    pub canceled_at: Option<Timestamp>,
+    /// Who sent the first INVITE, and to whom: a box in between sends on what it was sent.
+    pub path: (IpAddr, IpAddr),
+    /// It ended without a known dialog, or all its dialogs did.
+    pub ended_at: Option<Timestamp>,
+    /// While it waits for evidence whose call it is: the calls it could belong to.
+    pub candidates: Vec<CallNo>,
+}
+
+/// A confirmed dialog of a leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dialog {
+    /// Its number in the leg.
+    pub id: DialogId,
+    /// Who answered, if that was not the switch itself.
+    pub answerer: Option<RawNumber>,
+    /// When.
+    pub from: Timestamp,
+    /// When it was released.
+    pub to: Option<Timestamp>,
+    /// When its agent passed the caller on.
+    pub referred_at: Option<Timestamp>,
+    /// When the answerer held, and took back.
+    pub holds: Vec<(Timestamp, Option<Timestamp>)>,
+}
+
+impl Leg {
+    /// A leg from its first INVITE.
+    pub fn new(role: Role, directory: &Directory, invitation: &Invitation, at: Timestamp) -> Self {
+        let from = invitation.from.number.clone();
+        Self {
+            role,
+            call: None,
+            call_id: invitation.call_id.clone(),
+            from_number: directory.dial_plan.normalize(from.as_str().as_bytes()),
+            from,
+            hidden: invitation.from.anonymous,
+            target: target(invitation),
+            invited_at: at,
+            keys: invitation.leg_keys.clone(),
+            forks: Vec::new(),
+            dialogs: Vec::new(),
+            refused: None,
+            canceled_at: None,
+            path: (invitation.source.ip(), invitation.destination.ip()),
+            ended_at: None,
+            candidates: Vec::new(),
+        }
+    }
+
+    /// When it was first answered.
+    pub fn answered_at(&self) -> Option<Timestamp> {
+        self.dialogs.iter().map(|dialog| dialog.from).min()
+    }
+
+    /// Whether nothing more is to come but repeats.
+    pub fn is_over(&self) -> bool {
+        self.ended_at.is_some()
+    }
+
+    /// Ends what is open, at an instant.
+    pub fn end(&mut self, at: Timestamp) {
+        for dialog in &mut self.dialogs {
+            dialog.to.get_or_insert(at.max(dialog.from));
+        }
+        self.ended_at.get_or_insert(at);
+    }
+
+    /// Whether somebody is connected on it and has not passed the caller on.
+    pub fn is_connected(&self) -> bool {
+        self.dialogs.iter().any(|dialog| dialog.to.is_none() && dialog.referred_at.is_none())
+    }
+
+    /// A dialog by number.
+    pub fn dialog(&mut self, id: DialogId) -> Option<&mut Dialog> {
+        self.dialogs.iter_mut().find(|dialog| dialog.id == id)
+    }
+
+    /// Whom a branch is for: a fork's target, or the leg's own.
+    pub fn branch_target(&self, branch: Option<BranchId>) -> Option<&RawNumber> {
+        let branch = branch?;
+        self.forks.iter().find(|(known, _)| *known == branch).map(|(_, target)| target)
+    }
+}
+
+/// Whom an INVITE is for: the Request-URI, or To where that has no user part.
+fn target(invitation: &Invitation) -> RawNumber {
+    let requested = &invitation.request_user;
+    if requested.as_str().is_empty() { invitation.to_user.clone() } else { requested.clone() }
+}
+
+/// What a new leg is; `None` if it concerns no hotline and no agent.
+pub fn role(directory: &Directory, invitation: &Invitation) -> Option<Role> {
+    let target = target(invitation);
+    let from_agent = is_extension(directory, &invitation.from.number);
+    let number = directory.dial_plan.normalize(target.as_str().as_bytes());
+    if directory.agent(&target).is_some() {
+        return Some(if from_agent { Role::Internal } else { Role::ToAgent });
+    }
+    match number {
+        Some(number) if directory.hotline(number).is_some() => (!from_agent).then_some(Role::Customer),
+        Some(_) if from_agent => Some(Role::AgentOut),
+        Some(_) => Some(Role::ToOutside),
+        None => None,
+    }
+}
+
+/// Whether a number is an agent's extension (an outside number of an agent may also be a customer's caller).
+fn is_extension(directory: &Directory, number: &RawNumber) -> bool {
+    use super::directory::AgentPattern::{Block, Extension, Outside};
+    directory.agent(number).is_some_and(|Agent { number, .. }| match number {
+        Extension(_) | Block(_) => true,
+        Outside(_) => false,
+    })
+}

@@ -1,0 +1,229 @@
+//! A call under way: the legs that serve it, and the call they amount to.
+
+use super::call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
+use super::directory::{BillFrom, Caller, Directory, OnHold};
+use super::leg::{Dialog, Leg};
+use crate::sip::LegId;
+use crate::units::{CallId, Direction, E164, RawNumber, Seconds, Timestamp};
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+
+/// What kind of call is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A customer called a hotline.
+    Inbound,
+    /// An agent called a customer.
+    Callback,
+    /// Agents among themselves: counted, and kept while a transfer may join it to another.
+    Internal,
+}
+
+/// A call under way.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// What kind.
+    pub kind: Kind,
+    /// Its name.
+    pub id: CallId,
+    /// Its first leg.
+    pub first: LegId,
+    /// The customer's leg, if it is another (of a callback: the switch's leg to the customer).
+    pub customer: Option<LegId>,
+    /// The agents' legs, in the order in which they joined, with the time from which they count if that is not their answer.
+    pub agents: Vec<(LegId, Option<Timestamp>)>,
+    /// Who calls.
+    pub caller: Caller,
+    /// Who was called, as received and normalized.
+    pub called: (RawNumber, Option<E164>),
+    /// The hotline's place in the directory.
+    pub hotline: Option<usize>,
+    /// A contract reference.
+    pub contract: Option<Box<str>>,
+    /// When it was set up.
+    pub started_at: Timestamp,
+    /// How the end is known.
+    pub end: End,
+    /// How its legs were joined: the weakest join.
+    pub correlation: Correlation,
+    /// What a reader should know.
+    pub marks: Vec<Mark>,
+    /// Where an agent or a phone sent the caller, and when: the next leg to it belongs here.
+    pub sent_to: Option<(RawNumber, Timestamp)>,
+    /// The connected line last named to the caller, and when.
+    pub connected: Option<(RawNumber, Timestamp)>,
+    /// Its first talk has been reported.
+    pub reported: bool,
+    /// When it is to be concluded, once its customer's leg is over.
+    pub conclude_at: Option<Timestamp>,
+}
+
+/// `call_id` of a call known by its first leg: 32 hex digits of SHA-256 over Call-ID and From tag (design.md §3).
+pub fn call_id(sip_call_id: &[u8], from_tag: &[u8]) -> CallId {
+    let digest = Sha256::new().chain_update(b"sip\0").chain_update(sip_call_id).chain_update(b"\0").chain_update(from_tag).finalize();
+    let mut text = String::with_capacity(32);
+    for byte in digest.iter().take(16) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    CallId::new(&text).expect("32 hex digits are not empty")
+}
+
+impl Open {
+    /// The longest it may last.
+    pub fn max_call(&self, directory: &Directory) -> Seconds {
+        self.hotline.and_then(|place| directory.hotlines.get(place)).map_or(Seconds::new(4 * 3_600), |hotline| hotline.max_call)
+    }
+
+    /// The call, as its legs say; `legs` finds them.
+    pub fn call<'l>(&self, directory: &Directory, legs: impl Fn(LegId) -> Option<&'l Leg>) -> Call {
+        let hotline = self.hotline.and_then(|place| directory.hotlines.get(place));
+        let first = legs(self.first);
+        let customer = self.customer.and_then(&legs).or(first);
+        let answered_at = customer.and_then(Leg::answered_at);
+        let ended_at = customer.and_then(|leg| leg.ended_at).filter(|_| self.conclude_at.is_some());
+        let by_answer = hotline.is_some_and(|hotline| hotline.bill_from == BillFrom::Answer) && self.kind == Kind::Inbound;
+        let on_hold = hotline.map_or(OnHold::Talk, |hotline| hotline.hold);
+        let mut talks = self.talks(directory, customer, first, on_hold, &legs);
+        if by_answer {
+            talks = by_switch(customer, talks.first());
+        }
+        let missed = (talks.is_empty() && ended_at.is_some()).then(|| self.missed(customer, &legs));
+        let direction = if self.kind == Kind::Callback { Direction::Out } else { Direction::In };
+        Call {
+            id: self.id.clone(),
+            direction,
+            hotline: hotline.map(|hotline| hotline.name.clone()),
+            service: match (direction, hotline) {
+                (Direction::In, Some(hotline)) => hotline.service.clone(),
+                (Direction::In, None) => "".into(),
+                (Direction::Out, _) => "callback".into(),
+            },
+            caller_raw: self.caller.raw.clone(),
+            caller: self.caller.number.filter(|_| direction == Direction::In),
+            withheld: self.caller.withheld,
+            called_raw: self.called.0.clone(),
+            called: self.called.1,
+            contract: self.contract.clone(),
+            started_at: self.started_at,
+            answered_at,
+            talks,
+            ended_at,
+            end: self.end,
+            billed_from: if by_answer { BilledFrom::Answer } else { BilledFrom::Agent },
+            missed,
+            severity: hotline.and_then(|hotline| hotline.severity.clone()),
+            ticket: None,
+            correlation: self.correlation,
+            marks: self.marks.clone(),
+        }
+    }
+
+    /// The times with agents: a dialog of an agent's leg, or one that a proxy forked to an agent, while the customer's leg
+    /// is connected. Ends at the first BYE of either, or when the agent passed the caller on.
+    fn talks<'l>(
+        &self,
+        directory: &Directory,
+        customer: Option<&Leg>,
+        first: Option<&'l Leg>,
+        on_hold: OnHold,
+        legs: &impl Fn(LegId) -> Option<&'l Leg>,
+    ) -> Vec<Talk> {
+        let Some(customer) = customer else { return Vec::new() };
+        let connected = customer.answered_at();
+        let mut talks = Vec::new();
+        let mut add = |agent: &RawNumber, dialog: &Dialog, not_before: Option<Timestamp>| {
+            let level = directory.agent(agent).and_then(|agent| agent.level);
+            let from = [connected, not_before].into_iter().flatten().fold(dialog.from, Timestamp::max);
+            let to = [dialog.to, dialog.referred_at, customer.ended_at].into_iter().flatten().min();
+            if to.is_some_and(|to| to <= from) {
+                return;
+            }
+            let talk = Talk { agent: agent.as_str().into(), level, from, to };
+            match on_hold {
+                OnHold::Talk => talks.push(talk),
+                OnHold::Wait => talks.extend(without_holds(&talk, &dialog.holds)),
+            }
+        };
+        match self.kind {
+            Kind::Callback => {
+                // One Call-ID through a proxy, or the switch's own leg to the customer.
+                for dialog in &customer.dialogs {
+                    let agent_since = first.and_then(Leg::answered_at);
+                    add(&self.caller.raw, &cut(dialog, first), agent_since);
+                }
+            }
+            Kind::Inbound | Kind::Internal => {
+                for dialog in &customer.dialogs {
+                    if let Some(agent) = dialog.answerer.as_ref().filter(|answerer| directory.agent(answerer).is_some()) {
+                        add(agent, dialog, None);
+                    }
+                }
+                for (leg, not_before) in &self.agents {
+                    let Some(leg) = legs(*leg) else { continue };
+                    for dialog in &leg.dialogs {
+                        add(dialog.answerer.as_ref().unwrap_or(&leg.target), dialog, *not_before);
+                    }
+                }
+            }
+        }
+        talks.sort_by(|one, other| (one.from, one.to, &one.agent).cmp(&(other.from, other.to, &other.agent)));
+        talks
+    }
+
+    /// Why nobody talked, as far as the legs tell.
+    fn missed<'l>(&self, customer: Option<&Leg>, legs: &impl Fn(LegId) -> Option<&'l Leg>) -> MissedReason {
+        let Some(customer) = customer else { return MissedReason::Failed };
+        if let Some(answered) = customer.answered_at() {
+            // A switch that answers only after a phone was not picked up is a mailbox; one that answers before is a queue.
+            let tried_before =
+                self.agents.iter().any(|(leg, _)| legs(*leg).is_some_and(|leg| leg.ended_at.is_some_and(|ended| ended <= answered)));
+            return if tried_before { MissedReason::NoAnswer } else { MissedReason::Abandoned };
+        }
+        match customer.refused {
+            _ if customer.canceled_at.is_some() => MissedReason::Canceled,
+            Some(486 | 600) => MissedReason::Busy,
+            Some(408 | 480 | 487) => MissedReason::NoAnswer,
+            Some(403 | 603 | 607) => MissedReason::Declined,
+            Some(_) | None => MissedReason::Failed,
+        }
+    }
+}
+
+/// A dialog that ends no later than a leg.
+fn cut(dialog: &Dialog, leg: Option<&Leg>) -> Dialog {
+    let to = [dialog.to, leg.and_then(|leg| leg.ended_at)].into_iter().flatten().min();
+    Dialog { to, ..dialog.clone() }
+}
+
+/// With `bill_from = "answer"`, all the time the switch was connected to the customer.
+fn by_switch(customer: Option<&Leg>, agent: Option<&Talk>) -> Vec<Talk> {
+    let dialogs = customer.map(|leg| leg.dialogs.as_slice()).unwrap_or_default();
+    let talk = |dialog: &Dialog| Talk {
+        agent: agent.map_or_else(|| "".into(), |talk| talk.agent.clone()),
+        level: agent.and_then(|talk| talk.level),
+        from: dialog.from,
+        to: dialog.to,
+    };
+    dialogs.iter().map(talk).collect()
+}
+
+/// The parts of a talk outside the agent's holds.
+fn without_holds(talk: &Talk, holds: &[(Timestamp, Option<Timestamp>)]) -> Vec<Talk> {
+    let mut parts = Vec::new();
+    let mut from = Some(talk.from);
+    for (held, resumed) in holds {
+        let Some(start) = from else { break };
+        let held = (*held).max(start);
+        if talk.to.is_some_and(|to| held >= to) {
+            break;
+        }
+        if held > start {
+            parts.push(Talk { from: start, to: Some(held), ..talk.clone() });
+        }
+        from = *resumed;
+    }
+    if let Some(from) = from.filter(|from| talk.to.is_none_or(|to| *from < to)) {
+        parts.push(Talk { from, ..talk.clone() });
+    }
+    parts
+}

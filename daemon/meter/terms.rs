@@ -1,0 +1,184 @@
+//! What a contract offers on a day: its plans, those they include, less those they supersede (design.md §4, §5).
+
+use crate::contracts::{Contract, local_date};
+use crate::tariff::{Callers, FeePer, Period, PlanVersion, Tariff, Validity};
+use crate::units::Timestamp;
+use chrono::{Datelike, Months, NaiveDate};
+use chrono_tz::Tz;
+
+/// One contract's history beside the tariffs in force.
+#[derive(Clone, Debug)]
+pub struct Terms<'a> {
+    tariffs: &'a [Tariff],
+    rows: Vec<&'a Contract>,
+    zone: Tz,
+}
+
+/// A plan as a contract has it on a day.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    /// The price list.
+    pub tariff: &'a Tariff,
+    /// The version in force.
+    pub plan: &'a PlanVersion,
+    /// Whether its fee is due: it stands in the contract itself, and was not merely included.
+    pub fee: FeeDue,
+    /// Whether another plan of the contract replaces its allowances and rates.
+    pub role: Role,
+}
+
+/// Whether a plan's fee is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeeDue {
+    /// The contract names the plan.
+    Yes,
+    /// It comes with another.
+    No,
+}
+
+/// Whether a plan's allowances and rates count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// They do.
+    Active,
+    /// Another plan replaces them.
+    Superseded,
+}
+
+impl<'a> Terms<'a> {
+    /// `rows` are the contract's history by start; `zone` is the one its dates are meant in.
+    #[must_use]
+    pub fn new(tariffs: &'a [Tariff], rows: Vec<&'a Contract>, zone: Tz) -> Self {
+        Self { tariffs, rows, zone }
+    }
+
+    /// The zone of the contract's dates.
+    #[must_use]
+    pub const fn zone(&self) -> Tz {
+        self.zone
+    }
+
+    /// The history, by start.
+    #[must_use]
+    pub fn rows(&self) -> &[&'a Contract] {
+        &self.rows
+    }
+
+    /// The local date of an instant.
+    #[must_use]
+    pub fn day(&self, at: Timestamp) -> NaiveDate {
+        local_date(at, self.zone)
+    }
+
+    /// The row in force on a day.
+    #[must_use]
+    pub fn row(&self, day: NaiveDate) -> Option<&'a Contract> {
+        self.rows.iter().copied().find(|row| row.covers(day))
+    }
+
+    /// The first day of the unbroken stretch of rows that covers a day.
+    #[must_use]
+    pub fn start(&self, day: NaiveDate) -> Option<NaiveDate> {
+        let mut place = self.rows.iter().position(|row| row.covers(day))?;
+        let mut start = self.rows.get(place)?.starts_on;
+        while let Some(before) = place.checked_sub(1).and_then(|before| Some((before, self.rows.get(before)?))) {
+            if before.1.ends_on != Some(start) {
+                break;
+            }
+            start = before.1.starts_on;
+            place = before.0;
+        }
+        Some(start)
+    }
+
+    /// The plans of a day in the contract's order, each followed by those it includes.
+    #[must_use]
+    pub fn offers(&self, day: NaiveDate) -> Vec<Offer<'a>> {
+        let mut offers: Vec<Offer<'a>> = Vec::with_capacity(4);
+        let Some(row) = self.row(day) else { return offers };
+        for id in &row.plans {
+            self.add(&mut offers, id, day, FeeDue::Yes);
+        }
+        let replaced: Vec<&str> = offers.iter().flat_map(|offer| offer.plan.supersedes.iter().map(|id| &**id)).collect();
+        for offer in &mut offers {
+            if replaced.contains(&&*offer.plan.id) {
+                offer.role = Role::Superseded;
+            }
+        }
+        offers
+    }
+
+    fn add(&self, offers: &mut Vec<Offer<'a>>, id: &str, day: NaiveDate, fee: FeeDue) {
+        if let Some(known) = offers.iter_mut().find(|offer| *offer.plan.id == *id) {
+            if fee == FeeDue::Yes {
+                known.fee = FeeDue::Yes;
+            }
+            return;
+        }
+        let Some((tariff, plan)) = self.plan(id, day) else { return };
+        offers.push(Offer { tariff, plan, fee, role: Role::Active });
+        for included in &plan.includes {
+            self.add(offers, included, day, FeeDue::No);
+        }
+    }
+
+    /// The version of a plan in force on a day, and its tariff.
+    #[must_use]
+    pub fn plan(&self, id: &str, day: NaiveDate) -> Option<(&'a Tariff, &'a PlanVersion)> {
+        self.tariffs.iter().find_map(|tariff| tariff.plan(id, day).map(|plan| (tariff, plan)))
+    }
+
+    /// The period in which talk that began on `day` uses an allowance: its first day, and the first day after its lapse
+    /// (`None`: it never lapses). `None` where there is no such period: not activated, or lapsed.
+    #[must_use]
+    pub fn period(&self, validity: Validity, day: NaiveDate) -> Option<(NaiveDate, Option<NaiveDate>)> {
+        match validity {
+            Validity::Month => {
+                let from = day.with_day(1)?;
+                Some((from, from.checked_add_months(Months::new(1))))
+            }
+            Validity::ContractYear => {
+                let start = self.start(day)?;
+                let (from, to) = Period::Months(12).containing(start, day)?;
+                Some((from, Some(to)))
+            }
+            Validity::Activation(lapse) => {
+                let from = self.row(day)?.activated_on.filter(|activated| *activated <= day)?;
+                let to = lapse.and_then(|period| period.after(from, 1));
+                (to.is_none_or(|to| day < to)).then_some((from, to))
+            }
+        }
+    }
+
+    /// Stations on a day; those of the row in force, or else of the first row.
+    #[must_use]
+    pub fn stations(&self, day: NaiveDate) -> u32 {
+        self.row(day).or(self.rows.first().copied()).map_or(1, |row| row.stations)
+    }
+}
+
+impl Offer<'_> {
+    /// Whether the plan lets this caller call.
+    #[must_use]
+    pub fn lets_call(&self, authorised: bool) -> bool {
+        match self.plan.callers {
+            Callers::Any => true,
+            Callers::Authorised => authorised,
+        }
+    }
+}
+
+/// The periods of a fee: first day and last day of each, from `start` while they begin before `end`, up to `until`.
+pub fn fee_periods(
+    per: FeePer,
+    start: NaiveDate,
+    end: Option<NaiveDate>,
+    until: NaiveDate,
+) -> impl Iterator<Item = (NaiveDate, NaiveDate)> {
+    let period = match per {
+        FeePer::Month => Period::Months(1),
+        FeePer::Year | FeePer::YearAndStation => Period::Months(12),
+    };
+    let due = move |(from, next): (NaiveDate, NaiveDate)| Some((from, next.pred_opt()?));
+    period.periods(start).take_while(move |(from, _)| *from <= until && end.is_none_or(|end| *from < end)).filter_map(due)
+}
