@@ -11,6 +11,7 @@ use super::directory::{Caller, Withheld};
 use super::leg::{CallNo, Leg, Role};
 use super::open::{Kind, Open};
 use crate::sip::{Invitation, LegId};
+use crate::units::codec::{Reader, Writer};
 use crate::units::{E164, RawNumber, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,6 +67,28 @@ impl Index {
             remove(&mut self.called, called, number);
         }
         self.sent.remove(&number);
+    }
+
+    /// Appends what does not follow from the calls.
+    pub fn write(&self, out: &mut Writer) {
+        out.list(self.sent.iter(), |out, call| out.number(*call));
+        out.list(self.pending.iter(), |out, leg| out.number(leg.0));
+        out.list(self.beside.iter(), |out, (call, legs)| {
+            out.number(*call);
+            out.list(legs.iter(), |out, leg| out.number(leg.0));
+        });
+    }
+
+    /// Reads it back, beside the calls.
+    pub fn read(from: &mut Reader<'_>, open: &BTreeMap<CallNo, Open>) -> Option<Self> {
+        let mut index = Self::default();
+        for (number, open) in open {
+            index.add(*number, open);
+        }
+        index.sent = from.list(Reader::number)?.into_iter().collect();
+        index.pending = from.list(|from| from.number().map(LegId))?.into_iter().collect();
+        index.beside = from.list(|from| Some((from.number()?, from.list(|from| from.number().map(LegId))?)))?.into_iter().collect();
+        Some(index)
     }
 
     /// Calls with this caller.

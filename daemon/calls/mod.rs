@@ -3,11 +3,13 @@
 //! The one invariant: an ambiguity is never resolved by billing somebody. A call knows no price and no contract.
 
 mod call;
+mod codes;
 mod correlator;
 mod directory;
 mod join;
 mod leg;
 mod open;
+mod snapshot;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
 pub use correlator::{Calls, Stage, Unmetered, Update};
