@@ -1,0 +1,259 @@
+//! A UDP port that takes HEPv3 frames and bare copies of SIP messages.
+//!
+//! The one invariant: every datagram the kernel gave us is delivered or counted, and what the kernel itself dropped can be
+//! asked for ([`Receiver::kernel_drops`]): loss on a port is invisible in HEP, so a meter must at least know its own.
+
+use super::super::{SetAside, Tally, looks_like_sip};
+use super::decode;
+use crate::units::{Message, Timestamp};
+use socket2::SockRef;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+/// The receive buffer we ask for, bytes: it decides between loss and none when the machine is busy for a moment. The
+/// kernel grants at most `net.core.rmem_max`.
+pub const WANTED_BUFFER: usize = 8 << 20;
+
+/// The largest UDP payload is 65,507 bytes.
+const LARGEST_DATAGRAM: usize = 65_536;
+
+/// One open port.
+pub struct Receiver {
+    socket: UdpSocket,
+    local: SocketAddr,
+    key: Option<Box<[u8]>>,
+    datagram: Box<[u8]>,
+    timeout: Option<Duration>,
+    received: u64,
+    bytes: u64,
+    set_aside: Tally,
+}
+
+/// What came of one wait.
+#[derive(Clone, Copy, Debug)]
+pub enum Received<'a> {
+    /// A SIP message.
+    Message(Message<'a>),
+    /// A datagram that is none, from this peer; it is counted already.
+    SetAside(SetAside, SocketAddr),
+    /// Nothing came in time.
+    Nothing,
+}
+
+impl Receiver {
+    /// Opens the port. With a key, only frames that carry it count, and bare copies of SIP are refused.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub fn bind(listen: SocketAddr, key: Option<&[u8]>) -> io::Result<Self> {
+        let socket = UdpSocket::bind(listen)?;
+        // A smaller buffer than asked for is no reason not to start: `granted_buffer` tells.
+        let _ = SockRef::from(&socket).set_recv_buffer_size(WANTED_BUFFER);
+        Ok(Self {
+            local: socket.local_addr()?,
+            socket,
+            key: key.map(Into::into),
+            datagram: vec![0; LARGEST_DATAGRAM].into_boxed_slice(),
+            timeout: None,
+            received: 0,
+            bytes: 0,
+            set_aside: Tally::default(),
+        })
+    }
+
+    /// Waits for one datagram, at most so long (rounded up to 1 ms); `arrived_at` reads the clock once one is there.
+    ///
+    /// # Errors
+    /// When the socket itself fails. A refused ICMP answer to somebody else's packet is not such a failure.
+    pub fn receive(&mut self, at_most: Duration, arrived_at: impl FnOnce() -> Timestamp) -> io::Result<Received<'_>> {
+        let timeout = Some(at_most.max(Duration::from_millis(1)));
+        if self.timeout != timeout {
+            self.socket.set_read_timeout(timeout)?;
+            self.timeout = timeout;
+        }
+        let (length, peer) = match self.socket.recv_from(&mut self.datagram) {
+            Ok(received) => received,
+            Err(error) => return if is_quiet(&error) { Ok(Received::Nothing) } else { Err(error) },
+        };
+        self.received += 1;
+        self.bytes += length as u64;
+        match read(&self.datagram[..length], peer, self.local, self.key.as_deref(), arrived_at) {
+            Ok(message) => Ok(Received::Message(message)),
+            Err(reason) => {
+                self.set_aside.add(reason);
+                Ok(Received::SetAside(reason, peer))
+            }
+        }
+    }
+
+    /// The address it listens on, with the port the kernel chose where 0 was asked for.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The receive buffer the kernel granted, bytes; it counts its own bookkeeping in, twice what it was asked for.
+    ///
+    /// # Errors
+    /// When the socket cannot be asked.
+    pub fn granted_buffer(&self) -> io::Result<usize> {
+        SockRef::from(&self.socket).recv_buffer_size()
+    }
+
+    /// Datagrams received, and their bytes.
+    #[must_use]
+    pub const fn received(&self) -> (u64, u64) {
+        (self.received, self.bytes)
+    }
+
+    /// Datagrams that made no message, by reason.
+    #[must_use]
+    pub const fn set_aside(&self) -> &Tally {
+        &self.set_aside
+    }
+
+    /// Datagrams the kernel dropped before we could read them, because the buffer was full, since the port was opened.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read or does not list our socket.
+    pub fn kernel_drops(&self) -> io::Result<u64> {
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", self.socket.as_raw_fd()))?;
+        let inode = link.to_str().and_then(|name| name.strip_prefix("socket:[")?.strip_suffix(']'));
+        let table = if self.local.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
+        let text = std::fs::read_to_string(table)?;
+        inode
+            .and_then(|inode| drops_of(&text, inode))
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("found no line of our socket in {table}")))
+    }
+}
+
+/// A datagram as a message, or why it is none.
+fn read<'a>(
+    datagram: &'a [u8],
+    peer: SocketAddr,
+    local: SocketAddr,
+    key: Option<&[u8]>,
+    arrived_at: impl FnOnce() -> Timestamp,
+) -> Result<Message<'a>, SetAside> {
+    if looks_like_sip(datagram) {
+        return match key {
+            Some(_) => Err(SetAside::HepKey),
+            None => Ok(Message { captured_at: arrived_at(), source: peer, destination: local, correlation: None, payload: datagram }),
+        };
+    }
+    let frame = decode(datagram).map_err(super::HepError::reason)?;
+    if key.is_some_and(|key| !frame.carries_key(key)) {
+        return Err(SetAside::HepKey);
+    }
+    let arrived_at = if frame.captured_at.is_none() { arrived_at() } else { Timestamp::default() };
+    frame.message(arrived_at).ok_or(SetAside::HepProtocol)
+}
+
+/// A wait that ended without a datagram and without harm: time is up, a signal came, or an earlier packet of ours was
+/// refused by its receiver.
+fn is_quiet(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), WouldBlock | TimedOut | Interrupted | ConnectionRefused | ConnectionReset)
+}
+
+/// The last column of the line that has this inode in its tenth (Linux, Documentation/networking/proc_net_tcp).
+fn drops_of(table: &str, inode: &str) -> Option<u64> {
+    let line = table.lines().skip(1).find(|line| line.split_ascii_whitespace().nth(9) == Some(inode))?;
+    line.split_ascii_whitespace().last()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIP: &[u8] = b"OPTIONS sip:192.0.2.1 SIP/2.0\r\n\r\n";
+    const WAIT: Duration = Duration::from_secs(5);
+
+    /// HEP3, type, time of 5 s, key, payload: built here by its lengths.
+    fn frame(key: &[u8], content: u8) -> Vec<u8> {
+        let mut frame = b"HEP3\0\0".to_vec();
+        for (chunk, value) in [(0x0b_u8, [content].as_slice()), (0x09, &[0, 0, 0, 5]), (0x0e, key), (0x0f, SIP)] {
+            frame.extend_from_slice(&[0, 0, 0, chunk, 0, u8::try_from(value.len() + 6).unwrap()]);
+            frame.extend_from_slice(value);
+        }
+        frame[5] = u8::try_from(frame.len()).unwrap();
+        frame
+    }
+
+    /// Sends each datagram and tells what came of it: the time of a message, or why there is none.
+    fn check(key: Option<&[u8]>, expected: &[(&[u8], Result<u32, SetAside>)]) {
+        let mut port = Receiver::bind("127.0.0.1:0".parse().unwrap(), key).unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for (datagram, outcome) in expected {
+            sender.send_to(datagram, port.local_addr()).unwrap();
+            let found = match port.receive(WAIT, || Timestamp::from_parts(9, 0)).unwrap() {
+                Received::Message(message) => {
+                    assert_eq!(message.payload, SIP);
+                    Ok(u32::try_from(message.captured_at.micros() / 1_000_000).unwrap())
+                }
+                Received::SetAside(reason, peer) => {
+                    assert_eq!(peer, sender.local_addr().unwrap());
+                    Err(reason)
+                }
+                Received::Nothing => panic!("nothing came of {}", datagram.escape_ascii()),
+            };
+            assert_eq!(found, *outcome, "{}", datagram.escape_ascii());
+        }
+        let refused = expected.iter().filter(|(_, outcome)| outcome.is_err()).count();
+        assert_eq!(port.set_aside().total(), refused as u64);
+        assert_eq!(port.received().0, expected.len() as u64);
+    }
+
+    #[test]
+    fn frames_and_bare_copies_are_taken() {
+        let expected: &[(&[u8], _)] = &[
+            (&frame(b"any", 1), Ok(5)),
+            (SIP, Ok(9)),
+            (&frame(b"any", 5), Err(SetAside::HepProtocol)),
+            (b"EEP1......", Err(SetAside::HepVersion)),
+            (b"", Err(SetAside::NotSip)),
+        ];
+        check(None, expected);
+    }
+
+    #[test]
+    fn a_key_is_asked_of_every_datagram() {
+        let expected: &[(&[u8], _)] = &[
+            (&frame(b"secret", 1), Ok(5)),
+            (&frame(b"wrong!", 1), Err(SetAside::HepKey)),
+            (&frame(b"", 1), Err(SetAside::HepKey)),
+            (SIP, Err(SetAside::HepKey)),
+        ];
+        check(Some(b"secret"), expected);
+    }
+
+    #[test]
+    fn a_quiet_port_gives_the_caller_its_turn() {
+        let mut port = Receiver::bind("[::1]:0".parse().unwrap(), None).unwrap();
+        assert!(matches!(port.receive(Duration::ZERO, Timestamp::default).unwrap(), Received::Nothing));
+    }
+
+    #[test]
+    fn what_the_kernel_drops_is_known() {
+        let port = Receiver::bind("127.0.0.1:0".parse().unwrap(), None).unwrap();
+        SockRef::from(&port.socket).set_recv_buffer_size(4096).unwrap();
+        assert!(port.granted_buffer().unwrap() < WANTED_BUFFER);
+        assert_eq!(port.kernel_drops().unwrap(), 0);
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..100 {
+            sender.send_to(&[0; 1000], port.local_addr()).unwrap();
+        }
+        assert!(port.kernel_drops().unwrap() > 50);
+    }
+
+    #[test]
+    fn the_table_of_sockets_is_read_by_inode() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n\
+            8: 0100007F:2364 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 4711 2 0000000000000000 42\n";
+        assert_eq!(drops_of(table, "4711"), Some(42));
+        assert_eq!(drops_of(table, "471"), None);
+        assert_eq!(drops_of("", "4711"), None);
+    }
+}

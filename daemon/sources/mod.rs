@@ -1,0 +1,20 @@
+//! Bytes of a capture, a socket or a file become [`crate::units::Observation`]s: a file or folder for each kind of source.
+//!
+//! | kind | reads | yields |
+//! |---|---|---|
+//! | [`hep`] | HEPv3 datagrams on a UDP port, and bare copies of SIP messages there | SIP messages |
+//! | [`pcap`] | pcap and pcapng from a file or a pipe: SIP over UDP, and HEPv3 inside UDP | SIP messages |
+//!
+//! The one invariant: a source decides only whether bytes are a message, never what the message means; whatever it does
+//! not deliver is counted under a [`SetAside`], and the next bytes are read. Observations point into the source's own
+//! buffer and live as long as the visitor looks at them.
+//!
+//! Every buffer here has a stated bound, and nothing that arrives can stop a source or make it grow.
+
+pub mod hep;
+pub mod pcap;
+mod set_aside;
+mod start_line;
+
+pub use set_aside::{SetAside, Tally};
+pub use start_line::looks_like_sip;

@@ -1,0 +1,168 @@
+//! From a captured packet to the UDP datagram inside: link layers, IPv4, IPv6.
+//!
+//! The one invariant: lengths in headers are believed only as far as there are bytes; a datagram that is shorter than
+//! it says is marked cut. Plain IPv4 with UDP goes a short way by hand, because nearly every packet of a SIP capture is
+//! one; VLAN tags, options, extension headers and fragments go through etherparse.
+
+use crate::sources::SetAside;
+use etherparse::{EtherType, IpNumber, Ipv6ExtensionSlice, LaxIpPayloadSlice, LaxNetSlice, LaxSlicedPacket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Link types (tcpdump.org, "Link-layer header types"); 12 and 14 stand for raw IP in files of some BSDs.
+mod link {
+    pub const NULL: u32 = 0;
+    pub const ETHERNET: u32 = 1;
+    pub const RAW: [u32; 5] = [101, 228, 229, 12, 14];
+    pub const LOOP: u32 = 108;
+    pub const COOKED: u32 = 113;
+    pub const COOKED_V2: u32 = 276;
+}
+
+/// What a packet holds for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inside<'a> {
+    Datagram(Datagram<'a>),
+    Piece(Piece<'a>),
+}
+
+/// A UDP datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Datagram<'a> {
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+    pub payload: &'a [u8],
+    /// The packet was captured shorter than it was.
+    pub cut: bool,
+}
+
+/// A fragment of an IP datagram that holds UDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Piece<'a> {
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    pub id: u32,
+    /// Where its bytes belong in the datagram.
+    pub offset: usize,
+    /// Whether others follow it.
+    pub more: bool,
+    pub payload: &'a [u8],
+    pub cut: bool,
+}
+
+/// Looks into a packet of a link type.
+pub(super) fn look_inside(link: u32, data: &[u8]) -> Result<Inside<'_>, SetAside> {
+    match plain(link, data) {
+        Some(datagram) => Ok(Inside::Datagram(datagram)),
+        None => any(link, data),
+    }
+}
+
+/// The UDP datagram in the payload of an IP datagram; `cut` says that bytes are missing at its end.
+pub(super) fn udp(source: IpAddr, destination: IpAddr, payload: &[u8], cut: bool) -> Result<Datagram<'_>, SetAside> {
+    let (&[a, b, c, d, high, low, _, _], body) = payload.split_first_chunk().ok_or(SetAside::Malformed)?;
+    // 0 stands for a length that the sender's card was to fill in (or a jumbogram): all there is.
+    let length = match usize::from(u16::from_be_bytes([high, low])) {
+        0 => body.len(),
+        length => length.checked_sub(8).ok_or(SetAside::Malformed)?,
+    };
+    if length > body.len() && !cut {
+        return Err(SetAside::Malformed);
+    }
+    Ok(Datagram {
+        source: SocketAddr::new(source, u16::from_be_bytes([a, b])),
+        destination: SocketAddr::new(destination, u16::from_be_bytes([c, d])),
+        payload: &body[..length.min(body.len())],
+        cut: length > body.len(),
+    })
+}
+
+/// The short way: IPv4 without options, UDP, whole. `None` sends everything else the long way.
+#[inline]
+fn plain(link: u32, data: &[u8]) -> Option<Datagram<'_>> {
+    let (kind, ip) = match link {
+        link::ETHERNET => (data.get(12..14)?, data.get(14..)?),
+        link::COOKED => (data.get(14..16)?, data.get(16..)?),
+        link::COOKED_V2 => (data.get(0..2)?, data.get(20..)?),
+        _ => return None,
+    };
+    let header: &[u8; 28] = ip.first_chunk()?;
+    let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+    let (total, length) = (usize::from(word(2)), usize::from(word(24)));
+    // 0x3fff: more fragments, or an offset.
+    let is_plain = kind == [8, 0] && header[0] == 0x45 && header[9] == 17 && word(6) & 0x3fff == 0;
+    if !is_plain || length < 8 || length + 20 > total {
+        return None;
+    }
+    let address = |at: usize| IpAddr::V4(Ipv4Addr::new(header[at], header[at + 1], header[at + 2], header[at + 3]));
+    let end = (20 + length).min(ip.len());
+    Some(Datagram {
+        source: SocketAddr::new(address(12), word(20)),
+        destination: SocketAddr::new(address(16), word(22)),
+        payload: &ip[28..end],
+        cut: end < 20 + length,
+    })
+}
+
+/// The long way.
+fn any(link: u32, data: &[u8]) -> Result<Inside<'_>, SetAside> {
+    let behind = |kind: usize, header: usize| match (data.get(kind..kind + 2), data.get(header..)) {
+        (Some(&[high, low]), Some(rest)) => Ok(LaxSlicedPacket::from_ether_type(EtherType(u16::from_be_bytes([high, low])), rest)),
+        _ => Err(SetAside::Malformed),
+    };
+    let packet = match link {
+        link::ETHERNET => LaxSlicedPacket::from_ethernet(data).map_err(|_| SetAside::Malformed)?,
+        link::COOKED => behind(14, 16)?,
+        link::COOKED_V2 => behind(0, 20)?,
+        // Four bytes name the family, in the byte order of whoever captured it; the IP version says the same.
+        link::NULL | link::LOOP => bare(data.get(4..))?,
+        raw if link::RAW.contains(&raw) => bare(Some(data))?,
+        _ => return Err(SetAside::LinkType),
+    };
+    let broken = if packet.stop_err.is_some() { SetAside::Malformed } else { SetAside::NotIp };
+    match packet.net.ok_or(broken)? {
+        LaxNetSlice::Ipv4(ip) => {
+            let header = ip.header();
+            let fragment = Fragment {
+                id: u32::from(header.identification()),
+                offset: usize::from(header.fragments_offset().byte_offset()),
+                more: header.more_fragments(),
+            };
+            transport(header.source_addr().into(), header.destination_addr().into(), ip.payload().clone(), Some(fragment))
+        }
+        LaxNetSlice::Ipv6(ip) => {
+            let header = ip.header();
+            let fragment = ip.extensions().clone().into_iter().find_map(|extension| match extension {
+                Ipv6ExtensionSlice::Fragment(found) => Some(Fragment {
+                    id: found.identification(),
+                    offset: usize::from(found.fragment_offset().byte_offset()),
+                    more: found.more_fragments(),
+                }),
+                _ => None,
+            });
+            transport(header.source_addr().into(), header.destination_addr().into(), ip.payload().clone(), fragment)
+        }
+        LaxNetSlice::Arp(_) => Err(SetAside::NotIp),
+    }
+}
+
+fn bare(ip: Option<&[u8]>) -> Result<LaxSlicedPacket<'_>, SetAside> {
+    ip.and_then(|ip| LaxSlicedPacket::from_ip(ip).ok()).ok_or(SetAside::Malformed)
+}
+
+/// Where a fragment belongs.
+struct Fragment {
+    id: u32,
+    offset: usize,
+    more: bool,
+}
+
+fn transport(source: IpAddr, destination: IpAddr, ip: LaxIpPayloadSlice<'_>, fragment: Option<Fragment>) -> Result<Inside<'_>, SetAside> {
+    let LaxIpPayloadSlice { payload, incomplete: cut, .. } = ip;
+    match fragment {
+        _ if ip.ip_number != IpNumber::UDP => Err(SetAside::NotUdp),
+        Some(Fragment { id, offset, more }) if ip.fragmented => {
+            Ok(Inside::Piece(Piece { source, destination, id, offset, more, payload, cut }))
+        }
+        _ => udp(source, destination, payload, cut).map(Inside::Datagram),
+    }
+}

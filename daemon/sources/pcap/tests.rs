@@ -1,0 +1,353 @@
+use super::*;
+use proptest::prelude::*;
+use std::fs;
+
+mod build;
+use build::{CLIENT, Ng, SIP, ethernet, ipv4, ipv4_pieces, ipv6, ipv6_pieces, pcap, sll, sll2, udp, vlan};
+
+/// Reads a capture whole: what was delivered, as (ordinal, time in µs, source, payload), and how it ended.
+struct Whole {
+    messages: Vec<(u64, i64, String, Vec<u8>)>,
+    counters: Counters,
+    end: Result<Progress, CaptureError>,
+}
+
+fn read_all(input: impl Read) -> Whole {
+    let mut capture = Capture::new("test.pcap", input);
+    let mut messages = Vec::new();
+    let end = capture.advance(u64::MAX, |packet| {
+        let Observation::Sip(message) = packet.observation;
+        messages.push((packet.ordinal, message.captured_at.micros(), message.source.to_string(), message.payload.to_vec()));
+        ControlFlow::Continue(())
+    });
+    let counters = *capture.counters();
+    let aside = counters.set_aside.total() - counters.set_aside.get(SetAside::OtherBlock);
+    assert_eq!(counters.packets, counters.delivered + aside, "each packet is delivered or counted");
+    Whole { messages, counters, end }
+}
+
+fn recording(name: &str) -> Vec<u8> {
+    fs::read(format!("{}/tests/recordings/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// Reads packets of a link type, and expects this many messages, all of them our SIP text.
+fn check(link: u32, packets: &[Vec<u8>], expected: usize) -> Whole {
+    let whole = read_all(pcap(link, packets).as_slice());
+    assert!(matches!(whole.end, Ok(Progress::Complete)), "{:?}", whole.end);
+    assert_eq!(whole.messages.len(), expected, "link type {link}: {:?}", whole.counters);
+    assert!(whole.messages.iter().all(|(_, _, _, payload)| payload == SIP));
+    whole
+}
+
+/// Expects one packet to be set aside for a reason.
+fn check_aside(link: u32, packet: Vec<u8>, reason: SetAside) {
+    let whole = check(link, &[packet], 0);
+    assert_eq!(whole.counters.set_aside.iter().collect::<Vec<_>>(), [(reason, 1)]);
+}
+
+#[test]
+fn the_recordings_read_whole() {
+    let sip = read_all(recording("asterisk-16/sip.pcap").as_slice());
+    assert_eq!((sip.messages.len(), sip.counters.set_aside.total(), sip.counters.cut), (832, 0, 0));
+    let any = read_all(recording("asterisk-16/sip-any.pcap").as_slice());
+    let of = |whole: &Whole| whole.messages.iter().map(|(_, _, source, payload)| (source.clone(), payload.clone())).collect::<Vec<_>>();
+    assert_eq!(of(&any), of(&sip));
+    let hep = read_all(recording("asterisk-16/hep.pcap").as_slice());
+    assert_eq!((hep.messages.len(), hep.counters.packets), (832, 876));
+    assert_eq!(hep.counters.set_aside.iter().collect::<Vec<_>>(), [(SetAside::HepProtocol, 44)]);
+    for (name, messages) in [("kamailio", 301), ("kamailio/all", 372)] {
+        assert_eq!(read_all(recording(&format!("{name}/hep.pcap")).as_slice()).messages.len(), messages);
+    }
+}
+
+#[test]
+fn hep_tells_the_inner_addresses_and_time() {
+    let file = recording("asterisk-16/hep.pcap");
+    let mut first = None;
+    let progress = Capture::new("hep.pcap", file.as_slice())
+        .advance(1, |packet| {
+            let Observation::Sip(message) = packet.observation;
+            let correlation = String::from_utf8(message.correlation.unwrap().to_vec()).unwrap();
+            let text = String::from_utf8(message.payload.to_vec()).unwrap();
+            first = Some((message.source, message.destination, message.captured_at, text.contains(&format!("Call-ID: {correlation}\r\n"))));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    let (source, destination, time, same) = first.unwrap();
+    assert_eq!((progress, destination.to_string().as_str(), same), (Progress::More, "127.0.0.1:5060", true));
+    assert_ne!(source.ip(), destination.ip());
+    assert_eq!(time.micros() % 1000, 0, "Asterisk stamps what it receives in whole milliseconds");
+}
+
+#[test]
+fn every_link_layer_leads_to_the_same_message() {
+    let (four, six) = (ipv4(&udp(SIP)), ipv6(&[], 17, &udp(SIP)));
+    for ip in [&four, &six] {
+        let kind = if ip[0] >> 4 == 4 { 0x0800 } else { 0x86dd };
+        check(1, &[ethernet(kind, ip), ethernet(0x8100, &vlan(kind, ip)), ethernet(0x88a8, &vlan(0x8100, &vlan(kind, ip)))], 3);
+        check(113, &[sll(kind, ip), sll(0x8100, &vlan(kind, ip))], 2);
+        check(276, &[sll2(kind, ip)], 1);
+        for raw in [101, if kind == 0x0800 { 228 } else { 229 }, 12] {
+            check(raw, std::slice::from_ref(ip), 1);
+        }
+        for family in [[2, 0, 0, 0], [0, 0, 0, 30]] {
+            let packet = [family.as_slice(), ip].concat();
+            check(0, std::slice::from_ref(&packet), 1);
+            check(108, &[packet], 1);
+        }
+        // The frame check sequence or padding behind the datagram is not the datagram's.
+        check(1, &[[ethernet(kind, ip), vec![0; 9]].concat()], 1);
+    }
+    let addresses = check(1, &[ethernet(0x86dd, &six)], 1).messages[0].2.clone();
+    assert_eq!((addresses.as_str(), CLIENT), ("[2001:db8::1]:5060", "192.0.2.1:5060"));
+}
+
+#[test]
+fn options_and_extension_headers_are_passed_over() {
+    let mut with_options = ipv4(&udp(SIP));
+    with_options[0] = 0x46;
+    let length = u16::try_from(with_options.len() + 4).unwrap();
+    with_options[2..4].copy_from_slice(&length.to_be_bytes());
+    with_options.splice(20..20, [1, 1, 1, 0]);
+    check(1, &[ethernet(0x0800, &with_options)], 1);
+    // Hop-by-hop options, then destination options, then UDP.
+    let extensions = [60, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0];
+    check(101, &[ipv6(&extensions, 0, &udp(SIP))], 1);
+}
+
+#[test]
+fn fragments_find_each_other_in_any_order() {
+    let pieces = ipv4_pieces(&udp(SIP), &[16, 40]);
+    let six = ipv6_pieces(&udp(SIP), &[16, 40]);
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        for (kind, pieces) in [(0x0800, &pieces), (0x86dd, &six)] {
+            let packets: Vec<_> = order.iter().map(|place| ethernet(kind, &pieces[*place])).collect();
+            let whole = check(1, &packets, 1);
+            assert_eq!(whole.messages[0].0, 3, "the last piece completes it");
+            assert_eq!(whole.counters.set_aside.get(SetAside::Fragment), 2);
+        }
+    }
+    // The first file of a series ends between two pieces.
+    let packets: Vec<_> = pieces.iter().map(|piece| ethernet(0x0800, piece)).collect();
+    let (first, second) = (pcap(1, &packets[..1]), pcap(1, &packets[1..]));
+    let mut delivered = 0;
+    let mut capture = Capture::new("first", first.as_slice());
+    capture.advance(u64::MAX, |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(capture.fragments().waiting(), 1);
+    let mut capture = Capture::new("second", second.as_slice()).with_fragments(capture.into_fragments());
+    let count = |_: Packet<'_>| {
+        delivered += 1;
+        ControlFlow::Continue(())
+    };
+    capture.advance(u64::MAX, count).unwrap();
+    assert_eq!(delivered, 1);
+}
+
+#[test]
+fn a_packet_not_captured_whole_is_delivered_cut() {
+    for (kind, ip) in [(0x0800, ipv4(&udp(SIP))), (0x86dd, ipv6(&[], 17, &udp(SIP))), (0x0800, ipv4_pieces(&udp(SIP), &[48])[0].clone())] {
+        let mut packet = ethernet(kind, &ip);
+        packet.truncate(packet.len() - 5);
+        let whole = read_all(pcap(1, &[packet]).as_slice());
+        assert_eq!((whole.counters.delivered, whole.counters.cut), (1, 1));
+        assert!(SIP.starts_with(&whole.messages[0].3));
+    }
+}
+
+#[test]
+fn what_is_no_message_is_counted_by_reason() {
+    let ip = ipv4(&udp(SIP));
+    check_aside(147, ip.clone(), SetAside::LinkType);
+    check_aside(1, ethernet(0x0806, &[0; 28]), SetAside::NotIp);
+    check_aside(1, ethernet(0x88cc, &[0; 28]), SetAside::NotIp);
+    check_aside(1, vec![0; 9], SetAside::Malformed);
+    check_aside(1, ethernet(0x0800, &ip[..19]), SetAside::Malformed);
+    check_aside(113, vec![0; 15], SetAside::Malformed);
+    check_aside(0, vec![2, 0, 0], SetAside::Malformed);
+    check_aside(101, vec![], SetAside::Malformed);
+    let mut tcp = ip.clone();
+    tcp[9] = 6;
+    check_aside(101, tcp, SetAside::NotUdp);
+    let mut lying = ip;
+    lying[24..26].copy_from_slice(&9999_u16.to_be_bytes());
+    check_aside(101, lying, SetAside::Malformed);
+    check_aside(101, ipv4(&udp(b"\r\n\r\n")), SetAside::NotSip);
+    check_aside(101, ipv4(&udp(b"HEP3\0\x06")), SetAside::HepMalformed);
+}
+
+#[test]
+fn every_byte_order_and_resolution_tells_the_same_time() {
+    let packet = ethernet(0x0800, &ipv4(&udp(SIP)));
+    let record = |big: bool, magic: u32, fraction: u32, extra: usize| {
+        let word = |value: u32| if big { value.to_be_bytes() } else { value.to_le_bytes() };
+        let half = |value: u16| if big { value.to_be_bytes() } else { value.to_le_bytes() };
+        let length = u32::try_from(packet.len()).unwrap();
+        let header = [word(magic).as_slice(), &half(2), &half(4), &word(0), &word(0), &word(65_535), &word(1 | 0xf400_0000)].concat();
+        [header, [word(1_767_225_600), word(fraction), word(length), word(length)].concat(), vec![0; extra], packet.clone()].concat()
+    };
+    for (big, magic, fraction, extra) in [
+        (false, 0xa1b2_c3d4, 250_001, 0),
+        (true, 0xa1b2_c3d4, 250_001, 0),
+        (false, 0xa1b2_3c4d, 250_001_999, 0),
+        (true, 0xa1b2_3c4d, 250_001_999, 0),
+        (false, 0xa1b2_cd34, 250_001, 8),
+    ] {
+        let whole = read_all(record(big, magic, fraction, extra).as_slice());
+        assert_eq!(whole.messages.iter().map(|found| found.1).collect::<Vec<_>>(), [1_767_225_600_250_001], "{magic:x} {big}");
+    }
+}
+
+#[test]
+fn pcapng_interfaces_have_their_own_link_type_and_clock() {
+    let ip = ipv4(&udp(SIP));
+    for big_endian in [false, true] {
+        let mut file = Ng::new(big_endian);
+        file.section();
+        file.interface(1, None, None);
+        file.interface(101, Some(9), None);
+        file.interface(113, Some(0x80 | 20), Some(-3600));
+        file.block(5, &[0; 12]);
+        file.packet(0, 1_767_225_600_250_000, &ethernet(0x0800, &ip));
+        file.packet(1, 1_767_225_600_250_000_999, &ip);
+        file.packet(2, (1_767_229_200 << 20) + (1 << 18), &sll(0x0800, &ip));
+        file.packet(3, 0, &ip);
+        let framed = ethernet(0x0800, &ip);
+        file.block(3, &[file.word(u32::try_from(framed.len()).unwrap()).as_slice(), &framed].concat());
+        file.section();
+        file.interface(101, Some(3), None);
+        file.packet(0, 1_767_225_600_250, &ip);
+        let whole = read_all(file.bytes.as_slice());
+        assert!(matches!(whole.end, Ok(Progress::Complete)), "{:?}", whole.end);
+        let times: Vec<_> = whole.messages.iter().map(|found| (found.0, found.1)).collect();
+        assert_eq!(times, [1, 2, 3, 6].map(|ordinal| (ordinal, 1_767_225_600_250_000)));
+        let aside: Vec<_> = whole.counters.set_aside.iter().collect();
+        assert_eq!(aside, [(SetAside::LinkType, 1), (SetAside::Undated, 1), (SetAside::OtherBlock, 7)]);
+    }
+}
+
+#[test]
+fn reading_stops_and_goes_on_anywhere() {
+    let file = recording("asterisk-16/sip.pcap");
+    let all = read_all(file.as_slice()).messages;
+    for cut in [0, 1, 400, 831, 832] {
+        let mut found = Vec::new();
+        let mut take = |packet: Packet<'_>, until: u64| {
+            let Observation::Sip(message) = packet.observation;
+            found.push((packet.ordinal, message.captured_at.micros(), message.source.to_string(), message.payload.to_vec()));
+            if packet.ordinal == until { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let mut first = Capture::new("a", file.as_slice());
+        if cut > 0 {
+            assert_eq!(first.advance(u64::MAX, |packet| take(packet, cut)).unwrap(), Progress::Stopped);
+        }
+        let mut second = Capture::new("b", file.as_slice()).resume_after(cut);
+        while second.advance(100, |packet| take(packet, 0)).unwrap() == Progress::More {}
+        assert_eq!((second.counters().passed, second.position()), (cut, file.len() as u64));
+        assert_eq!(found, all);
+    }
+}
+
+#[test]
+fn a_file_that_ends_within_a_record_says_so() {
+    let packets = vec![ethernet(0x0800, &ipv4(&udp(SIP))); 3];
+    let file = pcap(1, &packets);
+    let record = 16 + packets[0].len();
+    for end in [24 + 2 * record + 1, 24 + 2 * record + 15, file.len() - 1] {
+        let whole = read_all(&file[..end]);
+        assert_eq!(whole.messages.len(), 2);
+        assert_eq!(whole.end.unwrap(), Progress::CutOff { offset: 24 + 2 * record as u64 });
+    }
+    assert_eq!(read_all(&file[..10]).end.unwrap(), Progress::CutOff { offset: 0 });
+    assert_eq!(read_all(&file[..24]).end.unwrap(), Progress::Complete);
+    let mut ng = Ng::new(false);
+    ng.section();
+    ng.interface(1, None, None);
+    let begin = ng.bytes.len();
+    ng.packet(0, 1, &packets[0]);
+    for end in [begin + 3, begin + 12, ng.bytes.len() - 1] {
+        assert_eq!(read_all(&ng.bytes[..end]).end.unwrap(), Progress::CutOff { offset: begin as u64 });
+    }
+}
+
+#[test]
+fn garbage_is_named_with_its_place() {
+    let says = |bytes: &[u8]| read_all(bytes).end.unwrap_err().to_string();
+    assert_eq!(says(b""), "test.pcap: found no capture, expected pcap or pcapng");
+    assert_eq!(says(b"\"\",\"123\",\"456\""), "test.pcap: found no capture, expected pcap or pcapng");
+    let packet = ethernet(0x0800, &ipv4(&udp(SIP)));
+    let file = [pcap(1, std::slice::from_ref(&packet)), b"this is no packet, this is text".to_vec()].concat();
+    let place = 24 + 16 + packet.len();
+    assert_eq!(says(&file), format!("test.pcap: byte {place}: found garbage, expected a packet of at most 1 MiB"));
+    let mut ng = Ng::new(false);
+    ng.section();
+    let place = ng.bytes.len();
+    ng.bytes.extend_from_slice(&[6, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]);
+    assert!(says(&ng.bytes).starts_with(&format!("test.pcap: byte {place}: found garbage, expected a pcapng block")));
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("the disk is gone"))
+        }
+    }
+    let error = read_all(pcap(1, &[packet]).as_slice().chain(Broken)).end.unwrap_err();
+    assert!(error.to_string().ends_with("cannot be read: the disk is gone"));
+}
+
+/// A pipe that gives what it has, a few bytes at a time.
+struct Drip<'a>(&'a [u8], usize);
+
+impl Read for Drip<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.1 = self.1 % 97 + 1;
+        let count = self.1.min(self.0.len()).min(buffer.len());
+        buffer[..count].copy_from_slice(&self.0[..count]);
+        self.0 = &self.0[count..];
+        Ok(count)
+    }
+}
+
+#[test]
+fn a_slow_pipe_reads_like_a_file() {
+    let file = recording("asterisk-16/sip.pcap");
+    assert_eq!(read_all(Drip(&file, 0)).messages, read_all(file.as_slice()).messages);
+    let large = pcap(1, &vec![ethernet(0x0800, &ipv4(&udp(SIP))); 20_000]);
+    assert_eq!(read_all(Drip(&large, 0)).messages.len(), 20_000);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_captures_are_survived(damage in proptest::collection::vec((24usize..60_000, any::<u8>()), 1..40), hep in any::<bool>()) {
+        let mut file = recording(if hep { "asterisk-16/hep.pcap" } else { "asterisk-16/sip-any.pcap" });
+        file.truncate(60_000);
+        for (at, byte) in damage {
+            file[at] = byte;
+        }
+        read_all(file.as_slice());
+    }
+
+    #[test]
+    fn any_packet_of_any_link_type_is_survived(
+        packet in proptest::collection::vec(any::<u8>(), 0..200),
+        link in proptest::sample::select(vec![0, 1, 101, 108, 113, 228, 229, 276]),
+        kind in proptest::sample::select(vec![0x0800_u16, 0x86dd, 0x8100]),
+    ) {
+        read_all(pcap(link, &[packet.clone(), ethernet(kind, &packet), sll2(kind, &packet)]).as_slice());
+    }
+
+    #[test]
+    fn any_pcapng_is_survived(
+        big_endian in any::<bool>(),
+        blocks in proptest::collection::vec((0u32..8, proptest::collection::vec(any::<u8>(), 0..80)), 0..20),
+        tail in proptest::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let mut file = Ng::new(big_endian);
+        file.section();
+        for (kind, body) in &blocks {
+            file.block(*kind, body);
+        }
+        file.bytes.extend_from_slice(&tail);
+        read_all(file.bytes.as_slice());
+    }
+}
