@@ -28,6 +28,7 @@
 #![warn(missing_docs)]
 
 pub mod calls;
+pub mod config;
 pub mod contracts;
 pub mod meter;
 pub mod sip;
