@@ -75,7 +75,7 @@ impl<'a> Pools<'a> {
 
     fn add(&mut self, sources: &mut Vec<Source<'a>>, terms: &Terms<'a>, offer: &Offer<'a>, allowance: &'a Allowance, day: NaiveDate) {
         let mut push = |pools: &mut Self, from: NaiveDate, lapses: Option<NaiveDate>, used_as: Use| {
-            let key = (&*offer.plan.id, &*allowance.id, from);
+            let key = (owner(offer, allowance), &*allowance.id, from);
             pools.grant(key, allowance, terms.stations(from), lapses);
             let order = sources.len();
             sources.push(Source { key, allowance, lapses, order, used_as });
@@ -125,7 +125,7 @@ impl<'a> Pools<'a> {
     pub fn touch(&mut self, terms: &Terms<'a>, offer: &Offer<'a>, day: NaiveDate) {
         for allowance in &offer.plan.allowances {
             if let Some((from, lapses)) = terms.period(allowance.per, day) {
-                self.grant((&*offer.plan.id, &*allowance.id, from), allowance, terms.stations(from), lapses);
+                self.grant((owner(offer, allowance), &*allowance.id, from), allowance, terms.stations(from), lapses);
             }
         }
     }
@@ -168,6 +168,15 @@ impl<'a> Pools<'a> {
     /// Everything touched so far, by plan, allowance and period.
     pub fn all(&self) -> impl Iterator<Item = (&PoolKey<'a>, &Pool)> {
         self.left.iter()
+    }
+}
+
+/// Whose an allowance is: the plan's; what is granted once, on activation, is the tariff's, so that a change of plan does
+/// not grant it again.
+fn owner<'a>(offer: &Offer<'a>, allowance: &Allowance) -> &'a str {
+    match allowance.per {
+        Validity::Month | Validity::ContractYear => &offer.plan.id,
+        Validity::Activation(_) => &offer.tariff.name,
     }
 }
 

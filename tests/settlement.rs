@@ -1,0 +1,187 @@
+//! The worked examples of design.md §10 through the pure core, with the tariff files that ship.
+
+use chrono::{NaiveDate, TimeZone};
+use chrono_tz::Europe::Berlin;
+use taktd::calls::{BilledFrom, Call, Correlation, End, Talk, Withheld};
+use taktd::contracts::Contract;
+use taktd::meter::{Input, Outcome, Record, Settlement, Terms, Timing, fees, settle};
+use taktd::tariff::Tariff;
+use taktd::units::{CallId, Direction, RawNumber, Seconds, Timestamp};
+
+fn tariff(name: &str) -> Tariff {
+    let path = format!("config/tariffs/{name}.toml");
+    let text = std::fs::read_to_string(&path).expect("the tariff ships");
+    taktd::config::tariff::parse(&path, &text).expect("the tariff is right")
+}
+
+fn contract(plans: &[&str]) -> Contract {
+    Contract {
+        id: "K-1".into(),
+        customer: "Beispiel GmbH".into(),
+        plans: plans.iter().map(|plan| (*plan).into()).collect(),
+        starts_on: NaiveDate::from_ymd_opt(2026, 1, 1).expect("a date"),
+        cancelled_on: None,
+        ends_on: None,
+        activated_on: None,
+        stations: 1,
+        numbers: Vec::new(),
+        authorised: Vec::new(),
+        partner: None,
+        place: ("contracts.csv".into(), 2),
+    }
+}
+
+fn local(text: &str) -> Timestamp {
+    let time = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").expect("a time");
+    Timestamp::from_micros(Berlin.from_local_datetime(&time).earliest().expect("it exists").timestamp_micros())
+}
+
+fn call(id: &str, service: &str, begins: &str, talk: u64) -> Call {
+    let from = local(begins);
+    let to = from.plus(Seconds::new(talk));
+    Call {
+        id: CallId::new(id).expect("not empty"),
+        direction: Direction::In,
+        hotline: Some("Hotline".into()),
+        service: service.into(),
+        caller_raw: RawNumber::from_bytes(b"+491713920021"),
+        caller: None,
+        withheld: Withheld::No,
+        called_raw: RawNumber::from_bytes(b"+4989555010"),
+        called: None,
+        contract: None,
+        started_at: from,
+        answered_at: Some(from),
+        talks: vec![Talk { agent: "201".into(), level: Some(1), from, to: Some(to) }],
+        ended_at: Some(to),
+        end: End::Observed,
+        billed_from: BilledFrom::Agent,
+        missed: None,
+        severity: None,
+        ticket: None,
+        correlation: Correlation::Explicit,
+        marks: Vec::new(),
+    }
+}
+
+fn run(tariff: &Tariff, plans: &[&str], calls: &[Call], authorised: bool) -> Settlement {
+    let contract = contract(plans);
+    let terms = Terms::new(std::slice::from_ref(tariff), vec![&contract], Berlin);
+    let inputs: Vec<Input<'_>> =
+        calls.iter().map(|call| Input { call, authorised, reason: None, verdict: None, timing: Timing::InTime }).collect();
+    settle(&terms, &inputs, local("2026-12-31 00:00:00"))
+}
+
+/// `rule count×unit_price[/increment][ @band]` of each line.
+fn lines(record: &Record) -> String {
+    let line = |line: &taktd::meter::Line| {
+        let increment = line.increment.map(|length| format!("/{length}")).unwrap_or_default();
+        let band = line.band.as_ref().map(|band| format!(" @{band}")).unwrap_or_default();
+        format!("{:?} {}x{}{increment}{band}", line.rule, line.count, line.unit_price)
+    };
+    record.lines.iter().map(line).collect::<Vec<_>>().join("; ")
+}
+
+fn check(settled: &Settlement, place: usize, outcome: Outcome, net: &str, expected: &str) {
+    let record = &settled.calls[place].record;
+    assert_eq!(lines(record), expected, "{record:#?}");
+    assert_eq!(record.outcome, outcome);
+    assert_eq!(record.charge.net, net.parse().expect("a decimal"));
+    let sum: rust_decimal::Decimal = record.lines.iter().map(|line| line.amount).sum();
+    assert_eq!(sum, record.charge.net, "lines add up");
+}
+
+#[test]
+fn examples_1_and_2_minutes_from_the_allowance_then_paid() {
+    let tariff = tariff("support-level");
+    let calls = [call("a", "support", "2026-03-10 10:00:00", 721), call("b", "support", "2026-03-10 11:00:00", 300)];
+    let settled = run(&tariff, &["support-level-1"], &calls, true);
+    check(&settled, 0, Outcome::Included, "0", "Allowance 13x0/1m @general");
+    check(&settled, 1, Outcome::Charged, "1.50", "Allowance 2x0/1m @general; Step 3x0.50/1m @general");
+    let charge = settled.calls[1].record.charge;
+    assert_eq!((charge.vat.to_string(), charge.gross.to_string()), ("0.29".into(), "1.79".into()));
+    assert_eq!(settled.calls[0].record.billed, Seconds::new(780));
+}
+
+#[test]
+fn examples_3_and_4_blocks_of_five_minutes_into_the_night() {
+    let tariff = tariff("support-level");
+    for (talk, net, expected) in [
+        (720, "90.00", "Step 1x30.00/5m @day; Step 2x30.00/5m @night"),
+        (600, "60.00", "Step 1x30.00/5m @day; Step 1x30.00/5m @night"),
+        (601, "90.00", "Step 1x30.00/5m @day; Step 2x30.00/5m @night"),
+    ] {
+        let settled = run(&tariff, &["support-level-1"], &[call("a", "emergency", "2026-03-13 21:57:00", talk)], true);
+        check(&settled, 0, Outcome::Charged, net, expected);
+    }
+}
+
+#[test]
+fn example_5_the_hour_that_summer_time_skips() {
+    let tariff = tariff("support-level");
+    let settled = run(&tariff, &["support-level-1"], &[call("a", "emergency", "2026-03-29 01:58:00", 360)], true);
+    check(&settled, 0, Outcome::Charged, "66.00", "Step 1x36.00/5m @weekend; Step 1x30.00/5m @weekend");
+    let ended = settled.calls[0].record.ended_at.expect("it ended");
+    assert_eq!(ended.rfc3339(Berlin), "2026-03-29T03:04:00.000+02:00");
+}
+
+#[test]
+fn example_7_outside_the_hours() {
+    let tariff = tariff("support-level");
+    let settled = run(&tariff, &["support-level-1"], &[call("a", "support", "2026-03-10 17:30:00", 180)], true);
+    check(&settled, 0, Outcome::Uncovered, "0", "");
+}
+
+#[test]
+fn example_12_a_caller_who_may_not_call() {
+    let tariff = tariff("cash-desk");
+    let calls = [call("a", "support", "2026-03-11 09:30:00", 240)];
+    check(&run(&tariff, &["second-level"], &calls, false), 0, Outcome::Unauthorised, "0", "");
+    let settled = run(&tariff, &["second-level"], &calls, true);
+    assert_eq!(settled.calls[0].record.outcome, Outcome::Included);
+    assert_eq!(settled.calls[0].record.billed, Seconds::new(240));
+}
+
+#[test]
+fn example_13_two_calls_share_the_balance_minute_by_minute() {
+    let tariff = tariff("support-level");
+    let calls = [
+        call("before", "support", "2026-03-09 10:00:00", 720),
+        call("a", "support", "2026-03-10 10:00:00", 180),
+        call("b", "support", "2026-03-10 10:00:30", 180),
+    ];
+    for order in [[0usize, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let shuffled: Vec<Call> = order.iter().map(|place| calls[*place].clone()).collect();
+        let settled = run(&tariff, &["support-level-1"], &shuffled, true);
+        let place = |id: &str| shuffled.iter().position(|call| call.id.as_str() == id).expect("it is there");
+        check(&settled, place("a"), Outcome::Charged, "0.50", "Allowance 2x0/1m @general; Step 1x0.50/1m @general");
+        check(&settled, place("b"), Outcome::Charged, "1.00", "Allowance 1x0/1m @general; Step 2x0.50/1m @general");
+    }
+}
+
+#[test]
+fn example_14_out_of_the_general_hours_into_the_day() {
+    let tariff = tariff("support-level");
+    let calls = [call("before", "support", "2026-03-09 10:00:00", 900), call("a", "emergency", "2026-03-10 12:29:00", 480)];
+    let settled = run(&tariff, &["support-level-1"], &calls, true);
+    check(&settled, 1, Outcome::Charged, "55.50", "Step 1x0.50/1m @general; Step 1x30.00/5m @day; Step 1x25.00/5m @day");
+}
+
+#[test]
+fn fees_are_due_at_the_start_of_each_period() {
+    let tariff = tariff("support-level");
+    let contract = contract(&["support-level-2", "support-level-3"]);
+    let terms = Terms::new(std::slice::from_ref(&tariff), vec![&contract], Berlin);
+    let records = fees(&terms, local("2026-03-01 00:00:00"));
+    let due: Vec<String> = records.iter().map(|fee| format!("{:?} {}", fee.plan.as_deref(), fee.charge.net)).collect();
+    assert_eq!(due.len(), 6, "two plans, three months: {due:?}");
+    let just_before = fees(&terms, local("2026-02-28 23:59:59"));
+    assert_eq!(just_before.len(), 4);
+    let cash = self::tariff("cash-desk");
+    let mut shop = self::contract(&["support-flat"]);
+    shop.stations = 3;
+    let terms = Terms::new(std::slice::from_ref(&cash), vec![&shop], Berlin);
+    let records = fees(&terms, local("2026-03-01 00:00:00"));
+    assert_eq!(records.len(), 1);
+    assert_eq!((records[0].charge.net, records[0].charge.vat), ("747.00".parse().expect("net"), "141.93".parse().expect("vat")));
+}
