@@ -31,5 +31,6 @@ pub mod calls;
 pub mod contracts;
 pub mod meter;
 pub mod sip;
+pub mod sources;
 pub mod tariff;
 pub mod units;

@@ -2,10 +2,16 @@
 //!
 //! The one invariant: an ambiguity is never resolved by billing somebody. A call knows no price and no contract.
 
+mod assemble;
 mod call;
+mod cdr;
+mod channel;
 mod directory;
+mod records;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
+pub use cdr::{CdrRow, Disposition, Precision, QueueEvent, QueueLine};
 pub use directory::{
     Agent, AgentPattern, BillFrom, Caller, Directory, Hotline, IdentityHeader, IdentityRules, OnHold, Withheld, WithheldNumbers,
 };
+pub use records::{RecordCounts, Records};
