@@ -30,6 +30,7 @@
 pub mod calls;
 pub mod config;
 pub mod contracts;
+pub mod ledger;
 pub mod meter;
 pub mod sip;
 pub mod sources;
