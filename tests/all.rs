@@ -1,3 +1,8 @@
-//! Every integration test in one binary: it links once.
+//! Every integration test, one module a subject: one binary links once.
 
+mod http;
+mod metrics;
 mod settlement;
+mod systemd;
+mod tidy;
+mod tools;
