@@ -1,13 +1,14 @@
 //! What is asked over HTTP, through a real listener and a client that knows no more than bytes.
 
+use crate::settlement;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use taktd::clock::Stopwatch;
-use taktd::http::{Allowance, HttpState, Limits, RunningCall, State, View, serve};
-use taktd::meter::{Outcome, Party};
+use taktd::http::{HttpState, Limits, RunningCall, State, View, serve};
+use taktd::meter::{Input, Outcome, Party, Terms, Timing, settle};
 use taktd::metrics::Metrics;
 use taktd::units::{CallId, Currency, Direction, E164, Money, RawNumber, Seconds, Timestamp};
 use tokio::sync::{oneshot, watch};
@@ -125,7 +126,9 @@ fn talking() -> RunningCall {
         increments: 2,
         next_increment_at: Some(at("10:00:30")),
         net: Some(Money::zero(Currency::EUR)),
-        allowance: Some(Allowance { id: "month".into(), left: Seconds::new(60), runs_out_at: Some(at("10:01:30")) }),
+        allowance: Some("month".into()),
+        allowance_left: Some(Seconds::new(60)),
+        allowance_runs_out_at: Some(at("10:01:30")),
         outcome: Some(Outcome::Included),
         reason: None,
         zone: chrono_tz::Europe::Berlin,
@@ -163,6 +166,8 @@ fn running_calls_are_an_array_in_order() {
         outcome: None,
         net: None,
         allowance: None,
+        allowance_left: None,
+        allowance_runs_out_at: None,
         next_increment_at: None,
         connected_at: None,
         billed_from: None,
@@ -208,6 +213,34 @@ fn clocks_go_on_but_never_past_the_next_increment() {
     assert_eq!(call.clocks_after(now, -5), (10_900_000, 90_000_000));
     let waiting = RunningCall { state: State::Waiting, ..call };
     assert_eq!(waiting.clocks_after(now, 1_000_000), (11_900_000, 90_000_000));
+}
+
+#[test]
+fn a_running_call_shows_what_settlement_knows() {
+    let tariff = settlement::tariff("support-level");
+    let contract = settlement::contract(&["support-level-1"]);
+    let terms = Terms::new(std::slice::from_ref(&tariff), vec![&contract], chrono_tz::Europe::Berlin);
+    let mut call = settlement::call("running", "support", "2026-03-10 10:00:10", 1);
+    (call.started_at, call.ended_at, call.talks[0].to) = (at("10:00:00"), None, None);
+    let shown = |now: Timestamp| {
+        let input = Input { call: &call, authorised: true, reason: None, verdict: None, timing: Timing::InTime };
+        RunningCall::new(&call, &settle(&terms, &[input], now).calls[0], now)
+    };
+
+    let third_minute = shown(at("10:02:30"));
+    assert_eq!((third_minute.wait_micros, third_minute.talk_micros), (10_000_000, 140_000_000));
+    assert_eq!((third_minute.increments, third_minute.billed), (3, Seconds::new(180)));
+    assert_eq!(third_minute.next_increment_at, Some(at("10:03:10")));
+    assert_eq!((third_minute.allowance_left, third_minute.allowance_runs_out_at), (Some(Seconds::new(720)), Some(at("10:15:10"))));
+    assert_eq!((third_minute.outcome, third_minute.net.map(Money::to_fixed)), (Some(Outcome::Included), Some("0.00".to_owned())));
+    assert_eq!((third_minute.state, third_minute.agent.as_deref()), (State::Talking, Some("201")));
+
+    let paid = shown(at("10:16:30"));
+    assert_eq!((paid.increments, paid.outcome, paid.net.map(Money::to_fixed)), (17, Some(Outcome::Charged), Some("1.00".to_owned())));
+    assert_eq!((paid.allowance_left, paid.allowance_runs_out_at), (Some(Seconds::ZERO), None));
+
+    let before = shown(at("10:00:05"));
+    assert_eq!((before.state, before.wait_micros, before.talk_micros), (State::Waiting, 5_000_000, 0));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{HttpState, RunningCall, State, View};
 use crate::calls::BilledFrom;
 use crate::logging::mask;
 use crate::meter::{Outcome, Party};
-use crate::units::Timestamp;
+use crate::units::{Seconds, Timestamp};
 use axum::Json;
 use axum::extract;
 use serde::Serialize;
@@ -56,7 +56,6 @@ fn one(view: &View, call: &RunningCall, passed: i64) -> CallJson {
     let text = |value: &Option<Box<str>>| value.as_deref().map(str::to_owned);
     let time = |at: Timestamp| at.rfc3339(call.zone);
     let (wait_micros, talk_micros) = call.clocks_after(view.now, passed);
-    let allowance = call.allowance.as_ref();
     CallJson {
         call_id: call.call_id.to_string(),
         direction: call.direction.as_str(),
@@ -88,9 +87,9 @@ fn one(view: &View, call: &RunningCall, passed: i64) -> CallJson {
         reason: text(&call.reason),
         net: call.net.map(|net| net.to_fixed()),
         currency: call.net.map(|net| net.currency().code().to_owned()),
-        allowance: allowance.map(|allowance| allowance.id.to_string()),
-        allowance_left_s: allowance.map(|allowance| allowance.left.get()),
-        allowance_runs_out_at: allowance.and_then(|allowance| allowance.runs_out_at).map(time),
+        allowance: text(&call.allowance),
+        allowance_left_s: call.allowance_left.map(Seconds::get),
+        allowance_runs_out_at: call.allowance_runs_out_at.map(time),
     }
 }
 

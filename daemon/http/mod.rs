@@ -11,7 +11,7 @@ mod page;
 mod view;
 
 pub use connection::Limits;
-pub use view::{Allowance, RunningCall, State, View};
+pub use view::{RunningCall, State, View};
 
 use crate::metrics::Metrics;
 use axum::extract::Request;

@@ -4,9 +4,9 @@
 //! instants only the clocks of wait and talk go on, and never past the beginning of the next increment, so that a shown
 //! cost always belongs to the talk beside it.
 
-use crate::calls::BilledFrom;
+use crate::calls::{BilledFrom, Call};
 use crate::clock::Stopwatch;
-use crate::meter::{Outcome, Party};
+use crate::meter::{Line, Outcome, Party, Rule, Settled};
 use crate::units::{CallId, Direction, Money, Seconds, Timestamp};
 use chrono_tz::Tz;
 
@@ -70,8 +70,12 @@ pub struct RunningCall {
     pub next_increment_at: Option<Timestamp>,
     /// What it would cost if it ended now, net.
     pub net: Option<Money>,
-    /// The allowance that covers it now, if one does.
-    pub allowance: Option<Allowance>,
+    /// The allowance it used last.
+    pub allowance: Option<Box<str>>,
+    /// What is left of the allowances that serve it, all running calls of the contract counted.
+    pub allowance_left: Option<Seconds>,
+    /// When nothing is left of them, if this call alone goes on; earlier, if others of the contract do too.
+    pub allowance_runs_out_at: Option<Timestamp>,
     /// What would become of it if it ended now; `None` while it waits.
     pub outcome: Option<Outcome>,
     /// Why, where that needs a word.
@@ -89,17 +93,6 @@ pub enum State {
     Talking,
 }
 
-/// The time allowance that a call uses up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allowance {
-    /// Its name in the tariff.
-    pub id: Box<str>,
-    /// What is left of it, all running calls of the contract counted.
-    pub left: Seconds,
-    /// When nothing is left, if all those calls go on.
-    pub runs_out_at: Option<Timestamp>,
-}
-
 impl View {
     /// Before anything is metered: not ready, and why.
     #[must_use]
@@ -109,6 +102,45 @@ impl View {
 }
 
 impl RunningCall {
+    /// A running call as settlement has it when cut at `now`.
+    #[must_use]
+    pub fn new(call: &Call, settled: &Settled, now: Timestamp) -> Self {
+        let (record, live) = (&settled.record, settled.live.unwrap_or_default());
+        let talk_micros = call.talk_micros(now);
+        let begun = |line: &&Line| line.increment.is_some() && matches!(line.rule, Rule::Allowance | Rule::Step);
+        Self {
+            call_id: call.id.clone(),
+            direction: call.direction,
+            hotline: record.hotline.clone(),
+            service: record.service.clone(),
+            caller: record.caller.clone(),
+            called: record.called.clone(),
+            contract: record.contract.clone(),
+            plan: record.plan.clone(),
+            agent: call.talks.last().map(|talk| talk.agent.clone()).filter(|agent| !agent.is_empty()),
+            severity: record.severity.clone(),
+            state: if call.talks.iter().any(|talk| talk.from <= now && talk.to.is_none()) { State::Talking } else { State::Waiting },
+            started_at: call.started_at,
+            connected_at: call.connected_at(),
+            billed_from: call.connected_at().map(|_| call.billed_from),
+            wait_micros: now.since(call.started_at).saturating_sub(talk_micros).max(0),
+            talk_micros,
+            billed: record.billed,
+            increments: record.lines.iter().filter(begun).map(|line| line.count).sum(),
+            next_increment_at: live.next_increment_at,
+            net: call.connected_at().map(|_| Money::new(record.charge.net, record.charge.currency)),
+            allowance: record.allowances.last().map(|used| used.id.clone()),
+            allowance_left: live.allowance_left,
+            allowance_runs_out_at: live
+                .next_increment_at
+                .zip(live.allowance_left.filter(|left| *left > Seconds::ZERO))
+                .map(|(next, left)| next.plus(left)),
+            outcome: call.connected_at().map(|_| record.outcome),
+            reason: record.reason.clone(),
+            zone: record.zone,
+        }
+    }
+
     /// Wait and talk in microseconds when `passed` of them have gone by since the view was made.
     #[must_use]
     pub fn clocks_after(&self, now: Timestamp, passed: i64) -> (i64, i64) {

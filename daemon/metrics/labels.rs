@@ -1,10 +1,6 @@
-//! The closed sets that labels come from, and counters by them: resolved once at the start, so that counting one more is
-//! an index and an addition, never a look-up by name.
+//! The closed sets that labels come from.
 
 use crate::units::Direction;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
-use std::marker::PhantomData;
-use std::sync::Arc;
 
 /// A closed set of label values.
 pub trait Label: Copy + 'static {
@@ -81,22 +77,44 @@ labels! {
 labels! {
     /// Why an observation was set aside; each variant is a `reason` of `taktd_rejected_total`.
     Rejection as "reason" {
-        /// The same message was already reported by another probe or source.
-        Duplicate = "duplicate",
+        /// A link type we do not read.
+        LinkType = "link_type",
+        /// Neither IPv4 nor IPv6.
+        NotIp = "not_ip",
+        /// IP, but not UDP.
+        NotUdp = "not_udp",
+        /// UDP, but neither SIP nor HEP.
+        NotSip = "not_sip",
         /// It breaks its own format where we need it.
         Malformed = "malformed",
-        /// The capture cut it off before what we need.
-        Truncated = "truncated",
-        /// Something else than SIP.
-        NotSip = "not_sip",
+        /// A piece of an IP datagram; the one that completes it counts as the message.
+        Fragment = "fragment",
+        /// A packet without a time.
+        Undated = "undated",
+        /// A block of a capture that holds no packet.
+        OtherBlock = "other_block",
+        /// A HEP frame that contradicts its lengths, or lacks what a message needs.
+        HepMalformed = "hep_malformed",
+        /// HEP of another version than 3.
+        HepVersion = "hep_version",
+        /// A HEP frame with a compressed payload.
+        HepCompressed = "hep_compressed",
+        /// A HEP frame about another protocol than SIP.
+        HepProtocol = "hep_protocol",
+        /// A HEP frame without the configured key.
+        HepKey = "hep_key",
+        /// The same message was already reported by another probe or source.
+        Duplicate = "duplicate",
+        /// A SIP message that lacks what its kind must have.
+        BadMessage = "bad_message",
         /// An asserted identity from a peer that is not trusted.
         ForgedIdentity = "forged_identity",
+        /// A row of a record file that cannot be read.
+        BadRow = "bad_row",
         /// The next room was behind, and a socket cannot wait.
         QueueFull = "queue_full",
         /// A table of legs, dialogs or calls was at its bound.
         TableFull = "table_full",
-        /// A row of a record file that cannot be read.
-        BadRow = "bad_row",
     }
 }
 
@@ -141,10 +159,12 @@ labels! {
 labels! {
     /// Why a call made no record (design.md §3).
     Unmetered as "reason" {
-        /// Between two extensions.
+        /// Agents among themselves.
         Internal = "internal",
-        /// To or from a number that is no hotline.
-        NoHotline = "no_hotline",
+        /// To no configured hotline, and no callback.
+        Unrelated = "unrelated",
+        /// An agent's leg that belongs to no call seen.
+        Orphan = "orphan",
     }
 }
 
@@ -188,80 +208,6 @@ impl Label for Direction {
     }
     fn word(self) -> &'static str {
         self.as_str()
-    }
-}
-
-/// Metrics of one name by one label, each resolved at the start.
-#[derive(Debug)]
-pub struct By<L, M> {
-    children: Arc<[M]>,
-    label: PhantomData<L>,
-}
-
-impl<L, M> Clone for By<L, M> {
-    fn clone(&self) -> Self {
-        Self { children: Arc::clone(&self.children), label: PhantomData }
-    }
-}
-
-impl<L: Label, M> By<L, M> {
-    /// The metric of this value.
-    #[must_use]
-    pub fn get(&self, label: L) -> &M {
-        &self.children[label.index()]
-    }
-}
-
-impl<L: Label> By<L, IntCounter> {
-    pub(super) fn counters(all: &IntCounterVec) -> Self {
-        Self { children: L::ALL.iter().map(|label| all.with_label_values(&[label.word()])).collect(), label: PhantomData }
-    }
-
-    /// Counts one more.
-    pub fn inc(&self, label: L) {
-        self.get(label).inc();
-    }
-}
-
-impl<L: Label> By<L, IntGauge> {
-    pub(super) fn gauges(all: &IntGaugeVec) -> Self {
-        Self { children: L::ALL.iter().map(|label| all.with_label_values(&[label.word()])).collect(), label: PhantomData }
-    }
-
-    /// Sets the gauge.
-    pub fn set(&self, label: L, value: i64) {
-        self.get(label).set(value);
-    }
-}
-
-/// Counters of one name by two labels, each pair resolved at the start.
-#[derive(Debug)]
-pub struct ByTwo<A, B> {
-    children: Arc<[IntCounter]>,
-    labels: PhantomData<(A, B)>,
-}
-
-impl<A, B> Clone for ByTwo<A, B> {
-    fn clone(&self) -> Self {
-        Self { children: Arc::clone(&self.children), labels: PhantomData }
-    }
-}
-
-impl<A: Label, B: Label> ByTwo<A, B> {
-    pub(super) fn counters(all: &IntCounterVec) -> Self {
-        let pairs = A::ALL.iter().flat_map(|first| B::ALL.iter().map(move |second| [first.word(), second.word()]));
-        Self { children: pairs.map(|pair| all.with_label_values(&pair)).collect(), labels: PhantomData }
-    }
-
-    /// The counter of this pair.
-    #[must_use]
-    pub fn get(&self, first: A, second: B) -> &IntCounter {
-        &self.children[first.index() * B::ALL.len() + second.index()]
-    }
-
-    /// Counts one more.
-    pub fn inc(&self, first: A, second: B) {
-        self.get(first, second).inc();
     }
 }
 

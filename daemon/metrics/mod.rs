@@ -4,9 +4,11 @@
 //! an enum (or is the place of a `[[source]]` in the configuration), so no phone number, contract or Call-ID ever gets
 //! onto the page and its length has a bound. The page is the Prometheus text format, version 0.0.4.
 
+mod by;
 mod labels;
 
-pub use labels::{By, ByTwo, CallOutcome, EntryKind, HepOutcome, Label, MessageKind, Rejection, RunningState, SourceKind, Unmetered};
+pub use by::{By, ByTwo, Growth};
+pub use labels::{CallOutcome, EntryKind, HepOutcome, Label, MessageKind, Rejection, RunningState, SourceKind, Unmetered};
 
 use crate::units::{Direction, Timestamp};
 use prometheus::core::Collector;
