@@ -8,6 +8,7 @@
 //! | [`units`] | money, times, numbers, observations: words every room shares | know any other room; pure |
 //! | [`clock`] | reads the system clock, and nothing else does | be asked by a pure room |
 //! | [`metrics`] | every counter and gauge in one list | carry a phone number or a Call-ID in a label |
+//! | [`logging`] | log lines, one an event | be used by a pure room |
 //! | [`sources`] | bytes of a capture, a socket, a file → observations | decide what a call is |
 //! | [`sip`] | messages, headers, dialogs (RFC 3261) | allocate for messages that concern no call; pure |
 //! | [`calls`] | legs and records → one call: who, whom, wait, talk, how it ended | know a price; pure |
@@ -28,10 +29,15 @@
 #![warn(missing_docs)]
 
 pub mod calls;
+pub mod clock;
 pub mod config;
 pub mod contracts;
+pub mod http;
 pub mod ledger;
+pub mod logging;
 pub mod meter;
+pub mod metrics;
+pub mod pipeline;
 pub mod sip;
 pub mod sources;
 pub mod tariff;

@@ -1,3 +1,9 @@
-//! Every integration test in one binary: it links once.
+//! Every integration test, one module a subject: one binary links once.
 
+mod http;
+mod metrics;
+mod recordings;
 mod settlement;
+mod systemd;
+mod tidy;
+mod tools;

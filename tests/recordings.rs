@@ -105,7 +105,8 @@ fn truth(folder: &str) -> Vec<Truth> {
             let caller = text(call, "caller");
             let did = text(call, "did");
             let inbound = did.starts_with('+');
-            let outbound = !inbound && caller.starts_with("20") && text(call, "scenario") != "internal" && !text(call, "dialled_as").is_empty();
+            let outbound =
+                !inbound && caller.starts_with("20") && text(call, "scenario") != "internal" && !text(call, "dialled_as").is_empty();
             if text(call, "scenario") == "wrong-number" || !(inbound || outbound) {
                 return None;
             }
@@ -149,7 +150,15 @@ pub fn table(folder: &str, capture: &str) -> (String, Vec<String>) {
         let ours = call.talk_micros(Timestamp::from_micros(i64::MAX)) as f64 / 1e6;
         let marks = call.marks.iter().map(|mark| format!("{mark:?}")).collect::<Vec<_>>().join(",");
         let direction = call.direction.as_str();
-        lines += &format!("{} {} {direction} {:.3} {ours:.3} {:+.3} {:?} {:?} [{marks}]\n", truth.id, truth.scenario, truth.talk, ours - truth.talk, call.missed, call.correlation);
+        lines += &format!(
+            "{} {} {direction} {:.3} {ours:.3} {:+.3} {:?} {:?} [{marks}]\n",
+            truth.id,
+            truth.scenario,
+            truth.talk,
+            ours - truth.talk,
+            call.missed,
+            call.correlation
+        );
         let may_be_off = [Mark::Transfer, Mark::Forward, Mark::ClickToCall, Mark::LostParty].iter().any(|mark| call.marks.contains(mark));
         if direction != truth.direction || ((ours - truth.talk).abs() > 1.0 && !may_be_off) || (ours > 0.0) != (truth.talk > 0.0) {
             wrong.push(format!("{} {}: {direction} talk {ours:.3}, truth {:.3}", truth.id, truth.scenario, truth.talk));
@@ -203,7 +212,9 @@ fn kamailio() {
 
 #[test]
 fn a_cut_at_any_packet_changes_nothing() {
-    for capture in ["tests/recordings/asterisk-16/sip.pcap", "tests/recordings/asterisk-22/hep.pcap", "tests/recordings/kamailio/all/hep.pcap"] {
+    for capture in
+        ["tests/recordings/asterisk-16/sip.pcap", "tests/recordings/asterisk-22/hep.pcap", "tests/recordings/kamailio/all/hep.pcap"]
+    {
         let whole = replay(capture, &[]);
         for cut in (1..1_000).step_by(17) {
             assert_eq!(replay(capture, &[cut]), whole, "{capture} cut after packet {cut}");

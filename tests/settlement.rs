@@ -8,13 +8,13 @@ use taktd::meter::{Input, Outcome, Record, Settlement, Terms, Timing, fees, sett
 use taktd::tariff::Tariff;
 use taktd::units::{CallId, Direction, RawNumber, Seconds, Timestamp};
 
-fn tariff(name: &str) -> Tariff {
+pub(crate) fn tariff(name: &str) -> Tariff {
     let path = format!("config/tariffs/{name}.toml");
     let text = std::fs::read_to_string(&path).expect("the tariff ships");
     taktd::config::tariff::parse(&path, &text).expect("the tariff is right")
 }
 
-fn contract(plans: &[&str]) -> Contract {
+pub(crate) fn contract(plans: &[&str]) -> Contract {
     Contract {
         id: "K-1".into(),
         customer: "Beispiel GmbH".into(),
@@ -31,12 +31,12 @@ fn contract(plans: &[&str]) -> Contract {
     }
 }
 
-fn local(text: &str) -> Timestamp {
+pub(crate) fn local(text: &str) -> Timestamp {
     let time = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").expect("a time");
     Timestamp::from_micros(Berlin.from_local_datetime(&time).earliest().expect("it exists").timestamp_micros())
 }
 
-fn call(id: &str, service: &str, begins: &str, talk: u64) -> Call {
+pub(crate) fn call(id: &str, service: &str, begins: &str, talk: u64) -> Call {
     let from = local(begins);
     let to = from.plus(Seconds::new(talk));
     Call {

@@ -121,10 +121,7 @@ impl Batch<'_> {
                 return Ok(Journaled::Same);
             };
             ledger.move_subject(&subject, Some(&assignment.contract))?;
-            ledger
-                .db
-                .prepare_cached("UPDATE subject SET assignment = ?2, last = ?2 WHERE no = ?1")?
-                .execute((subject.no, seq))?;
+            ledger.db.prepare_cached("UPDATE subject SET assignment = ?2, last = ?2 WHERE no = ?1")?.execute((subject.no, seq))?;
             ledger.mark_unsettled(Some(&assignment.contract), subject.begun)?;
             Ok(Journaled::Changed)
         })
@@ -310,10 +307,12 @@ fn update_subject(ledger: &Ledger, subject: &Subject, seq: i64, call: &Call, mat
         ledger.move_subject(subject, matched.contract())?;
     }
     let stays = if subject.posted { subject.begun } else { begun.micros() };
-    ledger
-        .db
-        .prepare_cached("UPDATE subject SET latest = ?2, last = ?2, begun = ?3, ended = ?4 WHERE no = ?1")?
-        .execute((subject.no, seq, stays, call.ended_at.is_some()))?;
+    ledger.db.prepare_cached("UPDATE subject SET latest = ?2, last = ?2, begun = ?3, ended = ?4 WHERE no = ?1")?.execute((
+        subject.no,
+        seq,
+        stays,
+        call.ended_at.is_some(),
+    ))?;
     let contract = if subject.assigned { subject.contract.as_deref() } else { matched.contract() };
     ledger.mark_unsettled(contract, begun.micros().min(subject.begun))
 }
@@ -331,9 +330,7 @@ fn about(ledger: &mut Ledger, call: &CallId, column: Column, at: Timestamp, body
         return Err(LedgerError::UnknownCall { id: call.as_str().into() });
     };
     let (kind, sql) = match column {
-        Column::Assignment => {
-            (kind::ASSIGNMENT, "SELECT body FROM evidence WHERE seq = (SELECT assignment FROM subject WHERE no = ?1)")
-        }
+        Column::Assignment => (kind::ASSIGNMENT, "SELECT body FROM evidence WHERE seq = (SELECT assignment FROM subject WHERE no = ?1)"),
         Column::Decision => (kind::DECISION, "SELECT body FROM evidence WHERE seq = (SELECT decision FROM subject WHERE no = ?1)"),
     };
     let in_force: Option<Vec<u8>> = ledger.db.prepare_cached(sql)?.query_row([subject.no], |row| row.get(0)).optional()?;

@@ -127,8 +127,7 @@ fn lock(path: &Path) -> Result<File> {
     name.push(".lock");
     let name = PathBuf::from(name);
     let cannot = |error: std::io::Error| std::io::Error::new(error.kind(), format!("{}: {error}", name.display()));
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o640).open(&name).map_err(cannot)?;
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o640).open(&name).map_err(cannot)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

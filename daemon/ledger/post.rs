@@ -94,7 +94,12 @@ fn post_one(ledger: &mut Ledger, record: &Record, posted: &mut Posted) -> Result
     let body = write_record(ledger, record, begun)?;
     let standing = match find(ledger, kind, &key)? {
         Some(standing) => standing,
-        None => Standing { subject: add_fee(ledger, record, begun)?, contract: record.contract.as_deref().map(Into::into), last: None, body: None },
+        None => Standing {
+            subject: add_fee(ledger, record, begun)?,
+            contract: record.contract.as_deref().map(Into::into),
+            last: None,
+            body: None,
+        },
     };
     if standing.body.as_deref() == Some(&body) {
         return Ok(standing.subject);
@@ -164,10 +169,7 @@ fn keep_projection(ledger: &Ledger, record: &Record, standing: &Standing, begun:
     if moved.is_some() || standing.last.is_some() {
         ledger.db.prepare_cached("UPDATE record SET moved = ?2 WHERE subject = ?1")?.execute((standing.subject, moved))?;
     }
-    ledger
-        .db
-        .prepare_cached("UPDATE subject SET begun = ?2 WHERE no = ?1 AND begun <> ?2")?
-        .execute((standing.subject, begun.micros()))?;
+    ledger.db.prepare_cached("UPDATE subject SET begun = ?2 WHERE no = ?1 AND begun <> ?2")?.execute((standing.subject, begun.micros()))?;
     Ok(())
 }
 
@@ -190,15 +192,7 @@ fn standing_in(ledger: &Ledger, scope: &Scope<'_>) -> Result<Vec<Stands>> {
 }
 
 /// Appends a row to the chain and makes it the last one about its subject.
-fn append(
-    ledger: &mut Ledger,
-    kind: i64,
-    subject: i64,
-    key: (i64, &str),
-    previous: Option<i64>,
-    begun: i64,
-    body: &[u8],
-) -> Result<i64> {
+fn append(ledger: &mut Ledger, kind: i64, subject: i64, key: (i64, &str), previous: Option<i64>, begun: i64, body: &[u8]) -> Result<i64> {
     let catalogue = ledger.head.catalogue.ok_or(LedgerError::NoCatalogue)?;
     let (last, before) = ledger.head.entry;
     let seq = last.saturating_add(1);

@@ -252,8 +252,7 @@ impl Ledger {
     /// When the ledger cannot be read.
     pub fn unsettled(&self) -> Result<Vec<Dirty>> {
         let mut statement = self.db.prepare_cached("SELECT contract, since FROM unsettled ORDER BY contract")?;
-        let rows =
-            statement.query_map([], |row| Ok(Dirty { contract: row.get(0)?, since: Timestamp::from_micros(row.get(1)?) }))?;
+        let rows = statement.query_map([], |row| Ok(Dirty { contract: row.get(0)?, since: Timestamp::from_micros(row.get(1)?) }))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -399,12 +398,7 @@ impl Ledger {
         unread(call_form::read(body, &mut Revealing { db: &self.db, numbers: &mut numbers }), "evidence", seq)
     }
 
-    fn each_call(
-        &self,
-        sql: &str,
-        parameters: impl rusqlite::Params,
-        each: &mut dyn FnMut(StoredCall) -> Result<()>,
-    ) -> Result<()> {
+    fn each_call(&self, sql: &str, parameters: impl rusqlite::Params, each: &mut dyn FnMut(StoredCall) -> Result<()>) -> Result<()> {
         let mut statement = self.db.prepare_cached(sql)?;
         let mut rows = statement.query(parameters)?;
         while let Some(row) = rows.next()? {

@@ -2,6 +2,8 @@
 //!
 //! The one invariant: every packet and datagram read is either delivered or counted here exactly once.
 
+use crate::metrics::Rejection;
+
 /// Why a packet or datagram made no observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SetAside {
@@ -72,6 +74,26 @@ impl SetAside {
     }
 }
 
+impl From<SetAside> for Rejection {
+    fn from(reason: SetAside) -> Self {
+        match reason {
+            SetAside::LinkType => Self::LinkType,
+            SetAside::NotIp => Self::NotIp,
+            SetAside::NotUdp => Self::NotUdp,
+            SetAside::NotSip => Self::NotSip,
+            SetAside::Malformed => Self::Malformed,
+            SetAside::Fragment => Self::Fragment,
+            SetAside::Undated => Self::Undated,
+            SetAside::OtherBlock => Self::OtherBlock,
+            SetAside::HepMalformed => Self::HepMalformed,
+            SetAside::HepVersion => Self::HepVersion,
+            SetAside::HepCompressed => Self::HepCompressed,
+            SetAside::HepProtocol => Self::HepProtocol,
+            SetAside::HepKey => Self::HepKey,
+        }
+    }
+}
+
 /// A count for each reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally([u64; SetAside::ALL.len()]);
@@ -103,11 +125,13 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Label;
 
     #[test]
     fn every_reason_has_a_counter_and_a_label_of_its_own() {
         for (place, reason) in SetAside::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, place);
+            assert_eq!(Rejection::from(reason).word(), reason.label());
             assert_eq!(SetAside::ALL.into_iter().filter(|other| other.label() == reason.label()).count(), 1);
         }
         let mut tally = Tally::default();

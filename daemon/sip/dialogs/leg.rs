@@ -93,6 +93,12 @@ impl Leg {
         self.branches.first().map_or(Progress::Refused, |own| own.state)
     }
 
+    /// The last sign of life of the side that has been silent longer, while somebody talks; else the last message.
+    pub fn last_seen(&self) -> Timestamp {
+        let talking = self.dialogs.iter().filter(|dialog| dialog.phase == Phase::Confirmed);
+        talking.filter_map(|dialog| dialog.seen.iter().min().copied()).max().unwrap_or(self.last)
+    }
+
     /// Whether somebody answered who has not hung up.
     pub fn talks(&self) -> bool {
         self.dialogs.iter().any(|dialog| dialog.phase == Phase::Confirmed)

@@ -150,6 +150,12 @@ impl Dialogs {
             .copied()
     }
 
+    /// The last sign of life of a leg: of a dialog that talks, of the side that has been silent longer; else of any message.
+    #[must_use]
+    pub fn last_seen(&self, id: LegId) -> Option<Timestamp> {
+        self.legs.get(&id).map(|leg| leg.last_seen())
+    }
+
     /// Forgets a leg, without an event: whoever consumes them has ended it.
     pub fn drop_leg(&mut self, id: LegId) {
         let Some(leg) = self.legs.remove(&id) else { return };

@@ -121,7 +121,8 @@ impl Receiver {
     pub fn kernel_drops(&self) -> io::Result<u64> {
         let link = std::fs::read_link(format!("/proc/self/fd/{}", self.socket.as_raw_fd()))?;
         let inode = link.to_str().and_then(|name| name.strip_prefix("socket:[")?.strip_suffix(']'));
-        let table = if self.local.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
+        // Under our own process: with `ProcSubset=pid`, as the unit has it, `/proc/net` is not there.
+        let table = if self.local.is_ipv4() { "/proc/self/net/udp" } else { "/proc/self/net/udp6" };
         let text = std::fs::read_to_string(table)?;
         inode
             .and_then(|inode| drops_of(&text, inode))

@@ -1,3 +1,5 @@
+//! HEPv3 frames, byte by byte, and any bytes at all.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Captures in every shape that is read, made by hand, and any bytes at all.
+
 use super::*;
 use proptest::prelude::*;
 use std::fs;

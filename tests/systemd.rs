@@ -1,0 +1,72 @@
+//! The unit as systemd judges it: nothing to say about it, and little exposed.
+
+use crate::tools;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The exposure that the unit may have, in tenths, as `systemd-analyze security` counts it (0 is none, 100 is all).
+const EXPOSURE_TENTHS: u32 = 15;
+
+const UNIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/taktd.service");
+
+/// The unit as it is once installed, but with the binary where it was built: `verify` wants it to exist.
+fn installed(folder: &Path) -> PathBuf {
+    let unit = std::fs::read_to_string(UNIT).expect("the unit");
+    let place = "/usr/local/bin/taktd ";
+    assert_eq!(unit.matches(place).count(), 2, "ExecStartPre and ExecStart name the installed binary");
+    let copy = folder.join("taktd.service");
+    std::fs::write(&copy, unit.replace(place, concat!(env!("CARGO_BIN_EXE_taktd"), " "))).expect("a file");
+    copy
+}
+
+#[test]
+fn systemd_has_nothing_to_say_about_the_unit() {
+    let Some(analyze) = tools::find("systemd-analyze", "systemd") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = tools::run(Command::new(analyze).args(["verify", "--man=no"]).arg(installed(folder.path())));
+    let printed = tools::printed(&output);
+    assert!(output.status.success() && printed.is_empty(), "systemd-analyze verify:\n{printed}");
+}
+
+#[test]
+fn systemd_speaks_up_about_a_unit_that_is_wrong() {
+    let Some(analyze) = tools::find("systemd-analyze", "systemd") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let unit = installed(folder.path());
+    let broken = std::fs::read_to_string(&unit).expect("the copy").replace("Type=notify\n", "Type=notify-me\n");
+    std::fs::write(&unit, broken).expect("a file");
+    let output = tools::run(Command::new(analyze).args(["verify", "--man=no"]).arg(&unit));
+    assert!(!tools::printed(&output).is_empty(), "the other test could not fail");
+}
+
+#[test]
+fn little_of_the_system_is_exposed() {
+    let Some(analyze) = tools::find("systemd-analyze", "systemd") else { return };
+    let output = tools::run(Command::new(analyze).args(["security", "--offline=true", "--no-pager", UNIT]));
+    let printed = tools::printed(&output);
+    assert!(output.status.success(), "{printed}");
+    let level = printed.rsplit_once("exposure level for taktd.service: ").expect("a closing line").1;
+    let level = level.split(' ').next().expect("a number");
+    let (whole, tenth) = level.split_once('.').expect("a number with one decimal");
+    let tenths = whole.parse::<u32>().expect("a number") * 10 + tenth.parse::<u32>().expect("a digit");
+    println!("exposure {level}");
+    assert!(tenths <= EXPOSURE_TENTHS, "exposure {level}:\n{printed}");
+}
+
+#[test]
+fn the_unit_does_what_the_readme_says() {
+    let unit = std::fs::read_to_string(UNIT).expect("the unit");
+    for line in [
+        "Type=notify",
+        "ExecStartPre=/usr/local/bin/taktd check --config /etc/taktd/taktd.toml",
+        "ExecStart=/usr/local/bin/taktd run --config /etc/taktd/taktd.toml",
+        "ExecReload=/bin/kill -HUP $MAINPID",
+        "User=taktd",
+        "StateDirectory=taktd taktd/export",
+    ] {
+        assert!(unit.lines().any(|found| found == line), "{line} is not in the unit");
+    }
+    assert!(unit.lines().any(|line| line.starts_with("WatchdogSec=")));
+    let users = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/sysusers.conf")).expect("the user");
+    assert!(users.lines().any(|line| line.starts_with("u taktd ")));
+}
