@@ -15,6 +15,9 @@ mod dialog;
 mod numbers;
 #[path = "make_load/random.rs"]
 mod random;
+#[cfg(test)]
+#[path = "make_load/tests.rs"]
+mod tests;
 #[path = "make_load/truth.rs"]
 mod truth;
 #[path = "make_load/wire.rs"]

@@ -296,7 +296,7 @@ fn callback(scene: &mut Scene, mut call: Call, desk: u64, habits: &Habits) -> Ca
             asserted: None,
             anonymous: false,
             timer: false,
-            agent: "lab-desk",
+            agents: ["lab-desk", "lab-pbx"],
         },
         &mut scene.random,
     );
@@ -312,7 +312,7 @@ fn callback(scene: &mut Scene, mut call: Call, desk: u64, habits: &Habits) -> Ca
             asserted: Some(numbers::SUPPORT),
             anonymous: false,
             timer: false,
-            agent: "lab-pbx",
+            agents: ["lab-pbx", "lab-provider"],
         },
         &mut scene.random,
     );
@@ -364,7 +364,7 @@ pub fn keep_alive(scene: &mut Scene, at: i64, desks: u64) {
         asserted: None,
         anonymous: false,
         timer: false,
-        agent: "lab-pbx",
+        agents: ["lab-pbx", "lab-desk"],
     };
     let dialog = Dialog::new(opening, &mut scene.random);
     dialog.ping(scene, at);
@@ -387,7 +387,7 @@ fn trunk_in(random: &mut Random, call: &Call) -> Dialog {
         asserted: Some(&caller),
         anonymous: call.withheld,
         timer: true,
-        agent: "lab-provider",
+        agents: ["lab-provider", "lab-pbx"],
     };
     Dialog::new(opening, random)
 }
@@ -406,7 +406,7 @@ fn to_desk(random: &mut Random, call: &mut Call, desk: u64) -> Dialog {
         asserted: None,
         anonymous: false,
         timer: false,
-        agent: "lab-pbx",
+        agents: ["lab-pbx", "lab-desk"],
     };
     let dialog = Dialog::new(opening, random);
     call.call_ids.push(dialog.call_id.clone());

@@ -112,7 +112,8 @@ pub struct Opening<'a> {
     pub anonymous: bool,
     /// Offers a session timer of half an hour.
     pub timer: bool,
-    pub agent: &'static str,
+    /// The software of both sides.
+    pub agents: [&'static str; 2],
 }
 
 /// A dialog.
@@ -127,7 +128,7 @@ pub struct Dialog {
     branch: String,
     cseq: [u64; 2],
     identity: String,
-    agent: &'static str,
+    agents: [&'static str; 2],
 }
 
 impl Dialog {
@@ -161,7 +162,7 @@ impl Dialog {
             branch: random.hex(20),
             cseq: [1 + random.below(30_000), 100 + random.below(20_000)],
             identity,
-            agent: opening.agent,
+            agents: opening.agents,
         }
     }
 
@@ -263,7 +264,7 @@ impl Dialog {
                 start: [ask.method, " ", target, " SIP/2.0"],
                 cseq: (ask.cseq, ask.method),
                 branch: ask.branch,
-                headers: ["Max-Forwards: 70\r\n", ask.extra, "User-Agent: ", self.agent],
+                headers: ["Max-Forwards: 70\r\n", ask.extra, "User-Agent: ", self.agents[ask.by as usize]],
                 body: ask.body,
             },
         )
@@ -282,7 +283,7 @@ impl Dialog {
                 start: ["SIP/2.0 ", answer.status, "", ""],
                 cseq: (answer.cseq, answer.method),
                 branch: answer.branch,
-                headers: [if trying { "" } else { &contact }, "Server: ", self.agent, ""],
+                headers: [if trying { "" } else { &contact }, "Server: ", self.agents[answer.by as usize], ""],
                 body: answer.body,
             },
         );
