@@ -3,7 +3,7 @@
 //! The invariant: the result is a function of the set of rows and lines. Talk is the union of the answered times with an
 //! agent, never a sum of `billsec`; where the rows cannot say when an agent answered, the call says so (`billed_from`).
 
-use super::cdr::{CdrRow, Disposition, QueueEvent, QueueLine};
+use super::cdr::{CdrRow, Disposition, Precision, QueueEvent, QueueLine};
 use super::channel::{Channel, ring_seconds, targets};
 use super::{Agent, BillFrom, BilledFrom, Call, Correlation, Directory, End, Hotline, Mark, MissedReason, Talk, Withheld};
 use crate::units::{CallId, Direction, E164, Interval, RawNumber, Timestamp};
@@ -219,8 +219,13 @@ impl<'a> Party<'a> {
         let mut talks = Vec::new();
         let mut billed_from = BilledFrom::Agent;
         for row in self.rows {
-            let (Some(span), Some(talker)) = (row.answered(), self.talker(row)) else { continue };
+            let (Some(span), Some(talker)) = (self.span(row), self.talker(row)) else { continue };
             if &*row.lastapp != "Queue" {
+                // Up before anybody was rung, by an announcement or a menu: the agent's answer is nowhere. Behind a
+                // transfer it is neither, but then the caller has been with somebody, and the call is marked.
+                if talks.is_empty() && was_up(row) {
+                    billed_from = BilledFrom::Answer;
+                }
                 talks.push(talker.talk(span));
                 continue;
             }
@@ -234,6 +239,14 @@ impl<'a> Party<'a> {
             }
         }
         (talks, billed_from)
+    }
+
+    /// The answered time of a row. Where several follow one another in whole seconds, each begins where the one before it
+    /// ended, by the text: then the sum is cut once at either end, and not once for each row as `billsec` is.
+    fn span(&self, row: &CdrRow) -> Option<Interval> {
+        let span = row.answered()?;
+        let alone = self.rows.iter().filter(|row| row.answered_at.is_some()).nth(1).is_none();
+        Some(if alone { span } else { Interval::new(span.from(), row.ended_at.max(span.to())) })
     }
 
     /// When the agent of an answered queue row was connected. The row begins when the phone rang or before, and `CONNECT`
@@ -385,6 +398,15 @@ fn number_of(hotline: &Hotline) -> Box<str> {
 /// What Asterisk notes as application of a channel that was dialed and never ran a dialplan.
 fn is_outgoing_line(row: &CdrRow) -> bool {
     &*row.lastdata == "(Outgoing Line)" && row.lastapp.starts_with("App")
+}
+
+/// Whether the caller's channel had been answered when this part began: nobody lifts at the instant it rings.
+fn was_up(row: &CdrRow) -> bool {
+    let rang = row.answered_at.map_or(0, |at| at.since(row.started_at));
+    match row.precision {
+        Precision::Seconds => rang <= 0,
+        Precision::Micros => rang < 500_000,
+    }
 }
 
 /// Up to four digits that begin with neither 0 nor +: dialed inside the house.
