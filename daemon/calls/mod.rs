@@ -8,6 +8,7 @@ mod cdr;
 mod channel;
 mod directory;
 mod records;
+mod talks;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
 pub use cdr::{CdrRow, Disposition, Precision, QueueEvent, QueueLine};

@@ -257,3 +257,286 @@ fn every_call_of_the_recordings_comes_once_and_right() {
         }
     }
 }
+
+#[test]
+fn a_wrong_zone_stops_the_source_at_its_first_row() {
+    for (zone, advice) in [
+        (Tz::UTC, "set timezone = \"Europe/Berlin\""),
+        (Tz::Europe__London, "set timezone = \"Europe/Berlin\""),
+        (Tz::Europe__Helsinki, "set timezone = \"Europe/Berlin\""),
+        (Tz::Asia__Kathmandu, "set timezone = \"Europe/Berlin\""),
+    ] {
+        for recording in ["asterisk-16", "asterisk-22"] {
+            let mut source = AsteriskCdr::new(&Config { zone, ..config(recording, Files::Master) }, None);
+            let stopped = source.poll().err().map(|error| error.to_string()).expect("refused");
+            assert!(stopped.contains("Master.csv:1: start \"2026-11-21 21:") && stopped.ends_with(advice), "{stopped}");
+            assert!(source.poll().is_err(), "it stays stopped");
+        }
+    }
+}
+
+#[test]
+fn a_clock_change_of_another_zone_is_refused_and_not_billed() {
+    for (recording, line, text) in [
+        ("asterisk-16-clock/back", 1, "set timezone to one that is UTC+02:00 at that time"),
+        ("asterisk-16-clock/forth", 7, "duration is 17 s"),
+    ] {
+        let mut source = AsteriskCdr::new(&config(recording, Files::MasterAndQueueLog), None);
+        let mut rows = 0;
+        let stopped = loop {
+            match source.poll() {
+                Ok(batch) => rows += batch.rows.len() as u64,
+                Err(PollError::Stopped(stopped)) => break stopped,
+                Err(other) => panic!("{other}"),
+            }
+        };
+        assert_eq!((stopped.line, rows), (line, line - 1));
+        assert!(stopped.to_string().contains(text), "{stopped}");
+        assert_eq!(source.finish(), Err(stopped));
+        // Epochs know no zone: the wide file of the same calls is read whole.
+        let (calls, _) = calls_of(recording, Files::WideAndQueueLog);
+        assert_eq!(calls.values().filter(|call| call.missed.is_none()).count(), 8);
+    }
+}
+
+/// What a test feeds.
+#[derive(Clone, Debug)]
+enum Item {
+    Line(QueueLine),
+    Row(Box<CdrRow>),
+}
+
+fn items(recording: &str, files: Files) -> Vec<Item> {
+    let (lines, rows) = read(&config(recording, files));
+    lines.into_iter().map(Item::Line).chain(rows.into_iter().map(Box::new).map(Item::Row)).collect()
+}
+
+fn feed(records: &mut Records, item: Item) {
+    match item {
+        Item::Line(line) => records.apply_queue_line(line),
+        Item::Row(row) => records.apply(*row),
+    }
+}
+
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_order_of_arrival_comes_to_the_same_calls(
+        (order, every) in (Just(items("asterisk-22", Files::MasterAndQueueLog)).prop_shuffle(), 1usize..40),
+    ) {
+        let (expected, counts) = calls_of("asterisk-22", Files::MasterAndQueueLog);
+        let mut records = Records::new(&directory());
+        let (mut told, mut now) = (Vec::new(), Timestamp::default());
+        for (index, item) in order.into_iter().enumerate() {
+            now = now.max(match &item { Item::Line(line) => line.at, Item::Row(row) => row.ended_at });
+            feed(&mut records, item);
+            if index % every == 0 {
+                told.extend(records.settled(now));
+            }
+        }
+        told.extend(records.flush());
+        prop_assert_eq!(latest(told), expected);
+        prop_assert_eq!(records.counts().left_out, counts.left_out);
+    }
+
+    #[test]
+    fn any_bytes_are_read_to_their_end(
+        bytes in proptest::collection::vec(prop_oneof![4 => any::<u8>(), 1 => Just(b'"'), 1 => Just(b','), 1 => Just(b'\n')], 0..2_000),
+        at in 0usize..16_000,
+        zone in prop_oneof![Just(Tz::Europe__Berlin), Just(Tz::UTC)],
+        layout in prop_oneof![Just(Layout::Auto), Just(Layout::Columns(Columns::parse(&WIDE).expect("complete")))],
+    ) {
+        let whole = std::fs::read(folder("asterisk-16").join("Master.csv")).expect("there");
+        let place = tempfile::tempdir().expect("a folder");
+        let (head, tail) = whole.split_at(at.min(whole.len()));
+        let path = place.path().join("Master.csv");
+        std::fs::write(&path, [head, &bytes, tail].concat()).expect("writes");
+        let mut source = AsteriskCdr::new(&Config { path: path.clone(), zone, layout, queue_log: Some(path) }, None);
+        let mut records = Records::new(&directory());
+        for _ in 0..10 {
+            let Ok(batch) = source.poll() else { break };
+            batch.lines.into_iter().for_each(|line| records.apply_queue_line(line));
+            batch.rows.into_iter().for_each(|row| records.apply(row));
+            if !batch.more { break }
+        }
+        prop_assert!(records.flush().len() <= 64);
+    }
+}
+
+#[test]
+fn damage_in_the_file_costs_the_damaged_records_only() {
+    let whole = std::fs::read_to_string(folder("asterisk-16").join("Master.csv")).expect("there");
+    let rows = whole.lines().count() as u64;
+    // A row that stands behind a piece of another on the same line is lost with it; never the one after.
+    for (damage, lost) in [
+        ("\"", 1),
+        ("\"half,\"writt", 0),
+        ("\"half, \"", 0),
+        ("\"\",\"+491", 1),
+        ("\"\",\"+491\",", 1),
+        ("half", 0),
+        ("garbage\n", 0),
+        ("\n\n", 0),
+        ("\0\0\0", 0),
+    ] {
+        let place = tempfile::tempdir().expect("a folder");
+        let path = place.path().join("Master.csv");
+        let (head, tail) = whole.split_at(whole.match_indices('\n').nth(9).expect("ten rows").0 + 1);
+        // A switch that died in the middle of a row leaves no line end; the next one goes on behind it.
+        std::fs::write(&path, format!("{head}{damage}{tail}")).expect("writes");
+        let config = Config { path, queue_log: None, ..config("asterisk-16", Files::Master) };
+        let mut source = AsteriskCdr::new(&config, None);
+        let batch = source.poll().expect("reads");
+        let counts = source.counts();
+        let found = batch.rows.len() as u64;
+        assert_eq!(found, rows - lost, "{damage:?}: {counts:?}");
+    }
+}
+
+#[test]
+fn a_snapshot_at_any_point_changes_nothing() {
+    for files in [Files::MasterAndQueueLog, Files::Wide] {
+        let (expected, counts) = calls_of("asterisk-16", files);
+        let items = items("asterisk-16", files);
+        for cut in 0..=items.len() {
+            let mut records = Records::new(&directory());
+            let mut told = Vec::new();
+            for item in items.iter().take(cut).cloned() {
+                feed(&mut records, item);
+            }
+            told.extend(records.settled(Timestamp::from_parts(1_795_292_060, 0)));
+            let mut out = Writer::new();
+            records.write(&mut out);
+            let bytes = out.finish();
+            let mut records = Records::read(&directory(), &mut Reader::new(&bytes)).expect("reads back");
+            let mut again = Writer::new();
+            records.write(&mut again);
+            assert_eq!(bytes, again.finish(), "cut at {cut}");
+            for item in items.iter().skip(cut).cloned() {
+                feed(&mut records, item);
+            }
+            told.extend(records.flush());
+            assert_eq!(latest(told), expected, "cut at {cut}");
+            assert_eq!(records.counts(), counts, "cut at {cut}");
+            for broken in 0..bytes.len().min(300) {
+                let short = bytes.get(..broken).expect("shorter");
+                assert!(broken == 0 || Records::read(&directory(), &mut Reader::new(short)).is_none());
+            }
+        }
+    }
+}
+
+/// A file that grows by odd pieces, is rotated, and a reader that is stopped and started between.
+#[test]
+fn tailing_yields_what_reading_at_once_does() {
+    let expected = read(&config("asterisk-16", Files::MasterAndQueueLog));
+    let master = std::fs::read(folder("asterisk-16").join("Master.csv")).expect("there");
+    let log = std::fs::read(folder("asterisk-16").join("queue_log")).expect("there");
+    for step in [37usize, 211, 1_000] {
+        let place = tempfile::tempdir().expect("a folder");
+        let config = Config {
+            path: place.path().join("Master.csv"),
+            queue_log: Some(place.path().join("queue_log")),
+            ..config("asterisk-16", Files::Master)
+        };
+        let mut source = AsteriskCdr::new(&config, None);
+        let (mut lines, mut rows) = (Vec::new(), Vec::new());
+        let grow = |path: &std::path::Path, bytes: &[u8]| {
+            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).expect("opens");
+            std::io::Write::write_all(&mut file, bytes).expect("writes");
+        };
+        let queue_log = config.queue_log.clone().expect("configured");
+        let pieces = master.len().div_ceil(step);
+        for piece in 0..pieces {
+            let part = |whole: &[u8]| {
+                let (from, to) = (whole.len() * piece / pieces, whole.len() * (piece + 1) / pieces);
+                whole.get(from..to).expect("within").to_vec()
+            };
+            grow(&config.path, &part(&master));
+            grow(&queue_log, &part(&log));
+            loop {
+                let batch = source.poll().expect("reads");
+                lines.extend(batch.lines);
+                rows.extend(batch.rows);
+                if !batch.more {
+                    break;
+                }
+            }
+            if piece % 5 == 3 {
+                let mut out = Writer::new();
+                source.position().write(&mut out);
+                let bytes = out.finish();
+                source = AsteriskCdr::new(&config, SourcePosition::read(&mut Reader::new(&bytes)));
+            }
+            // Between two rows, as the switch opens the file anew for each.
+            let whole = std::fs::read(&config.path).is_ok_and(|bytes| bytes.ends_with(b"\n"));
+            if piece % 3 == 2 && whole {
+                std::fs::rename(&config.path, place.path().join("Master.csv.1")).expect("renames");
+            }
+        }
+        let mut found = (lines, rows);
+        found.0.sort();
+        let mut wanted = expected.clone();
+        wanted.0.sort();
+        assert_eq!(found, wanted, "in steps of {step}");
+    }
+}
+
+/// Lines of the queue log come with the rows they belong to, not a year ahead of them.
+#[test]
+fn a_replay_reads_both_files_side_by_side() {
+    let place = tempfile::tempdir().expect("a folder");
+    let config = Config {
+        path: place.path().join("Master.csv"),
+        queue_log: Some(place.path().join("queue_log")),
+        ..config("asterisk-16", Files::Master)
+    };
+    let (mut master, mut log) = (String::new(), String::new());
+    for call in 0..3_000u64 {
+        let epoch = 1_767_225_600 + call * 60; // 2026-01-01 00:00 UTC, in winter
+        let at = |seconds: u64| {
+            let time = Timestamp::from_micros(i64::try_from((epoch + seconds + 3_600) * 1_000_000).expect("fits")).utc();
+            time.format("%Y-%m-%d %H:%M:%S").to_string()
+        };
+        let _ = writeln!(
+            master,
+            r#""","+4930{call}","+4989555010","did","x","PJSIP/trunk-{call:08x}","PJSIP/201-{call:08x}","Queue","support,t","{}","{}","{}",20,20,"ANSWERED","DOCUMENTATION","{epoch}.{call}","""#,
+            at(0),
+            at(0),
+            at(20)
+        );
+        let _ = writeln!(log, "{}|{epoch}.{call}|support|PJSIP/201|CONNECT|5|{epoch}.9|1", epoch + 5);
+        let _ = writeln!(log, "{}|{epoch}.{call}|support|PJSIP/201|COMPLETECALLER|5|15|1", epoch + 20);
+        for pause in 0..(call % 7) * 3 {
+            let _ = writeln!(log, "{}|NONE|support|PJSIP/20{pause}|PAUSE|", epoch + 30);
+        }
+    }
+    std::fs::write(&config.path, master).expect("writes");
+    std::fs::write(config.queue_log.as_ref().expect("configured"), log).expect("writes");
+    let mut source = AsteriskCdr::new(&config, None);
+    let mut records = Records::new(&directory());
+    let (mut told, mut most) = (Vec::new(), 0);
+    loop {
+        let batch = source.poll().expect("reads");
+        let (latest, more) = (batch.latest(), batch.more);
+        assert!(batch.rows.len() <= MOST_ROWS && batch.lines.len() <= MOST_LINES);
+        batch.lines.into_iter().for_each(|line| records.apply_queue_line(line));
+        batch.rows.into_iter().for_each(|row| records.apply(row));
+        if let Some(latest) = latest {
+            told.extend(records.settled(latest));
+        }
+        most = most.max(records.len());
+        if !more {
+            break;
+        }
+    }
+    told.extend(records.flush());
+    assert_eq!(told.len(), 3_000, "each once, and complete when told");
+    assert!(
+        told.iter().all(|call| call.billed_from == BilledFrom::Agent && call.talk_micros(Timestamp::from_micros(i64::MAX)) == 15_000_000)
+    );
+    assert!(most < 24 * 60 + 2 * MOST_ROWS, "a day of calls is remembered, not all: {most}");
+}
