@@ -2,6 +2,7 @@
 
 mod http;
 mod metrics;
+mod recordings;
 mod settlement;
 mod systemd;
 mod tidy;

@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const LINGER_MICROS: i64 = 40_000_000;
 /// The same once all legs are over.
 const SETTLE_MICROS: i64 = 1_000_000;
+/// A dialog that ends sooner than this after its answer may be one too many of a fork.
+const SURPLUS_MICROS: i64 = 2_000_000;
 /// How long a CANCEL may wait for its 487.
 const CANCEL_MICROS: i64 = 32_000_000;
 
@@ -378,20 +380,26 @@ impl Calls {
         let consulted = self.open.iter().find(|(number, open)| {
             **number != call && open.kind == Kind::Internal && self.legs.get(&open.first).is_some_and(|leg| leg.call_id == replaces.call_id)
         });
-        let Some(agents) = consulted.map(|(_, open)| open.agents.clone()) else { return };
-        for (leg, _) in &agents {
+        let Some((consulted, agents)) = consulted.map(|(number, open)| (*number, open.agents.clone())) else { return };
+        self.take_over(call, consulted, &agents.iter().map(|(leg, _)| *leg).collect::<Vec<_>>(), at, out);
+    }
+
+    /// Legs of an internal call serve another call from now on.
+    pub(super) fn take_over(&mut self, call: CallNo, from: CallNo, legs: &[LegId], at: Timestamp, out: &mut Vec<Update>) {
+        for leg in legs {
             if let Some(leg) = self.legs.get_mut(leg) {
                 leg.call = Some(call);
             }
         }
-        let consulted = self.open.values_mut().find(|open| open.agents == agents && open.kind == Kind::Internal);
-        if let Some(consulted) = consulted {
-            consulted.agents.clear();
+        if let Some(from) = self.open.get_mut(&from) {
+            from.agents.retain(|(leg, _)| !legs.contains(leg));
         }
         if let Some(open) = self.open.get_mut(&call) {
-            open.agents.extend(agents.into_iter().map(|(leg, _)| (leg, Some(at))));
+            open.agents.extend(legs.iter().map(|leg| (*leg, Some(at))));
         }
+        self.mark(Some(call), Mark::Transfer);
         self.review(call, at, out);
+        self.review(from, at, out);
     }
 
     fn bye(&mut self, id: LegId, dialog: Option<DialogId>, reason: Option<Reason>, at: Timestamp) {
@@ -400,7 +408,10 @@ impl Calls {
         match dialog.and_then(|dialog| leg.dialog(dialog)) {
             Some(dialog) => {
                 dialog.to.get_or_insert(at.max(dialog.from));
-                if leg.dialogs.iter().all(|dialog| dialog.to.is_some()) {
+                // A caller ends the surplus dialogs of a fork at once (RFC 3261 §13.2.2.4); who hangs up later ends the call,
+                // though the end of a surplus dialog was never seen.
+                let was_talk = at.since(dialog.from) > SURPLUS_MICROS;
+                if was_talk || leg.dialogs.iter().all(|dialog| dialog.to.is_some()) {
                     leg.end(at);
                 }
             }
@@ -496,7 +507,10 @@ impl Calls {
         let others: Vec<LegId> = self.index.take_legs(number, &open, &self.legs);
         for leg in others {
             self.legs.remove(&leg);
-            self.dropped.push(leg);
+            // A leg that ended is kept by its table for the repeats that may follow; one that never did would stay for good.
+            if open.end == End::Estimated {
+                self.dropped.push(leg);
+            }
         }
     }
 
@@ -506,7 +520,8 @@ impl Calls {
         open.end = End::Estimated;
         let customer = open.customer.unwrap_or(open.first);
         let legs: Vec<LegId> = [open.first, customer].into_iter().chain(open.agents.iter().map(|(leg, _)| *leg)).collect();
-        let at = last_seen(customer).unwrap_or(open.started_at);
+        let released = self.legs.get(&customer).and_then(|leg| leg.dialogs.iter().filter_map(|dialog| dialog.to).max());
+        let at = [last_seen(customer), released].into_iter().flatten().max().unwrap_or(open.started_at);
         for leg in legs {
             if let Some(leg) = self.legs.get_mut(&leg) {
                 leg.end(at);

@@ -222,7 +222,27 @@ impl Calls {
             })
         };
         if let Some(leg) = self.index.pending.iter().find(fits).copied() {
-            self.join(leg, call, Correlation::Numbers, at, out);
+            return self.join(leg, call, Correlation::Numbers, at, out);
+        }
+        self.passed_on(call, number, at, out);
+    }
+
+    /// The switch itself passed the caller on (by a key code): an agent of the call had rung another, has gone, and the
+    /// caller is told the other's name.
+    fn passed_on(&mut self, call: CallNo, number: &RawNumber, at: Timestamp, out: &mut Vec<Update>) {
+        if self.is_served(call) {
+            return;
+        }
+        let Some(open) = self.open.get(&call) else { return };
+        let served: Vec<&RawNumber> = open.agents.iter().filter_map(|(leg, _)| self.legs.get(leg)).map(|leg| &leg.target).collect();
+        let consulted = self.open.iter().find_map(|(number_of, other)| {
+            let from_agent = other.kind == Kind::Internal && served.contains(&&other.caller.raw);
+            let legs = [other.first].into_iter().chain(other.agents.iter().map(|(leg, _)| *leg));
+            let connected = |leg: &LegId| self.legs.get(leg).is_some_and(|leg| leg.is_connected() && self.same_number(number, &leg.target));
+            from_agent.then(|| legs.filter(connected).last()).flatten().map(|leg| (*number_of, leg))
+        });
+        if let Some((from, leg)) = consulted {
+            self.take_over(call, from, &[leg], at, out);
         }
     }
 

@@ -2,17 +2,23 @@
 //!
 //! The one invariant: an ambiguity is never resolved by billing somebody. A call knows no price and no contract.
 
+mod assemble;
 mod call;
+mod cdr;
+mod channel;
 mod codes;
 mod correlator;
 mod directory;
 mod join;
 mod leg;
 mod open;
+mod records;
 mod snapshot;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
+pub use cdr::{CdrRow, Disposition, Precision, QueueEvent, QueueLine};
 pub use correlator::{Calls, Stage, Unmetered, Update};
 pub use directory::{
     Agent, AgentPattern, BillFrom, Caller, Directory, Hotline, IdentityHeader, IdentityRules, OnHold, Withheld, WithheldNumbers,
 };
+pub use records::{RecordCounts, Records};

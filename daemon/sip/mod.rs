@@ -4,6 +4,18 @@
 //! messages that concern no call. rsip stays at the edge (vocabulary, builders, oracle of the differential test): it
 //! refuses or misreads traffic that a meter sees daily.
 
-mod event;
+#![deny(clippy::as_conversions, clippy::float_arithmetic)]
 
+pub mod addr;
+mod dialogs;
+mod event;
+mod fields;
+mod method;
+pub mod scan;
+mod sdp;
+mod text;
+
+pub use dialogs::{Dialogs, Observed, Options};
 pub use event::{BranchId, DialogId, Identity, Invitation, LegEvent, LegEventKind, LegId, Privacy, Reason, Replaces, Side};
+pub use method::Method;
+pub use scan::{Scanned, Unread, scan};

@@ -1,0 +1,78 @@
+//! The ledger: what sources and operators said (evidence), and what settlement concluded (entries). SQLite, one writer.
+//!
+//! The one invariant: evidence and entries are only ever added; a change is a reversal and a new entry. All of a [`Batch`]
+//! is on disk when `commit` returns, or none of it ever was: kill -9 or a full disk at any moment leaves what the last
+//! commit left. Whether a call is known is asked of a unique key here, never of memory. (design.md §7)
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `migrations/` | the tables |
+//! | `open` | opening for writing (one at a time) and for reading (beside the writer) |
+//! | `batch`, `journal`, `post` | writing: transactions, evidence, entries |
+//! | `query` | reading |
+//! | `verify` | checking everything again |
+//! | `chain`, `call_form`, `record_form`, `fields`, `words` | hashes and the stored form |
+//! | `numbers` | tokens in the place of phone numbers |
+//! | `result` | a record as JSON |
+
+mod batch;
+mod call_form;
+mod chain;
+mod error;
+mod fields;
+mod journal;
+mod matched;
+mod migrate;
+mod numbers;
+mod open;
+mod post;
+mod query;
+mod record_form;
+pub mod result;
+mod verify;
+mod words;
+
+pub use batch::{Batch, Document, Snapshot};
+pub use chain::{Hash, hex};
+pub use error::{LedgerError, Result};
+pub use journal::{Assignment, Decision, Journaled};
+pub use matched::Match;
+pub use numbers::{NumberKey, Token, is_forgotten};
+pub use post::{Posted, Scope};
+pub use query::{Closing, Dirty, Found, Heads, HistoryRow, RangeLine, StoredCall};
+pub use verify::Finding;
+pub use words::Word;
+
+use numbers::{Numbers, Tokens};
+use rusqlite::Connection;
+use std::cell::RefCell;
+use std::fs::File;
+use std::path::PathBuf;
+
+/// An open ledger. The writer has a lock on it, and there is one; readers may be many.
+#[derive(Debug)]
+pub struct Ledger {
+    db: Connection,
+    path: PathBuf,
+    head: Head,
+    /// `None` in a reader.
+    writing: Option<Writing>,
+    numbers: RefCell<Numbers>,
+}
+
+/// What only the writer has.
+#[derive(Debug)]
+struct Writing {
+    tokens: Tokens,
+    /// Held while the ledger is open: see `open`.
+    _lock: File,
+}
+
+/// Where both chains end, the ledger's time, and the catalogue in force.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    time: i64,
+    evidence: (i64, Hash),
+    entry: (i64, Hash),
+    catalogue: Option<i64>,
+}

@@ -1,0 +1,215 @@
+//! Writing entries: what settlement concluded, as differences to what stands.
+//!
+//! The one invariant: for each subject there is at most one entry that no reversal has taken back, and its body is the
+//! record as of now. Posting the same records again posts nothing; the order in which records are posted does not matter
+//! for what stands in the end.
+
+use super::chain::{EntryRow, key_hash};
+use super::error::{LedgerError, Result};
+use super::fields::{Hiding, day_of};
+use super::journal::{CALL, FEE};
+use super::record_form;
+use super::{Batch, Ledger};
+use crate::meter::{Record, RecordKey};
+use crate::units::Timestamp;
+use rusqlite::OptionalExtension;
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// Kinds of entries, as stored.
+pub(super) const ENTRY: i64 = 0;
+pub(super) const REVERSAL: i64 = 1;
+
+/// What posting added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Posted {
+    /// New entries.
+    pub entries: usize,
+    /// Entries taken back.
+    pub reversals: usize,
+}
+
+/// Which records a settlement speaks about: those of a contract that begin in a span of time.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// The contract.
+    pub contract: &'a str,
+    /// From this instant on.
+    pub from: Timestamp,
+    /// Up to this one, exclusive.
+    pub to: Timestamp,
+}
+
+/// What stands about a subject.
+struct Standing {
+    subject: i64,
+    contract: Option<String>,
+    /// The last row about it, and whether that is an entry.
+    last: Option<(i64, bool)>,
+    /// The body of that entry.
+    body: Option<Vec<u8>>,
+}
+
+impl Batch<'_> {
+    /// Posts records: an entry for each that is new, a reversal and an entry for each that differs from what stands.
+    ///
+    /// # Errors
+    /// When a record's call is not journaled, no catalogue is in force, or the ledger cannot be written.
+    pub fn post(&mut self, records: &[Record]) -> Result<Posted> {
+        self.step(|ledger| {
+            let mut posted = Posted::default();
+            for record in records {
+                post_one(ledger, record, &mut posted)?;
+            }
+            Ok(posted)
+        })
+    }
+
+    /// Posts all records of a scope: as [`Batch::post`], and takes back those that stand there and are not among them.
+    ///
+    /// # Errors
+    /// As [`Batch::post`].
+    pub fn post_set(&mut self, scope: &Scope<'_>, records: &[Record]) -> Result<Posted> {
+        self.step(|ledger| {
+            let mut posted = Posted::default();
+            let mut named = HashSet::with_capacity(records.len());
+            for record in records {
+                named.insert(post_one(ledger, record, &mut posted)?);
+            }
+            for (subject, entry, key) in standing_in(ledger, scope)? {
+                if !named.contains(&subject) {
+                    append(ledger, REVERSAL, subject, (key.0, &key.1), Some(entry.0), entry.1, &[])?;
+                    posted.reversals += 1;
+                }
+            }
+            Ok(posted)
+        })
+    }
+}
+
+/// Posts a record if it differs from what stands, and gives its subject.
+fn post_one(ledger: &mut Ledger, record: &Record, posted: &mut Posted) -> Result<i64> {
+    let begun = begun_of(record);
+    let (kind, key) = key_of(&record.key);
+    let body = write_record(ledger, record, begun)?;
+    let standing = match find(ledger, kind, &key)? {
+        Some(standing) => standing,
+        None => Standing {
+            subject: add_fee(ledger, record, begun)?,
+            contract: record.contract.as_deref().map(Into::into),
+            last: None,
+            body: None,
+        },
+    };
+    if standing.body.as_deref() == Some(&body) {
+        return Ok(standing.subject);
+    }
+    let mut previous = standing.last.map(|(seq, _)| seq);
+    if let Some((entry, true)) = standing.last {
+        let at = ledger.db.prepare_cached("SELECT begun FROM entry WHERE seq = ?1")?.query_row([entry], |row| row.get(0))?;
+        previous = Some(append(ledger, REVERSAL, standing.subject, (kind, &key), Some(entry), at, &[])?);
+        posted.reversals += 1;
+    }
+    append(ledger, ENTRY, standing.subject, (kind, &key), previous, begun.micros(), &body)?;
+    posted.entries += 1;
+    keep_projection(ledger, record, &standing, begun)?;
+    Ok(standing.subject)
+}
+
+/// Where a record is found in time: its talk start, else its set-up.
+pub(super) fn begun_of(record: &Record) -> Timestamp {
+    record.connected_at.unwrap_or(record.started_at)
+}
+
+/// The kind and the text that stand for a record's key.
+pub(super) fn key_of(key: &RecordKey) -> (i64, Cow<'_, str>) {
+    match key {
+        RecordKey::Call(id) => (CALL, id.as_str().into()),
+        RecordKey::Fee { contract, plan, from } => (FEE, format!("{contract}/{plan}/{from}").into()),
+    }
+}
+
+fn write_record(ledger: &mut Ledger, record: &Record, begun: Timestamp) -> Result<Vec<u8>> {
+    let Ledger { db, writing, .. } = ledger;
+    let Some(writing) = writing else { return Err(LedgerError::ReadOnly) };
+    record_form::write(record, &mut Hiding { db, tokens: &mut writing.tokens, day: day_of(begun) })
+}
+
+fn find(ledger: &Ledger, kind: i64, key: &str) -> Result<Option<Standing>> {
+    let found = ledger
+        .db
+        .prepare_cached(
+            "SELECT s.no, s.contract, r.entry, r.live, e.body
+             FROM subject s LEFT JOIN record r ON r.subject = s.no LEFT JOIN entry e ON e.seq = r.entry AND r.live = 1
+             WHERE s.key_hash = ?1 AND s.key = ?2 AND s.kind = ?3",
+        )?
+        .query_row((key_hash((kind, key)), key, kind), |row| {
+            let (entry, live): (Option<i64>, Option<bool>) = (row.get(2)?, row.get(3)?);
+            Ok(Standing { subject: row.get(0)?, contract: row.get(1)?, last: entry.zip(live), body: row.get(4)? })
+        });
+    Ok(found.optional()?)
+}
+
+/// A fee is a subject from its first record on; a call is one from its first evidence on.
+fn add_fee(ledger: &Ledger, record: &Record, begun: Timestamp) -> Result<i64> {
+    let (kind, key) = key_of(&record.key);
+    if kind == CALL {
+        return Err(LedgerError::UnknownCall { id: key.into() });
+    }
+    ledger
+        .db
+        .prepare_cached("INSERT INTO subject (kind, key, key_hash, contract, begun, ended) VALUES (1, ?1, ?2, ?3, ?4, 1)")?
+        .execute((&key, key_hash((kind, &key)), record.contract.as_deref(), begun.micros()))?;
+    Ok(ledger.db.last_insert_rowid())
+}
+
+/// The record now stands with its own contract and start.
+fn keep_projection(ledger: &Ledger, record: &Record, standing: &Standing, begun: Timestamp) -> Result<()> {
+    let moved = record.contract.as_deref().filter(|payer| standing.contract.as_deref() != Some(payer));
+    if moved.is_some() || standing.last.is_some() {
+        ledger.db.prepare_cached("UPDATE record SET moved = ?2 WHERE subject = ?1")?.execute((standing.subject, moved))?;
+    }
+    ledger.db.prepare_cached("UPDATE subject SET begun = ?2 WHERE no = ?1 AND begun <> ?2")?.execute((standing.subject, begun.micros()))?;
+    Ok(())
+}
+
+type Stands = (i64, (i64, i64), (i64, String));
+
+/// The records that stand in a scope: subject, entry with its start, key.
+fn standing_in(ledger: &Ledger, scope: &Scope<'_>) -> Result<Vec<Stands>> {
+    let mut statement = ledger.db.prepare_cached(
+        "SELECT s.no, r.entry, s.begun, s.kind, s.key FROM subject s JOIN record r ON r.subject = s.no
+         WHERE s.contract = ?1 AND s.begun >= ?2 AND s.begun < ?3 AND r.live = 1 AND r.moved IS NULL
+         UNION ALL
+         SELECT s.no, r.entry, s.begun, s.kind, s.key FROM record r JOIN subject s ON s.no = r.subject
+         WHERE r.moved IS NOT NULL AND r.moved = ?1 AND s.begun >= ?2 AND s.begun < ?3 AND r.live = 1
+         ORDER BY 3, 5",
+    )?;
+    let rows = statement.query_map((scope.contract, scope.from.micros(), scope.to.micros()), |row| {
+        Ok((row.get(0)?, (row.get(1)?, row.get(2)?), (row.get(3)?, row.get(4)?)))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Appends a row to the chain and makes it the last one about its subject.
+fn append(ledger: &mut Ledger, kind: i64, subject: i64, key: (i64, &str), previous: Option<i64>, begun: i64, body: &[u8]) -> Result<i64> {
+    let catalogue = ledger.head.catalogue.ok_or(LedgerError::NoCatalogue)?;
+    let (last, before) = ledger.head.entry;
+    let seq = last.saturating_add(1);
+    let hash = EntryRow { seq, kind, key, previous, catalogue, begun, body }.hash(&before);
+    ledger
+        .db
+        .prepare_cached(
+            "INSERT INTO entry (seq, kind, subject, previous, catalogue, begun, body, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute((seq, kind, subject, previous, catalogue, begun, body, hash.0))?;
+    ledger
+        .db
+        .prepare_cached(
+            "INSERT INTO record (subject, entry, live) VALUES (?1, ?2, ?3)
+             ON CONFLICT (subject) DO UPDATE SET entry = excluded.entry, live = excluded.live",
+        )?
+        .execute((subject, seq, kind == ENTRY))?;
+    ledger.head.entry = (seq, hash);
+    Ok(seq)
+}

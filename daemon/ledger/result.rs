@@ -1,0 +1,278 @@
+//! A record as the JSON object of design.md §9 ("A result"): the one place that writes it, for `rate`, `calls`, `export`.
+//!
+//! Names and their order are an interface. What is unknown is null; a number that was forgotten is unknown. Beyond the
+//! interface there are `correlation` and `marks`, and in exports of a range `line`, `seq` and `reverses`.
+
+use super::numbers::is_forgotten;
+use super::words::Word;
+use crate::meter::{Line, Party, Record, RecordKey};
+use crate::units::{Money, Timestamp};
+use rust_decimal::Decimal;
+use std::borrow::Cow;
+
+/// How phone numbers are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Digits {
+    /// As they are.
+    All,
+    /// With the last so many digits as `x`.
+    Masked(u8),
+}
+
+/// Whether a record is due, or taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// It is due.
+    Due,
+    /// It is taken back: every quantity and amount is the opposite, so that sums over all lines come out right.
+    Reversed,
+}
+
+/// What a line of an export of a range says beyond the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posting {
+    /// The entry, or the reversal.
+    pub seq: i64,
+    /// The entry that is reversed.
+    pub reverses: Option<i64>,
+}
+
+/// How a record is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Phone numbers.
+    pub digits: Digits,
+    /// Due or taken back.
+    pub sign: Sign,
+    /// Where it stands in the ledger, in exports of a range.
+    pub posting: Option<Posting>,
+}
+
+impl Style {
+    /// A record that is due, numbers whole: as `rate` prints it.
+    pub const PLAIN: Self = Self { digits: Digits::All, sign: Sign::Due, posting: None };
+
+    /// A quantity with this sign.
+    #[must_use]
+    pub fn count(&self, value: u64) -> i64 {
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        match self.sign {
+            Sign::Due => value,
+            Sign::Reversed => -value,
+        }
+    }
+
+    /// An amount with this sign; zero has none.
+    #[must_use]
+    pub fn amount(&self, value: Decimal) -> Decimal {
+        match self.sign {
+            Sign::Reversed if !value.is_zero() => -value,
+            Sign::Due | Sign::Reversed => value,
+        }
+    }
+
+    /// A party: E.164 or the digits as received; `None` where there are none, or they are forgotten.
+    #[must_use]
+    pub fn party<'a>(&self, party: &'a Party) -> Option<Cow<'a, str>> {
+        match party {
+            Party::Number(number) => Some(self.mask(number.to_string().into())),
+            Party::Raw(raw) => self.number(raw.as_str()),
+        }
+    }
+
+    /// Digits as received, likewise. Extensions are never masked.
+    #[must_use]
+    pub fn number<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
+        match text {
+            "" => None,
+            text if is_forgotten(text) => None,
+            text if super::numbers::is_extension(text) => Some(text.into()),
+            text => Some(self.mask(text.into())),
+        }
+    }
+
+    fn mask<'a>(&self, text: Cow<'a, str>) -> Cow<'a, str> {
+        let Digits::Masked(count) = self.digits else { return text };
+        let mut left = count;
+        let mut masked: Vec<char> = Vec::with_capacity(text.len());
+        for sign in text.chars().rev() {
+            let hide = left > 0 && sign.is_ascii_digit();
+            left = left.saturating_sub(u8::from(hide));
+            masked.push(if hide { 'x' } else { sign });
+        }
+        masked.into_iter().rev().collect::<String>().into()
+    }
+}
+
+/// Appends one record as a JSON object, without a line end.
+pub fn write_json(out: &mut Vec<u8>, record: &Record, style: &Style) {
+    let mut object = Object::begin(out);
+    if let Some(posting) = style.posting {
+        object.text("line", if posting.reverses.is_some() { "reversal" } else { "entry" });
+        object.integer("seq", posting.seq);
+        object.optional("reverses", posting.reverses, Object::integer);
+    }
+    object.text("kind", kind_of(record));
+    object.maybe("call_id", call_id_of(record));
+    object.maybe("contract", record.contract.as_deref());
+    object.maybe("plan", record.plan.as_deref());
+    object.maybe("hotline", record.hotline.as_deref());
+    object.maybe("service", Some(&*record.service).filter(|service| !service.is_empty()));
+    object.maybe("direction", record.direction.map(Word::word));
+    object.maybe("caller", style.party(&record.caller).as_deref());
+    object.maybe("called", style.party(&record.called).as_deref());
+    object.maybe("agent", record.agent.as_deref().and_then(|agent| style.number(agent)).as_deref());
+    object.maybe("severity", record.severity.as_deref());
+    object.maybe("incident", record.incident.as_deref());
+    let time = |time: Timestamp| time.rfc3339(record.zone);
+    object.text("started_at", &time(record.started_at));
+    object.maybe("connected_at", record.connected_at.map(time).as_deref());
+    object.maybe("ended_at", record.ended_at.map(time).as_deref());
+    object.maybe("end", record.end.map(Word::word));
+    object.maybe("billed_from", record.billed_from.map(Word::word));
+    object.integer("wait_s", style.count(record.wait.get()));
+    object.integer("talk_s", style.count(record.talk.get()));
+    object.integer("billed_s", style.count(record.billed.get()));
+    object.text("outcome", record.outcome.word());
+    object.maybe("reason", record.reason.as_deref());
+    object.flag("late", record.late);
+    let charge = &record.charge;
+    let money = |amount: Decimal| Money::new(style.amount(amount), charge.currency).to_fixed();
+    object.text("net", &money(charge.net));
+    object.raw("vat_percent", &charge.vat_percent.normalize().to_string());
+    object.text("vat", &money(charge.vat));
+    object.text("gross", &money(charge.gross));
+    object.text("currency", charge.currency.code());
+    object.list("allowances", &record.allowances, |mut object, usage| {
+        object.text("id", &usage.id);
+        object.integer("used", style.count(usage.used));
+        object.end();
+    });
+    object.list("lines", &record.lines, |object, line| write_line(object, line, style));
+    if let Some(fee) = record.fee {
+        object.text("period_from", &fee.from.to_string());
+        object.text("period_to", &fee.to.to_string());
+        object.integer("quantity", style.count(u64::from(fee.quantity)));
+    }
+    object.maybe("correlation", record.correlation.map(Word::word));
+    object.list_of("marks", record.marks.iter().map(|mark| mark.word()));
+    object.end();
+}
+
+/// `call` or `fee`.
+#[must_use]
+pub const fn kind_of(record: &Record) -> &'static str {
+    match record.key {
+        RecordKey::Call(_) => "call",
+        RecordKey::Fee { .. } => "fee",
+    }
+}
+
+/// The call's name; `None` of a fee.
+#[must_use]
+pub fn call_id_of(record: &Record) -> Option<&str> {
+    match &record.key {
+        RecordKey::Call(id) => Some(id.as_str()),
+        RecordKey::Fee { .. } => None,
+    }
+}
+
+fn write_line(mut object: Object<'_>, line: &Line, style: &Style) {
+    object.text("rule", line.rule.word());
+    object.maybe("band", line.band.as_deref());
+    object.maybe("allowance", line.allowance.as_deref());
+    object.integer("count", style.count(line.count));
+    object.optional("increment_s", line.increment.and_then(|span| i64::try_from(span.get()).ok()), Object::integer);
+    object.text("unit_price", &line.unit_price.to_string());
+    object.text("amount", &style.amount(line.amount).to_string());
+    object.end();
+}
+
+/// A JSON object in the making. Members appear in the order in which they are written.
+pub struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Opens an object.
+    pub fn begin(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    /// Closes it.
+    pub fn end(self) {
+        self.out.push(b'}');
+    }
+
+    /// A text.
+    pub fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        write_text(self.out, value);
+    }
+
+    /// A text, or null.
+    pub fn maybe(&mut self, name: &str, value: Option<&str>) {
+        self.optional(name, value, Self::text);
+    }
+
+    /// A whole number.
+    pub fn integer(&mut self, name: &str, value: i64) {
+        self.raw(name, &value.to_string());
+    }
+
+    /// true or false.
+    pub fn flag(&mut self, name: &str, value: bool) {
+        self.raw(name, if value { "true" } else { "false" });
+    }
+
+    /// JSON that is made already, such as a decimal number.
+    pub fn raw(&mut self, name: &str, json: &str) {
+        self.name(name);
+        self.out.extend_from_slice(json.as_bytes());
+    }
+
+    /// A value, or null.
+    pub fn optional<T>(&mut self, name: &str, value: Option<T>, write: impl FnOnce(&mut Self, &str, T)) {
+        match value {
+            Some(value) => write(self, name, value),
+            None => self.raw(name, "null"),
+        }
+    }
+
+    /// An array of objects; `write` gets each one opened, and closes it.
+    pub fn list<T>(&mut self, name: &str, values: &[T], mut write: impl FnMut(Object<'_>, &T)) {
+        self.array(name, values.iter(), |out, value| write(Object::begin(out), value));
+    }
+
+    /// An array of texts.
+    pub fn list_of<'t>(&mut self, name: &str, values: impl Iterator<Item = &'t str>) {
+        self.array(name, values, |out, value| write_text(out, value));
+    }
+
+    fn array<T>(&mut self, name: &str, values: impl Iterator<Item = T>, mut write: impl FnMut(&mut Vec<u8>, T)) {
+        self.name(name);
+        self.out.push(b'[');
+        for (place, value) in values.enumerate() {
+            if place > 0 {
+                self.out.push(b',');
+            }
+            write(self.out, value);
+        }
+        self.out.push(b']');
+    }
+
+    fn name(&mut self, name: &str) {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        write_text(self.out, name);
+        self.out.push(b':');
+    }
+}
+
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("a text can be written to memory");
+}

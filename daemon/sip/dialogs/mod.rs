@@ -1,0 +1,258 @@
+//! Dialogs of SIP calls as RFC 3261 has them: messages in, a few leg events out.
+//!
+//! The one invariant: one event per thing that happened, however often its message was sent, and on however many hops it
+//! was seen. What arrives decides, in the order in which it arrives: time stamps may step back (some senders stamp a
+//! response before its request), and only ever move a deadline. Memory is bounded by `max_legs`.
+//!
+//! The shell calls [`Dialogs::expire`] with the time it has reached before it hands over a later message.
+
+mod dialog;
+mod heard;
+mod invite;
+mod leg;
+mod snapshot;
+mod timers;
+
+#[cfg(test)]
+mod recordings;
+#[cfg(test)]
+mod script;
+
+use super::event::{LegEvent, LegEventKind, LegId, Replaces, Side};
+use super::method::Method;
+use super::scan::{Start, Unread, scan};
+use crate::units::{KeyedState, Message, Timestamp};
+use hashbrown::{HashMap, HashTable};
+use heard::{Heard, Out};
+use leg::{Again, Leg};
+use std::collections::BTreeSet;
+use std::hash::BuildHasher;
+
+/// How the table is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The header that hands over a contract, if one is configured. Names compare without regard to case.
+    pub contract_header: Option<Box<str>>,
+    /// Headers that the PBX copies from leg to leg.
+    pub leg_headers: Vec<Box<str>>,
+    /// How many legs are kept at most; at least one is.
+    pub max_legs: usize,
+    /// The key of the tables' hashes.
+    pub key: KeyedState,
+}
+
+/// What a message was, for the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observed {
+    /// A message of a call, with news or without.
+    Call,
+    /// A message that concerns no call.
+    NoCall,
+    /// A repeat, or the same message on another hop.
+    Duplicate,
+    /// No SIP message that can be read; or one without tags or CSeq.
+    Malformed,
+    /// A message of a call whose beginning was not seen.
+    UnknownDialog,
+    /// The table was full: the oldest leg that nobody talks on was given up, or if there was none, this message.
+    TooMany,
+}
+
+/// Every leg that is set up, talks, or ended a moment ago.
+#[derive(Debug)]
+pub struct Dialogs {
+    options: Options,
+    legs: HashMap<LegId, Box<Leg>, KeyedState>,
+    /// The same legs by the hash of their Call-ID.
+    by_call: HashTable<LegId>,
+    /// When to look at a leg again: never later than its own next deadline, perhaps earlier.
+    wakes: BTreeSet<(Timestamp, LegId)>,
+    /// Legs without an answered dialog: what goes first when the table is full.
+    idle: BTreeSet<LegId>,
+    next: u64,
+}
+
+impl Dialogs {
+    /// An empty table.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            legs: HashMap::with_hasher(options.key),
+            by_call: HashTable::new(),
+            wakes: BTreeSet::new(),
+            idle: BTreeSet::new(),
+            next: 0,
+            options,
+        }
+    }
+
+    /// How many legs are kept, those that ended a moment ago included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// Whether no leg is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.legs.is_empty()
+    }
+
+    /// Takes one message, and appends what it meant.
+    pub fn observe(&mut self, message: &Message<'_>, out: &mut Vec<LegEvent>) -> Observed {
+        let scanned = match scan(message.payload) {
+            Ok(scanned) => scanned,
+            Err(Unread::NoCall | Unread::Empty) => return Observed::NoCall,
+            Err(Unread::NotSip | Unread::NoCallId | Unread::Contradictory | Unread::BadCSeq) => return Observed::Malformed,
+        };
+        let Some(mut heard) = Heard::new(message, &scanned) else { return Observed::Malformed };
+        match self.find(scanned.call_id, heard.from_tag, heard.to_tag) {
+            Some((id, side)) => {
+                heard.set_side(side);
+                self.pass_on(id, &heard, out)
+            }
+            None => match (scanned.start, heard.to_tag) {
+                (Start::Request { method: Method::Invite, .. }, []) => self.invite(&heard, out),
+                _ if heard.cseq.method.needs_dialog() => Observed::NoCall,
+                _ => Observed::UnknownDialog,
+            },
+        }
+    }
+
+    /// When [`Dialogs::expire`] next has work; perhaps a little earlier. `None` while nothing waits.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.wakes.first().map(|(wake, _)| *wake)
+    }
+
+    /// It is now `now`: timers run out, in the order in which they were due, and legs that are over are forgotten.
+    pub fn expire(&mut self, now: Timestamp, out: &mut Vec<LegEvent>) {
+        while let Some((wake, id)) = self.wakes.first().copied().filter(|(wake, _)| *wake <= now) {
+            self.wakes.remove(&(wake, id));
+            let Some(leg) = self.legs.get_mut(&id) else { continue };
+            leg.wake = None;
+            match leg.expire(wake, &mut Out { leg: id, events: out }) {
+                timers::After::Keep => self.settle(id),
+                timers::After::Forget => self.drop_leg(id),
+            }
+        }
+    }
+
+    /// The leg a Replaces names, whichever of its tags is the local one (RFC 3891 §3).
+    #[must_use]
+    pub fn leg_of(&self, replaces: &Replaces) -> Option<LegId> {
+        let (to, from) = (&*replaces.to_tag, &*replaces.from_tag);
+        let near = |leg: &Leg| (*leg.from_tag == *from && leg.has_dialog(to)) || (*leg.from_tag == *to && leg.has_dialog(from));
+        self.by_call
+            .find(self.options.key.hash_one(&*replaces.call_id), |id| {
+                self.legs.get(id).is_some_and(|leg| *leg.call_id == *replaces.call_id && near(leg))
+            })
+            .copied()
+    }
+
+    /// The last sign of life of a leg: of a dialog that talks, of the side that has been silent longer; else of any message.
+    #[must_use]
+    pub fn last_seen(&self, id: LegId) -> Option<Timestamp> {
+        self.legs.get(&id).map(|leg| leg.last_seen())
+    }
+
+    /// Forgets a leg, without an event: whoever consumes them has ended it.
+    pub fn drop_leg(&mut self, id: LegId) {
+        let Some(leg) = self.legs.remove(&id) else { return };
+        if let Ok(entry) = self.by_call.find_entry(self.options.key.hash_one(&*leg.call_id), |other| *other == id) {
+            entry.remove();
+        }
+        if let Some(wake) = leg.wake {
+            self.wakes.remove(&(wake, id));
+        }
+        self.idle.remove(&id);
+    }
+
+    /// The leg of a message, and the side that started its transaction.
+    fn find(&self, call_id: &[u8], from_tag: &[u8], to_tag: &[u8]) -> Option<(LegId, Side)> {
+        let mut side = Side::Caller;
+        let id = self.by_call.find(self.options.key.hash_one(call_id), |id| {
+            let Some(leg) = self.legs.get(id).filter(|leg| *leg.call_id == *call_id) else { return false };
+            if *leg.from_tag == *from_tag {
+                side = Side::Caller;
+                return true;
+            }
+            side = Side::Callee;
+            !to_tag.is_empty() && *leg.from_tag == *to_tag
+        })?;
+        Some((*id, side))
+    }
+
+    fn pass_on(&mut self, id: LegId, heard: &Heard<'_, '_>, out: &mut Vec<LegEvent>) -> Observed {
+        let Some(leg) = self.legs.get_mut(&id) else { return Observed::UnknownDialog };
+        let mut out = Out { leg: id, events: out };
+        let observed = if heard.is_first_invite() {
+            match leg.invited_again(heard, &mut out) {
+                Again::Same(observed) => observed,
+                Again::Anew => {
+                    self.drop_leg(id);
+                    return self.invite(heard, out.events);
+                }
+            }
+        } else {
+            leg.hear(heard, &mut out)
+        };
+        self.settle(id);
+        observed
+    }
+
+    fn invite(&mut self, heard: &Heard<'_, '_>, out: &mut Vec<LegEvent>) -> Observed {
+        let full = self.legs.len() >= self.options.max_legs.max(1);
+        if full && !self.give_up_one(out) {
+            return Observed::TooMany;
+        }
+        let id = LegId(self.next);
+        self.next = self.next.saturating_add(1);
+        let invitation = heard.invitation(&self.options);
+        let leg = Leg::new(id, heard, &invitation);
+        out.push(LegEvent { leg: id, at: heard.at, kind: LegEventKind::Invited(Box::new(invitation)) });
+        self.insert(leg);
+        if full { Observed::TooMany } else { Observed::Call }
+    }
+
+    /// Makes room: the oldest leg without an answered dialog goes, as one that failed if it is not over yet.
+    fn give_up_one(&mut self, out: &mut Vec<LegEvent>) -> bool {
+        let Some(id) = self.idle.first().copied() else { return false };
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.give_up(&mut Out { leg: id, events: out });
+        }
+        self.drop_leg(id);
+        true
+    }
+
+    fn insert(&mut self, leg: Leg) {
+        let (id, hash) = (leg.id, self.options.key.hash_one(&*leg.call_id));
+        let Self { legs, by_call, options, .. } = self;
+        legs.insert(id, Box::new(leg));
+        by_call.insert_unique(hash, id, |id| legs.get(id).map_or(0, |leg| options.key.hash_one(&*leg.call_id)));
+        self.settle(id);
+    }
+
+    /// After a leg changed: when it must be looked at again, and whether it may be given up.
+    fn settle(&mut self, id: LegId) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let idle = !leg.talks();
+        if idle != leg.idle {
+            leg.idle = idle;
+            if idle {
+                self.idle.insert(id)
+            } else {
+                self.idle.remove(&id)
+            };
+        }
+        // A wake that comes too early only looks and sleeps again; most legs are never woken at all.
+        let due = leg.deadline();
+        if due.is_some_and(|due| leg.wake.is_none_or(|wake| due < wake)) {
+            if let Some(wake) = leg.wake {
+                self.wakes.remove(&(wake, id));
+            }
+            leg.wake = due;
+            self.wakes.extend(due.map(|due| (due, id)));
+        }
+    }
+}
