@@ -161,6 +161,11 @@ impl CdrRow {
         }
     }
 
+    /// About how much memory it has.
+    pub(super) fn octets(&self) -> usize {
+        self.texts().iter().map(|text| text.len()).fold(size_of::<Self>(), usize::saturating_add)
+    }
+
     fn texts(&self) -> [&str; 15] {
         [
             &self.uniqueid,
@@ -236,6 +241,12 @@ impl Disposition {
 }
 
 impl QueueLine {
+    /// About how much memory it has.
+    pub(super) fn octets(&self) -> usize {
+        let texts = [&self.uniqueid, &self.queue, &self.agent];
+        texts.iter().map(|text| text.len()).fold(size_of::<Self>(), usize::saturating_add)
+    }
+
     /// Writes it for a snapshot.
     pub fn write(&self, out: &mut Writer) {
         out.time(self.at);

@@ -14,6 +14,7 @@ mod leg;
 mod open;
 mod records;
 mod snapshot;
+mod talks;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
 pub use cdr::{CdrRow, Disposition, Precision, QueueEvent, QueueLine};

@@ -2,7 +2,7 @@
 //! are there, told again when a late row changes them.
 //!
 //! The invariant: what is told of a conversation is a function of the set of its rows and lines (`assemble`); the order
-//! of arrival decides only how often it is told. Memory is bounded by [`MOST_GROUPS`] and [`KEPT`].
+//! of arrival decides only how often it is told. Memory is bounded by [`MOST_GROUPS`], [`MOST_OCTETS`] and [`KEPT`].
 
 use super::assemble::{Found, Party};
 use super::cdr::{CdrRow, QueueLine};
@@ -18,6 +18,9 @@ pub const KEPT: Seconds = Seconds::new(24 * 3_600);
 
 /// How many conversations are remembered; beyond, those that have been quiet longest are told and forgotten.
 pub const MOST_GROUPS: usize = 16_384;
+
+/// How much memory they may have, in octets, roughly; beyond, likewise. Checked when calls are told.
+pub const MOST_OCTETS: usize = 24 * 1024 * 1024;
 
 /// How many rows, and how many lines, one conversation may have; what comes beyond is counted and left out.
 pub const MOST_PER_GROUP: usize = 1_024;
@@ -58,6 +61,7 @@ pub struct Records {
     /// All, likewise.
     ages: BTreeSet<(Timestamp, u64)>,
     next: u64,
+    octets: usize,
     counts: RecordCounts,
 }
 
@@ -84,6 +88,7 @@ impl Records {
             waiting: BTreeSet::new(),
             ages: BTreeSet::new(),
             next: 0,
+            octets: 0,
             counts: RecordCounts::default(),
         }
     }
@@ -99,15 +104,15 @@ impl Records {
     pub fn apply(&mut self, row: CdrRow) {
         let names = names_of(&row);
         let id = self.group_of(&names);
-        let at = row.ended_at;
-        self.touch(id, at, |group| insert(&mut group.rows, row));
+        let (at, octets) = (row.ended_at, row.octets());
+        self.touch(id, at, octets, |group| insert(&mut group.rows, row));
     }
 
     /// Takes a line of the queue log; it waits for the rows of its caller's channel.
     pub fn apply_queue_line(&mut self, line: QueueLine) {
-        let id = self.group_of(&[line.uniqueid.clone()]);
-        let at = line.at;
-        self.touch(id, at, |group| insert(&mut group.lines, line));
+        let id = self.group_of(std::slice::from_ref(&line.uniqueid));
+        let (at, octets) = (line.at, line.octets());
+        self.touch(id, at, octets, |group| insert(&mut group.lines, line));
     }
 
     /// The calls that nothing has been added to for [`SETTLE`] and that have not been told as they now are, the oldest
@@ -131,6 +136,12 @@ impl Records {
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         self.waiting.first().map(|(touched, _)| touched.plus(self.settle))
+    }
+
+    /// Goes on with a changed configuration; what was told already is told again if it comes out otherwise and a row is
+    /// added to it.
+    pub fn reconfigure(&mut self, directory: &Directory) {
+        self.directory = directory.clone();
     }
 
     /// What came of the rows so far, beside calls.
@@ -175,28 +186,31 @@ impl Records {
 
     fn merge(&mut self, into: u64, from: u64) {
         let Some(old) = self.forget(from) else { return };
-        let Some(group) = self.groups.get_mut(&into) else { return };
-        for name in old.names {
-            self.names.insert(name.clone(), into);
-            group.names.insert(name);
+        let touched = old.touched;
+        if let Some(group) = self.groups.get_mut(&into) {
+            for name in old.names {
+                self.names.insert(name.clone(), into);
+                group.names.insert(name);
+            }
+            group.told.extend(old.told);
         }
-        let mut left_out = 0u64;
         for row in old.rows {
-            left_out = left_out.saturating_add(u64::from(!insert(&mut group.rows, row)));
+            let octets = row.octets();
+            self.touch(into, touched, octets, |group| insert(&mut group.rows, row));
         }
         for line in old.lines {
-            left_out = left_out.saturating_add(u64::from(!insert(&mut group.lines, line)));
+            let octets = line.octets();
+            self.touch(into, touched, octets, |group| insert(&mut group.lines, line));
         }
-        group.told.extend(old.told);
-        self.counts.left_out = self.counts.left_out.saturating_add(left_out);
-        self.touch(into, old.touched, |_| true);
     }
 
     /// Changes a conversation, which now has something to tell.
-    fn touch(&mut self, id: u64, at: Timestamp, change: impl FnOnce(&mut Group) -> bool) {
+    fn touch(&mut self, id: u64, at: Timestamp, octets: usize, change: impl FnOnce(&mut Group) -> Inserted) {
         let Some(group) = self.groups.get_mut(&id) else { return };
-        if !change(group) {
-            self.counts.left_out = self.counts.left_out.saturating_add(1);
+        match change(group) {
+            Inserted::New => self.octets = self.octets.saturating_add(octets),
+            Inserted::Known => {}
+            Inserted::NoRoom => self.counts.left_out = self.counts.left_out.saturating_add(1),
         }
         self.ages.remove(&(group.touched, id));
         self.waiting.remove(&(group.touched, id));
@@ -207,6 +221,7 @@ impl Records {
 
     fn forget(&mut self, id: u64) -> Option<Group> {
         let group = self.groups.remove(&id)?;
+        self.octets = self.octets.saturating_sub(group.octets());
         self.ages.remove(&(group.touched, id));
         self.waiting.remove(&(group.touched, id));
         for name in &group.names {
@@ -221,7 +236,7 @@ impl Records {
             self.waiting.remove(&(touched, id));
             self.tell_group(id, &mut calls);
         }
-        while self.groups.len() > MOST_GROUPS {
+        while self.groups.len() > MOST_GROUPS || self.octets > MOST_OCTETS {
             let Some((touched, id)) = self.ages.first().copied() else { break };
             if self.waiting.remove(&(touched, id)) {
                 self.tell_group(id, &mut calls);
@@ -302,6 +317,7 @@ impl Records {
             if waiting {
                 records.waiting.insert((group.touched, id));
             }
+            records.octets = records.octets.saturating_add(group.octets());
             records.groups.insert(id, group);
         }
         let counts = &mut records.counts;
@@ -316,6 +332,14 @@ impl Records {
             *count = back.number()?;
         }
         Some(records)
+    }
+}
+
+impl Group {
+    fn octets(&self) -> usize {
+        let rows = self.rows.iter().map(CdrRow::octets);
+        let lines = self.lines.iter().map(QueueLine::octets);
+        rows.chain(lines).fold(0, usize::saturating_add)
     }
 }
 
@@ -374,17 +398,126 @@ fn digest_of(found: &Found) -> [u8; 16] {
     digest
 }
 
-/// Inserts in order, once; `false` when there is no room.
-fn insert<T: Ord>(into: &mut Vec<T>, value: T) -> bool {
-    if let Err(place) = into.binary_search(&value) {
-        if into.len() >= MOST_PER_GROUP {
-            return false;
+/// What became of a value that was to be inserted.
+enum Inserted {
+    New,
+    Known,
+    NoRoom,
+}
+
+/// Inserts in order, once.
+fn insert<T: Ord>(into: &mut Vec<T>, value: T) -> Inserted {
+    match into.binary_search(&value) {
+        Ok(_) => Inserted::Known,
+        Err(_) if into.len() >= MOST_PER_GROUP => Inserted::NoRoom,
+        Err(place) => {
+            into.insert(place, value);
+            Inserted::New
         }
-        into.insert(place, value);
     }
-    true
 }
 
 fn micros(span: Seconds) -> i64 {
     Timestamp::default().plus(span).micros()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::{Disposition, IdentityRules, Precision, WithheldNumbers};
+    use crate::units::DialPlan;
+
+    fn directory() -> Directory {
+        Directory {
+            dial_plan: DialPlan::new("DE", "89").expect("known"),
+            hotlines: Vec::new(),
+            agents: Vec::new(),
+            identity: IdentityRules {
+                headers: Vec::new(),
+                trusted_peers: Vec::new(),
+                withheld: WithheldNumbers::Ignore,
+                contract_header: None,
+                leg_headers: Vec::new(),
+            },
+        }
+    }
+
+    fn row(second: u32, uniqueid: &str, linkedid: &str) -> CdrRow {
+        let at = Timestamp::from_parts(second, 0);
+        CdrRow {
+            started_at: at,
+            sequence: None,
+            ended_at: at,
+            answered_at: None,
+            duration: Seconds::ZERO,
+            billsec: Seconds::ZERO,
+            precision: Precision::Seconds,
+            disposition: Disposition::Busy,
+            uniqueid: uniqueid.into(),
+            linkedid: linkedid.into(),
+            channel: "PJSIP/trunk-00000001".into(),
+            dstchannel: "".into(),
+            src: "".into(),
+            dst: "".into(),
+            clid: "".into(),
+            accountcode: "".into(),
+            lastapp: "".into(),
+            lastdata: "".into(),
+            userfield: "x".repeat(1_000).into(),
+            sip_call_id: "".into(),
+            contract: "".into(),
+            severity: "".into(),
+            ticket: "".into(),
+        }
+    }
+
+    #[test]
+    fn conversations_join_when_a_row_says_so() {
+        let mut records = Records::new(&directory());
+        for (uniqueid, linkedid, groups) in [("1.1", "1.1", 1), ("1.2", "1.2", 2), ("1.3", "", 3), ("1.2", "1.1", 2), ("1.3", "1.2", 1)] {
+            records.apply(row(1, uniqueid, linkedid));
+            assert_eq!(records.len(), groups, "{uniqueid} {linkedid}");
+        }
+        let octets = records.octets;
+        records.apply(row(1, "1.1", "1.1"));
+        assert_eq!(records.octets, octets, "the same row twice is one");
+    }
+
+    #[test]
+    fn a_conversation_settles_and_is_forgotten_a_day_later() {
+        let mut records = Records::new(&directory());
+        let at = |second| Timestamp::from_parts(second, 0);
+        records.apply(row(100, "1.1", ""));
+        assert_eq!(records.deadline(), Some(at(105)));
+        records.settled(at(104));
+        assert_eq!(records.counts().no_hotline, 0);
+        records.settled(at(105));
+        assert_eq!((records.counts().no_hotline, records.deadline()), (1, None));
+        records.apply(row(100, "1.1", ""));
+        records.flush();
+        assert_eq!(records.counts().no_hotline, 1, "told once");
+        records.settled(at(100 + 86_400));
+        assert_eq!(records.len(), 1);
+        records.settled(at(101 + 86_400));
+        assert!(records.is_empty() && records.octets == 0 && records.names.is_empty() && records.ages.is_empty());
+    }
+
+    #[test]
+    fn memory_has_a_bound() {
+        let mut records = Records::new(&directory());
+        for second in 0..40_000 {
+            records.apply(row(second, &format!("{second}.1"), ""));
+            if second % 256 == 0 {
+                records.settled(Timestamp::from_parts(second, 0));
+            }
+        }
+        records.flush();
+        assert!(records.len() <= MOST_GROUPS && records.octets <= MOST_OCTETS);
+        assert_eq!(records.counts().no_hotline, 40_000);
+        assert!(records.counts().crowded_out > 20_000);
+        for second in 0..2_000 {
+            records.apply(row(50_000 + second, "7.7", ""));
+        }
+        assert_eq!(records.counts().left_out, 2_000 - 1_024);
+    }
 }

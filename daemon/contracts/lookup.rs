@@ -30,6 +30,17 @@ pub enum Match {
     },
 }
 
+impl Match {
+    /// The contract, when it is one.
+    #[must_use]
+    pub fn contract(&self) -> Option<&str> {
+        match self {
+            Self::Contract { id, .. } => Some(id),
+            Self::Ambiguous { .. } | Self::Unmatched { .. } => None,
+        }
+    }
+}
+
 /// All contracts, indexed by number and by name.
 #[derive(Debug, Default)]
 pub struct Contracts {

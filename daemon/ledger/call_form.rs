@@ -5,8 +5,8 @@
 
 use super::error::Result;
 use super::fields::{Hiding, Revealing, Unread, read_text, read_word, write_text, write_word};
-use super::matched::Match;
 use crate::calls::{Call, Talk};
+use crate::contracts::Match;
 use crate::meter::Party;
 use crate::units::codec::{Reader, Writer};
 use crate::units::{CallId, E164, RawNumber};

@@ -123,7 +123,7 @@ fn record(
 }
 
 /// The first instant of a local day (where a clock change skips midnight, the first there is).
-fn midnight(day: NaiveDate, zone: Tz) -> Timestamp {
+pub fn midnight(day: NaiveDate, zone: Tz) -> Timestamp {
     let local = day.and_time(NaiveTime::MIN);
     let at = zone
         .from_local_datetime(&local)

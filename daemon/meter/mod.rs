@@ -12,7 +12,7 @@ mod record;
 mod talk;
 mod terms;
 
-pub use fees::fees;
+pub use fees::{fees, midnight};
 pub use finish::unbilled;
 pub use machine::{Balance, Input, Live, Settled, Settlement, Timing, settle};
 pub use record::{AllowanceUse, Charge, FeePeriod, Line, Outcome, Party, Record, RecordKey, Rule};

@@ -1,3 +1,6 @@
 //! The shell: inputs, the ledger's writer, replay and the daemon. The one room that knows every other.
 
+pub mod books;
+pub mod catalogue;
 pub mod signalling;
+mod twins;

@@ -16,6 +16,8 @@
 pub mod layout;
 pub mod line;
 pub mod queue_log;
+#[cfg(test)]
+mod recordings;
 pub mod row;
 pub mod tail;
 pub mod zone;

@@ -157,12 +157,15 @@ impl<R: Read> File<R> {
             };
             self.format = Format::Ng { big_endian, interfaces: Vec::new() };
         }
-        let Format::Ng { big_endian, ref mut interfaces } = self.format else { return Ok(Next::End) };
+        let Format::Ng { big_endian, ref interfaces } = self.format else { return Ok(Next::End) };
         let word = |bytes: [u8; 4]| if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) };
         let (kind, length) = (word([a, b, c, d]), word([e, f, g, h]) as usize);
         let read = matches!(kind, pcapng::IDB_MAGIC | pcapng::EPB_MAGIC | pcapng::SPB_MAGIC);
-        if length < 12 || !length.is_multiple_of(4) || (read && length > LARGEST_RECORD) || interfaces.len() > MOST_INTERFACES {
+        if length < 12 || !length.is_multiple_of(4) || (read && length > LARGEST_RECORD) {
             return Err(self.garbage("a pcapng block with a length between 12 bytes and 1 MiB"));
+        }
+        if kind == pcapng::IDB_MAGIC && interfaces.len() == MOST_INTERFACES {
+            return Err(self.garbage("at most 4096 interfaces in a section"));
         }
         if section || !read {
             return Ok(if self.skip(length)? { Next::Other } else { Next::CutOff });

@@ -1,0 +1,319 @@
+//! The one writer: journals calls as evidence, settles the contracts they touch, posts what changed, all in one batch.
+//!
+//! The one invariant: evidence, entries and the snapshot of open dialogs that belongs to them are committed together.
+
+use super::catalogue::{InForce, Said};
+use crate::calls::{Call, Stage, Update};
+use crate::contracts::local_date;
+use crate::ledger::{Batch, Closing, Document, Journaled, Ledger, Posted, Scope, Snapshot, StoredCall};
+use crate::meter::{self, Record, Timing};
+use crate::units::Timestamp;
+use chrono::Datelike;
+use std::sync::Arc;
+
+/// Where it is kept up to which instant fees of contracts without news were posted.
+const FEES: &str = "fees";
+/// So many contracts are settled in one transaction of a bulk replay.
+const CONTRACTS_AT_ONCE: usize = 1_000;
+
+/// The ledger, and what is in force.
+pub struct Books {
+    ledger: Ledger,
+    in_force: Arc<InForce>,
+    closings: Vec<Closing>,
+    /// Calls of several kinds of sources are in the ledger: each new one may be another's twin.
+    pub(super) mixed: bool,
+}
+
+/// What a batch did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Calls that were not known.
+    pub new: u64,
+    /// Calls of which something else is known now.
+    pub changed: u64,
+    /// Calls of which nothing new was said.
+    pub same: u64,
+    /// Entries and reversals.
+    pub posted: Posted,
+}
+
+/// Why the books could not be kept.
+pub type Result<T> = crate::ledger::Result<T>;
+
+impl Books {
+    /// Opens the books with what is in force; texts that changed since are kept, and every open contract is settled anew.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn open(ledger: Ledger, in_force: Arc<InForce>) -> Result<Self> {
+        let closings = ledger.closings()?;
+        let mixed = ledger.snapshot(super::twins::KINDS)?.is_some_and(|kinds| kinds.position == super::twins::MIXED);
+        let mut books = Self { ledger, in_force: Arc::clone(&in_force), closings, mixed };
+        books.put_in_force(in_force)?;
+        Ok(books)
+    }
+
+    /// The ledger, to read.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What is in force.
+    #[must_use]
+    pub const fn in_force(&self) -> &Arc<InForce> {
+        &self.in_force
+    }
+
+    /// Takes tariffs and contracts that changed: calls of open months find their contract anew, and all is settled again.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn put_in_force(&mut self, in_force: Arc<InForce>) -> Result<()> {
+        let documents: Vec<Document<'_>> = in_force.documents().iter().map(|(kind, name, text)| Document { kind, name, text }).collect();
+        let before = self.ledger.catalogue();
+        let mut batch = self.ledger.batch()?;
+        let version = batch.use_catalogue(&documents)?;
+        if before.is_some_and(|before| before != version) {
+            let open_since = self.closings.last().map_or(Timestamp::default(), |closing| month_end(closing, &in_force));
+            find_anew(&mut batch, &in_force, open_since)?;
+            batch.mark_all_unsettled()?;
+            batch.drop_snapshot(FEES)?;
+        }
+        batch.commit()?;
+        self.in_force = in_force;
+        Ok(())
+    }
+
+    /// Journals news of calls. Settling follows in [`Books::settle_some`] or [`Books::settle_all`].
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn journal(&mut self, updates: Vec<Update>, snapshots: &[(String, Snapshot)], time: Option<Timestamp>) -> Result<Done> {
+        let mut done = Done::default();
+        let Self { ledger, in_force, mixed, .. } = self;
+        let mut batch = ledger.batch()?;
+        write(&mut batch, in_force, mixed, updates, &mut done)?;
+        for (source, snapshot) in snapshots {
+            batch.put_snapshot(source, snapshot)?;
+        }
+        if let Some(time) = time {
+            batch.advance_time(time);
+        }
+        batch.commit()?;
+        Ok(done)
+    }
+
+    /// Journals news and settles the contracts they touch, in one transaction: what live metering does.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written; then nothing of it is.
+    pub fn take(&mut self, updates: Vec<Update>, snapshots: &[(String, Snapshot)], time: Option<Timestamp>) -> Result<Done> {
+        let mut done = Done::default();
+        let Self { ledger, in_force, closings, mixed } = self;
+        let mut batch = ledger.batch()?;
+        write(&mut batch, in_force, mixed, updates, &mut done)?;
+        for (source, snapshot) in snapshots {
+            batch.put_snapshot(source, snapshot)?;
+        }
+        if let Some(time) = time {
+            batch.advance_time(time);
+        }
+        for dirty in batch.ledger().unsettled()? {
+            add(&mut done.posted, settle_one(&mut batch, in_force, closings, &dirty.contract)?);
+        }
+        batch.commit()?;
+        Ok(done)
+    }
+
+    /// Settles every contract with news, many in a transaction, and posts fees that have fallen due; `progress` hears
+    /// contracts done and contracts in all.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written. What was settled stays; the rest is settled next time.
+    pub fn settle_all(&mut self, mut progress: impl FnMut(usize, usize)) -> Result<Posted> {
+        let mut posted = Posted::default();
+        let unsettled = self.ledger.unsettled()?;
+        let mut settled = 0usize;
+        for chunk in unsettled.chunks(CONTRACTS_AT_ONCE) {
+            let Self { ledger, in_force, closings, .. } = self;
+            let mut batch = ledger.batch()?;
+            for dirty in chunk {
+                add(&mut posted, settle_one(&mut batch, in_force, closings, &dirty.contract)?);
+            }
+            batch.commit()?;
+            settled += chunk.len();
+            progress(settled, unsettled.len());
+        }
+        add(&mut posted, self.post_fees()?);
+        Ok(posted)
+    }
+
+    /// Posts the fees of all contracts that fell due since they were last posted.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn post_fees(&mut self) -> Result<Posted> {
+        let mut posted = Posted::default();
+        let now = self.ledger.time();
+        let through = self.ledger.snapshot(FEES)?.and_then(|mark| mark.position.parse().ok()).map(Timestamp::from_micros);
+        let day = |at: Timestamp| local_date(at, self.in_force.zone());
+        if now == Timestamp::default() || through.is_some_and(|through| day(through) >= day(now)) {
+            return Ok(posted);
+        }
+        let in_force = Arc::clone(&self.in_force);
+        let mut batch = self.ledger.batch()?;
+        for contract in in_force.contracts().ids() {
+            let Some(terms) = in_force.terms(contract) else { continue };
+            let due: Vec<Record> =
+                meter::fees(&terms, now).into_iter().filter(|fee| through.is_none_or(|through| fee.started_at > through)).collect();
+            if !due.is_empty() {
+                add(&mut posted, batch.post(&due)?);
+            }
+        }
+        batch.put_snapshot(FEES, &Snapshot { position: now.micros().to_string(), body: Vec::new() })?;
+        batch.commit()?;
+        Ok(posted)
+    }
+
+    /// Says "it is now T", which makes fees and deadlines due up to then; only `run` does.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn clock(&mut self, now: Timestamp) -> Result<()> {
+        let mut batch = self.ledger.batch()?;
+        batch.journal_clock(now)?;
+        batch.commit()
+    }
+
+    /// A batch of one's own, for what operators say.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn batch(&mut self) -> Result<Batch<'_>> {
+        self.ledger.batch()
+    }
+
+    /// The calls of a contract with what was said about them.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn said(&self, contract: &str) -> Result<Vec<Said>> {
+        said(&self.ledger, &self.in_force, &self.closings, contract)
+    }
+}
+
+/// All calls of a contract, with what was said about them, from a ledger that is only read.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn said(ledger: &Ledger, in_force: &InForce, closings: &[Closing], contract: &str) -> Result<Vec<Said>> {
+    let stored = ledger.calls_of(contract, Timestamp::default())?;
+    Ok(stored.into_iter().map(|stored| say(stored, in_force, closings)).collect())
+}
+
+/// A stored call as settlement takes it.
+#[must_use]
+pub fn say(stored: StoredCall, in_force: &InForce, closings: &[Closing]) -> Said {
+    let (authorised, reason) = match (&stored.assignment, &stored.matched) {
+        (Some(assignment), _) => (true, Some(format!("assigned by {}: {}", assignment.who, assignment.why).into())),
+        (None, crate::contracts::Match::Contract { authorised, reason, .. }) => (*authorised, reason.clone()),
+        (None, _) => (false, None),
+    };
+    let at = stored.call.connected_at().unwrap_or(stored.call.started_at);
+    let zone = stored.contract().and_then(|contract| in_force.contracts().zone(contract)).unwrap_or_else(|| in_force.zone());
+    let day = local_date(at, zone);
+    let closed = closings.iter().find(|closing| (closing.month.year(), closing.month.month()) == (day.year(), day.month()));
+    let timing = match closed {
+        Some(closing) if stored.first_seq > closing.seq => Timing::Late(u64::try_from(stored.first_seq).unwrap_or(u64::MAX)),
+        Some(_) | None => Timing::InTime,
+    };
+    Said { call: stored.call, authorised, reason, verdict: stored.decision.map(|decision| decision.verdict), timing }
+}
+
+/// Journals updates; the record of a call nobody pays is posted at once, for it depends on no other.
+fn write(batch: &mut Batch<'_>, in_force: &InForce, mixed: &mut bool, updates: Vec<Update>, done: &mut Done) -> Result<()> {
+    for Update { stage, call } in updates {
+        let Some(call) = super::twins::settle_identity(batch, mixed, call)? else {
+            done.same += 1;
+            continue;
+        };
+        let found = in_force.find(&call);
+        let journaled = batch.journal_call(&call, &found)?;
+        match journaled {
+            Journaled::New => done.new += 1,
+            Journaled::Changed => done.changed += 1,
+            Journaled::Same => done.same += 1,
+        }
+        if journaled != Journaled::Same && stage == Stage::Concluded {
+            post_unbilled(batch, in_force, &call, done)?;
+        }
+    }
+    Ok(())
+}
+
+fn post_unbilled(batch: &mut Batch<'_>, in_force: &InForce, call: &Call, done: &mut Done) -> Result<()> {
+    let found = in_force.find(call);
+    if found.contract().is_some() {
+        return Ok(());
+    }
+    let assigned = batch.ledger().call(&call.id)?.is_some_and(|stored| stored.assignment.is_some());
+    if !assigned {
+        let until = call.ended_at.unwrap_or(call.started_at);
+        add(&mut done.posted, batch.post(&[in_force.unbilled(call, &found, until)])?);
+    }
+    Ok(())
+}
+
+/// Settles one contract with all its calls, and posts what differs from what stands.
+fn settle_one(batch: &mut Batch<'_>, in_force: &InForce, closings: &[Closing], contract: &str) -> Result<Posted> {
+    let until = batch.ledger().time();
+    let calls = said(batch.ledger(), in_force, closings, contract)?;
+    let mut records: Vec<Record> = Vec::with_capacity(calls.len());
+    if let Some(terms) = in_force.terms(contract) {
+        let settled = in_force.settle(&terms, &calls, until);
+        records.extend(settled.calls.into_iter().map(|settled| settled.record).filter(|record| record.ended_at.is_some()));
+        records.extend(meter::fees(&terms, until));
+    } else {
+        // The contract was taken out of the files: its calls are nobody's until they are assigned.
+        let reason = format!("the contract \"{contract}\" is in no file any more").into();
+        let found = crate::contracts::Match::Unmatched { reason };
+        records.extend(calls.iter().filter(|said| said.call.ended_at.is_some()).map(|said| in_force.unbilled(&said.call, &found, until)));
+    }
+    let scope = Scope { contract, from: Timestamp::default(), to: Timestamp::from_micros(i64::MAX) };
+    let posted = batch.post_set(&scope, &records)?;
+    batch.mark_settled(contract)?;
+    Ok(posted)
+}
+
+/// Calls since an instant find their contract anew.
+fn find_anew(batch: &mut Batch<'_>, in_force: &InForce, since: Timestamp) -> Result<()> {
+    let mut moved: Vec<Call> = Vec::new();
+    batch.ledger().calls(since, Timestamp::from_micros(i64::MAX), |stored| {
+        if in_force.find(&stored.call) != stored.matched {
+            moved.push(stored.call);
+        }
+        Ok(())
+    })?;
+    for call in moved {
+        let found = in_force.find(&call);
+        batch.journal_call(&call, &found)?;
+        if found.contract().is_none() && call.ended_at.is_some() {
+            let mut done = Done::default();
+            post_unbilled(batch, in_force, &call, &mut done)?;
+        }
+    }
+    Ok(())
+}
+
+/// The first instant after a closed month.
+fn month_end(closing: &Closing, in_force: &InForce) -> Timestamp {
+    let next = closing.month.checked_add_months(chrono::Months::new(1)).unwrap_or(closing.month);
+    meter::midnight(next, in_force.zone())
+}
+
+fn add(sum: &mut Posted, one: Posted) {
+    sum.entries += one.entries;
+    sum.reversals += one.reversals;
+}

@@ -1,0 +1,124 @@
+//! What is in force: tariffs, contracts and the directory, as one value that is exchanged whole.
+
+use crate::calls::{Call, Directory, WithheldNumbers};
+use crate::contracts::{Contract, Contracts, Match};
+use crate::meter::{self, Input, Record, Settled, Settlement, Terms, Timing};
+use crate::tariff::{Tariff, Verdict};
+use crate::units::{Currency, Timestamp};
+use chrono_tz::Tz;
+
+/// A text that entries are computed with: kind, name, text.
+pub type DocumentText = (&'static str, String, String);
+
+/// Tariffs, contracts and directory in force.
+#[derive(Debug)]
+pub struct InForce {
+    tariffs: Vec<Tariff>,
+    contracts: Contracts,
+    directory: Directory,
+    documents: Vec<DocumentText>,
+}
+
+/// A call as settlement takes it, with what was said about it.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The call.
+    pub call: Call,
+    /// Whether its caller may call on plans for authorised callers.
+    pub authorised: bool,
+    /// What the match or the assignment wants said.
+    pub reason: Option<Box<str>>,
+    /// The decision that arrived.
+    pub verdict: Option<Verdict>,
+    /// Whether it came in time.
+    pub timing: Timing,
+}
+
+impl Said {
+    fn input(&self) -> Input<'_> {
+        let Self { call, authorised, reason, verdict, timing } = self;
+        Input { call, authorised: *authorised, reason: reason.as_deref(), verdict: *verdict, timing: *timing }
+    }
+}
+
+impl InForce {
+    /// Checked values; `documents` are the texts they were read from.
+    #[must_use]
+    pub fn new(tariffs: Vec<Tariff>, contracts: Vec<Contract>, directory: Directory, documents: Vec<DocumentText>) -> Self {
+        let default = tariffs.first().map_or(Tz::UTC, |tariff| tariff.zone);
+        let zone_of = |contract: &Contract| {
+            let sold = |tariff: &&Tariff| tariff.plans.iter().any(|plan| contract.plans.contains(&plan.id));
+            tariffs.iter().find(sold).map_or(default, |tariff| tariff.zone)
+        };
+        let contracts = Contracts::new(contracts, zone_of);
+        Self { tariffs, contracts, directory, documents }
+    }
+
+    /// The price lists.
+    #[must_use]
+    pub fn tariffs(&self) -> &[Tariff] {
+        &self.tariffs
+    }
+
+    /// The contracts.
+    #[must_use]
+    pub const fn contracts(&self) -> &Contracts {
+        &self.contracts
+    }
+
+    /// The company's own numbers.
+    #[must_use]
+    pub const fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The texts all this was read from.
+    #[must_use]
+    pub fn documents(&self) -> &[DocumentText] {
+        &self.documents
+    }
+
+    /// The zone in which times without a tariff are shown: the first tariff's.
+    #[must_use]
+    pub fn zone(&self) -> Tz {
+        self.tariffs.first().map_or(Tz::UTC, |tariff| tariff.zone)
+    }
+
+    /// Whose call it is.
+    #[must_use]
+    pub fn find(&self, call: &Call) -> Match {
+        let withheld: WithheldNumbers = self.directory.identity.withheld;
+        self.contracts.find(call, withheld)
+    }
+
+    /// A contract's terms; `None` if there is none of that name.
+    #[must_use]
+    pub fn terms(&self, contract: &str) -> Option<Terms<'_>> {
+        let zone = self.contracts.zone(contract)?;
+        Some(Terms::new(&self.tariffs, self.contracts.history(contract), zone))
+    }
+
+    /// Settles the calls of a contract as cut at `until`, in the order given.
+    #[must_use]
+    pub fn settle(&self, terms: &Terms<'_>, calls: &[Said], until: Timestamp) -> Settlement {
+        let inputs: Vec<Input<'_>> = calls.iter().map(Said::input).collect();
+        meter::settle(terms, &inputs, until)
+    }
+
+    /// The record of a call nobody pays.
+    #[must_use]
+    pub fn unbilled(&self, call: &Call, found: &Match, until: Timestamp) -> Record {
+        let currency = self.tariffs.first().map_or(Currency::EUR, |tariff| tariff.currency);
+        meter::unbilled(call, found, self.zone(), currency, until)
+    }
+
+    /// One call alone, without any other of its contract: for calls that only wait, and where there is no ledger.
+    #[must_use]
+    pub fn alone(&self, said: &Said, found: &Match, until: Timestamp) -> Settled {
+        let settled = found
+            .contract()
+            .and_then(|contract| self.terms(contract))
+            .and_then(|terms| self.settle(&terms, std::slice::from_ref(said), until).calls.into_iter().next());
+        settled.unwrap_or_else(|| Settled { record: self.unbilled(&said.call, found, until), live: Some(meter::Live::default()) })
+    }
+}
