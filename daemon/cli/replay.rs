@@ -1,0 +1,208 @@
+//! `taktd replay`: recordings and records into the ledger, with progress, and what came of it.
+
+use super::office::{Office, json_line};
+use super::{Common, Failure, Result, table};
+use crate::config::{Columns, SourceConfig};
+use crate::pipeline::books::Books;
+use crate::pipeline::replay::{Ending, Recording, Step, Summary, replay};
+use crate::sources::asterisk_cdr;
+use crate::sources::asterisk_cdr::layout::Layout;
+use crate::sources::pcap::is_capture;
+use crate::units::KeyedState;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::hash_map::RandomState;
+use std::fs::File;
+use std::hash::BuildHasher;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Legs kept at most; beyond, the oldest unanswered goes. 6,000 calls at once have about 15,000.
+pub const MAX_LEGS: usize = 200_000;
+/// More calls than these are not printed after a replay.
+const MOST_ROWS: u64 = 200;
+
+/// Recordings are recognised by their first bytes; other files are read as the source of KIND, or as the configured
+/// source of that path. Without FILE every configured file source is read from its beginning.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  taktd replay capture.pcap\n  taktd replay --as asterisk-cdr /var/log/asterisk/cdr-csv/Master.csv.1\n  taktd replay --ledger /tmp/try.db --final capture.pcapng")]
+pub struct Arguments {
+    /// Read files as records of this kind.
+    #[arg(long = "as", value_name = "KIND", value_parser = ["asterisk-cdr"])]
+    kind: Option<String>,
+    /// Conclude calls whose end was not seen, at their last proof of life.
+    #[arg(long = "final")]
+    finalize: bool,
+    /// pcap, pcapng, or files of records.
+    files: Vec<PathBuf>,
+}
+
+pub fn run(common: &Common, arguments: &Arguments) -> Result {
+    let office = Office::load(common)?;
+    let recordings = recordings(&office, arguments)?;
+    let mut books = Books::open(office.writer()?, office.in_force.clone())?;
+    let bar = Bar::new(common.json);
+    let ending = if arguments.finalize { Ending::Final } else { Ending::Open };
+    let key = KeyedState::new(RandomState::new().hash_one("taktd"));
+    let done = replay(&mut books, &recordings, ending, MAX_LEGS, key, &mut |step| bar.show(&step));
+    bar.done();
+    let (summary, failed) = match done {
+        Ok(summary) => (summary, None),
+        Err((summary, error)) => (summary, Some(error)),
+    };
+    tell(common, &books, &summary)?;
+    match failed {
+        None => Ok(ExitCode::SUCCESS),
+        Some(error) => Err(error.into()),
+    }
+}
+
+/// What to read, in order.
+fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> {
+    let sources = || {
+        office.config.sources.iter().enumerate().filter_map(|(place, source)| match source {
+            SourceConfig::AsteriskCdr(source) => Some((place, source)),
+            SourceConfig::Hep(_) => None,
+        })
+    };
+    if arguments.files.is_empty() {
+        let all = sources().map(|(place, source)| Ok(Recording::Records(place, Box::new(records_config(source, None)?))));
+        let all: Vec<Recording> = all.collect::<Result<_>>()?;
+        return match all.as_slice() {
+            [] => Err(Failure::Usage("no FILE is given and no file source is configured; name a capture or a file of records".into())),
+            _ => Ok(all),
+        };
+    }
+    let mut recordings = Vec::with_capacity(arguments.files.len());
+    for file in &arguments.files {
+        let configured = sources().find(|(_, source)| source.path == *file);
+        let source = match arguments.kind {
+            Some(_) => configured.or_else(|| sources().next()),
+            None => configured,
+        };
+        recordings.push(match source {
+            Some((place, source)) if arguments.kind.is_some() || !begins_like_capture(file)? => {
+                Recording::Records(place, Box::new(records_config(source, Some(file))?))
+            }
+            Some(_) => Recording::Capture(file.clone()),
+            None if arguments.kind.is_some() => {
+                return Err(Failure::Usage("--as asterisk-cdr needs a [[source]] of that kind: it says timezone and columns".into()));
+            }
+            None if begins_like_capture(file)? => Recording::Capture(file.clone()),
+            None => {
+                let file = file.display();
+                return Err(Failure::Usage(format!("{file}: neither pcap nor pcapng, nor a configured source; say --as asterisk-cdr")));
+            }
+        });
+    }
+    Ok(recordings)
+}
+
+fn begins_like_capture(path: &Path) -> Result<bool> {
+    let failed = |error: io::Error| Failure::Work(anyhow::anyhow!("{}: {error}", path.display()));
+    let mut first = [0u8; 4];
+    let length = File::open(path).and_then(|mut file| file.read(&mut first)).map_err(failed)?;
+    Ok(is_capture(first.get(..length).unwrap_or_default()))
+}
+
+/// A configured source as its room wants it; read from another file, when one is named.
+pub fn records_config(source: &crate::config::AsteriskCdr, file: Option<&Path>) -> Result<asterisk_cdr::Config> {
+    let layout = match &source.columns {
+        Columns::Auto => Layout::Auto,
+        Columns::Named(names) => {
+            let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+            asterisk_cdr::layout::Columns::parse(&names).map(Layout::Columns).map_err(|error| Failure::Usage(format!("source.columns: {error}")))?
+        }
+    };
+    let path = file.map_or_else(|| source.path.clone(), Path::to_owned);
+    let beside = |queue_log: &PathBuf| match (file, queue_log.file_name()) {
+        // A file from elsewhere has its queue log beside it, or none.
+        (Some(file), Some(name)) if file != source.path => Some(file.with_file_name(name)).filter(|log| log.exists()),
+        _ => Some(queue_log.clone()),
+    };
+    let queue_log = source.queue_log.as_ref().and_then(beside);
+    Ok(asterisk_cdr::Config { path, zone: source.timezone, layout, queue_log })
+}
+
+/// Progress on a terminal; nothing elsewhere.
+struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    fn new(json: bool) -> Self {
+        Self((io::stderr().is_terminal() && !json).then(|| ProgressBar::new(0)))
+    }
+
+    fn show(&self, step: &Step<'_>) {
+        let Some(bar) = &self.0 else { return };
+        let style = |template: &str| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        match step {
+            Step::Reading(path, bytes, size) => {
+                bar.set_style(style("{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}"));
+                bar.set_message(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+                bar.set_length(size.unwrap_or(*bytes));
+                bar.set_position(*bytes);
+            }
+            Step::Rows(path, rows) => {
+                bar.set_style(style("{msg} {pos} rows and lines"));
+                bar.set_message(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+                bar.set_position(*rows);
+            }
+            Step::Settling(done, all) => {
+                bar.set_style(style("settling contracts [{bar:30}] {pos}/{len}"));
+                bar.set_length(*all as u64);
+                bar.set_position(*done as u64);
+            }
+        }
+    }
+
+    fn done(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The calls that were told of, as they now stand, and what was read.
+fn tell(common: &Common, books: &Books, summary: &Summary) -> Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let calls = summary.journaled.new + summary.journaled.changed + summary.journaled.same;
+    if let Some((first, last)) = summary.span.filter(|_| common.json || calls <= MOST_ROWS) {
+        if !common.json {
+            writeln!(out, "{}", table::head())?;
+        }
+        books.ledger().records::<anyhow::Error>(first, last.plus_micros(1), |record| {
+            if common.json {
+                json_line(&mut out, &record).map_err(|_| anyhow::anyhow!("standard output is closed"))
+            } else if record.fee.is_none() {
+                writeln!(out, "{}", table::row(&record)).map_err(Into::into)
+            } else {
+                Ok(())
+            }
+        })?;
+        if !common.json {
+            writeln!(out)?;
+        }
+    }
+    if !common.json {
+        totals(&mut out, summary, calls)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn totals(out: &mut impl Write, summary: &Summary, calls: u64) -> Result<()> {
+    let Summary { read, messages, set_aside, unknown, journaled, posted, running, unmetered, .. } = summary;
+    writeln!(out, "read {read} packets, rows and lines: {messages} messages of calls, {} set aside, {unknown} of no call seen", set_aside.total())?;
+    for (reason, count) in set_aside.iter().filter(|(_, count)| *count > 0) {
+        writeln!(out, "  set aside {count}: {}", reason.label())?;
+    }
+    writeln!(out, "calls {calls}: {} new, {} changed, {} known already; {running} running", journaled.new, journaled.changed, journaled.same)?;
+    writeln!(out, "not metered: {} internal, {} to no hotline, {} legs of no call", unmetered.internal, unmetered.unrelated, unmetered.orphans)?;
+    writeln!(out, "posted {} entries and {} reversals", posted.entries, posted.reversals)?;
+    if calls > MOST_ROWS {
+        writeln!(out, "`taktd calls` shows the calls")?;
+    }
+    Ok(())
+}
+

@@ -1,0 +1,46 @@
+//! `taktd verify`: the chains of hashes, and every record computed anew from the evidence.
+
+use super::office::Office;
+use super::{Common, Result};
+use crate::pipeline::audit;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+pub fn run(common: &Common) -> Result {
+    let office = Office::load(common)?;
+    let key = office.known_key()?;
+    let mut ledger = office.reader()?;
+    let bar = (io::stderr().is_terminal() && !common.json).then(|| indicatif::ProgressBar::new(0));
+    let progress = |done: u64, all: u64| {
+        if let Some(bar) = &bar {
+            bar.set_length(all);
+            bar.set_position(done);
+        }
+    };
+    let mut findings: Vec<String> =
+        ledger.verify(key.as_ref(), progress)?.into_iter().map(|finding| format!("{} {}: {}", finding.table, finding.row, finding.what)).collect();
+    let (settled, differing) = audit::settle_anew(&ledger, &office.in_force)?;
+    findings.extend(differing);
+    if let Some(bar) = &bar {
+        bar.finish_and_clear();
+    }
+    let mut out = io::stdout().lock();
+    for finding in &findings {
+        if common.json {
+            writeln!(out, "{}", serde_json::json!({ "finding": finding }))?;
+        } else {
+            writeln!(out, "{finding}")?;
+        }
+    }
+    let heads = ledger.heads();
+    if common.json {
+        let value = serde_json::json!({
+            "evidence": heads.evidence.0, "entries": heads.entry.0, "head": heads.entry.1.hex(), "settled": settled, "findings": findings.len(),
+        });
+        writeln!(out, "{value}")?;
+    } else {
+        writeln!(out, "evidence 1-{}, entries 1-{} (head {})", heads.evidence.0, heads.entry.0, heads.entry.1.hex())?;
+        writeln!(out, "records settled anew: {settled}; findings: {}", findings.len())?;
+    }
+    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
