@@ -20,22 +20,31 @@ pub(super) fn plans(root: &Table<'_>, names: &Names) -> Vec<PlanVersion> {
         root.wrong("there is no [[plan]]; write at least one");
     }
     let ids: Vec<&str> = tables.iter().filter_map(|table| table.optional("id")?.as_text()).collect();
-    let mut plans: Vec<PlanVersion> = Vec::new();
+    let mut read: Vec<(Table<'_>, PlanVersion)> = Vec::new();
     for table in tables {
-        let plan = plan(&table, names, &ids);
-        if let Some(plan) = plan {
-            match plans.iter().find(|known| known.id == plan.id && known.valid_from == plan.valid_from) {
-                Some(known) => {
-                    let (id, day, line) = (&plan.id, plan.valid_from, known.line);
-                    table.wrong(format!("a version of \"{id}\" from {day} stands on line {line} already; give each version its day"));
-                }
-                None => plans.push(plan),
+        let Some(plan) = plan(&table, names, &ids) else {
+            table.finish();
+            continue;
+        };
+        match read.iter().find(|(_, known)| known.id == plan.id && known.valid_from == plan.valid_from) {
+            Some((_, known)) => {
+                let (id, day, line) = (&plan.id, plan.valid_from, known.line);
+                table.wrong(format!("a version of \"{id}\" from {day} stands on line {line} already; give each version its day"));
+                table.finish();
             }
+            None => read.push((table, plan)),
         }
-        table.finish();
     }
-    circles(root, &plans);
-    plans
+    circles(&read);
+    for (table, plan) in &read {
+        unpriced(table, names, plan, &read);
+    }
+    read.into_iter()
+        .map(|(table, plan)| {
+            table.finish();
+            plan
+        })
+        .collect()
 }
 
 fn plan(table: &Table<'_>, names: &Names, ids: &[&str]) -> Option<PlanVersion> {
@@ -58,8 +67,6 @@ fn plan(table: &Table<'_>, names: &Names, ids: &[&str]) -> Option<PlanVersion> {
     let notice = table.optional("notice").and_then(|value| value.period());
     let others = |key| other_plans(table, key, id, ids);
     let (requires, includes, supersedes) = (others("requires"), others("includes"), others("supersedes"));
-    let uncovered = uncovered(table, names);
-    unpriced(table, names, &rates, &uncovered);
     Some(PlanVersion {
         id: id?.into(),
         valid_from: valid_from?,
@@ -125,24 +132,29 @@ fn other_plans(table: &Table<'_>, key: &'static str, own: Option<&str>, ids: &[&
 }
 
 /// A plan that requires or includes itself through others could never be held.
-fn circles(root: &Table<'_>, plans: &[PlanVersion]) {
-    for (key, next) in [("requires", PlanVersion::requires as fn(&PlanVersion) -> &[Box<str>]), ("includes", PlanVersion::includes)] {
-        for plan in plans {
-            let mut reached: BTreeSet<&str> = BTreeSet::new();
-            let mut open: Vec<&str> = next(plan).iter().map(AsRef::as_ref).collect();
-            while let Some(id) = open.pop() {
-                if reached.insert(id) {
-                    open.extend(plans.iter().filter(|other| *other.id == *id).flat_map(next).map(AsRef::as_ref));
-                }
-            }
-            if reached.contains(&*plan.id) {
-                let table = root.tables("plan").into_iter().find(|table| table.line() == plan.line);
-                if let Some(value) = table.and_then(|table| table.optional(key)) {
-                    value.wrong(format!("\"{}\" {key} itself in a circle; break it", plan.id));
-                }
+fn circles(read: &[(Table<'_>, PlanVersion)]) {
+    for key in ["requires", "includes"] {
+        let next = |plan: &PlanVersion| if key == "requires" { plan.requires.clone() } else { plan.includes.clone() };
+        for (table, plan) in read {
+            let reached = reached(read, next(plan), next);
+            if reached.contains(&plan.id)
+                && let Some(value) = table.optional(key)
+            {
+                value.wrong(format!("\"{}\" {key} itself in a circle; break it", plan.id));
             }
         }
     }
+}
+
+/// All plans that can be reached from some, through all versions of each.
+fn reached(read: &[(Table<'_>, PlanVersion)], from: Vec<Box<str>>, next: impl Fn(&PlanVersion) -> Vec<Box<str>>) -> BTreeSet<Box<str>> {
+    let (mut reached, mut open) = (BTreeSet::new(), from);
+    while let Some(id) = open.pop() {
+        if reached.insert(id.clone()) {
+            open.extend(read.iter().filter(|(_, other)| other.id == id).flat_map(|(_, other)| next(other)));
+        }
+    }
+    reached
 }
 
 fn allowances(plan: &Table<'_>, names: &Names) -> Vec<Allowance> {
@@ -165,7 +177,7 @@ fn allowance(table: &Table<'_>, names: &Names) -> Option<Allowance> {
     let grant = table.one_of(&["time", "incidents", "callbacks"]).and_then(|(kind, value)| match kind {
         "time" => {
             let quantity = value.seconds();
-            let increment = table.required("increment", "\"1m\"").and_then(|value| value.seconds());
+            let increment = table.required("increment", "\"1m\"").and_then(|value| increment(&value, quantity));
             Some(Grant::Time { quantity: quantity?, increment: increment? })
         }
         "incidents" => value.integer(1..=MANY).map(Grant::Incidents),
@@ -188,6 +200,18 @@ fn allowance(table: &Table<'_>, names: &Names) -> Option<Allowance> {
         severities: filter.severities,
         levels: filter.levels,
     })
+}
+
+/// The length in which a quantity is used up: not longer than it.
+fn increment(value: &Value<'_>, quantity: Option<Seconds>) -> Option<Seconds> {
+    let increment = value.seconds()?;
+    match quantity {
+        Some(quantity) if increment > quantity => {
+            value.wrong(format!("it is longer than the whole, {quantity}; write {quantity} or less"));
+            None
+        }
+        _ => Some(increment),
+    }
 }
 
 /// `per`, and after activation `lapses`.
@@ -367,7 +391,7 @@ fn steps(value: &Value<'_>) -> Option<Vec<Step>> {
 fn top_up(table: Table<'_>) -> Option<Price> {
     let quantity = table.required("quantity", "\"1h\"").and_then(|value| value.seconds());
     let price = table.required("price", "89.00").and_then(|value| value.decimal());
-    let increment = table.required("increment", "\"15m\"").and_then(|value| value.seconds());
+    let increment = table.required("increment", "\"15m\"").and_then(|value| increment(&value, quantity));
     let per = validity(&table);
     table.finish();
     Some(Price::TopUp { quantity: quantity?, price: price?, increment: increment?, per: per? })
@@ -415,11 +439,16 @@ fn uncovered(plan: &Table<'_>, names: &Names) -> Vec<(Box<str>, Vec<BandId>)> {
     all
 }
 
-/// A plan that prices a service in some of its bands must say that it does not in the others.
-fn unpriced(plan: &Table<'_>, names: &Names, rates: &[Rate], uncovered: &[(Box<str>, Vec<BandId>)]) {
-    for service in &names.services {
-        let own: Vec<&Rate> = rates.iter().filter(|rate| rate.service == service.name).collect();
-        if own.is_empty() || own.iter().any(|rate| rate.bands.is_empty()) {
+/// A plan that prices a service in some of its bands, by itself or through plans it includes, must say that it does not in
+/// the others.
+fn unpriced(table: &Table<'_>, names: &Names, plan: &PlanVersion, read: &[(Table<'_>, PlanVersion)]) {
+    let uncovered = uncovered(table, names);
+    let included = reached(read, plan.includes.clone(), |plan| plan.includes.clone());
+    let others = read.iter().filter(|(_, other)| included.contains(&other.id)).flat_map(|(_, other)| &other.rates);
+    let rates: Vec<&Rate> = plan.rates.iter().chain(others).collect();
+    for service in names.services.iter().filter(|service| plan.rates.iter().any(|rate| rate.service == service.name)) {
+        let own: Vec<&&Rate> = rates.iter().filter(|rate| rate.service == service.name).collect();
+        if own.iter().any(|rate| rate.bands.is_empty()) {
             continue;
         }
         let declared = |band: &BandId| uncovered.iter().any(|(name, bands)| *name == service.name && bands.contains(band));
@@ -432,7 +461,7 @@ fn unpriced(plan: &Table<'_>, names: &Names, rates: &[Rate], uncovered: &[(Box<s
             .collect();
         if !missing.is_empty() {
             let (name, bands) = (&service.name, quoted(missing.iter().copied()));
-            plan.wrong(format!(
+            table.wrong(format!(
                 "no rate prices the service \"{name}\" in {bands}; add one, or declare it with `[[plan.uncovered]]`, `service` and `bands`"
             ));
         }

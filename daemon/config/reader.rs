@@ -22,9 +22,19 @@ const LARGEST: i64 = 1_000_000_000;
 pub(super) struct Source<'a> {
     file: &'a str,
     text: &'a str,
-    problems: RefCell<Vec<Problem>>,
-    warnings: RefCell<Vec<Problem>>,
+    problems: RefCell<Notes>,
+    warnings: RefCell<Notes>,
 }
+
+/// What was noted, up to a bound: a file with a mistake in each of a million rows is answered with the first ones.
+#[derive(Default)]
+struct Notes {
+    kept: Vec<Problem>,
+    more: usize,
+}
+
+/// So many are kept of each file.
+const KEPT: usize = 200;
 
 impl<'a> Source<'a> {
     pub(super) fn new(file: &'a str, text: &'a str) -> Self {
@@ -42,11 +52,20 @@ impl<'a> Source<'a> {
     }
 
     pub(super) fn problem(&self, span: Range<usize>, key: &str, message: impl Into<String>) {
-        self.problems.borrow_mut().push(Problem::at(self.file, self.text, span, key, message));
+        self.note(&self.problems, span, key, message);
     }
 
     pub(super) fn warning(&self, span: Range<usize>, key: &str, message: impl Into<String>) {
-        self.warnings.borrow_mut().push(Problem::at(self.file, self.text, span, key, message));
+        self.note(&self.warnings, span, key, message);
+    }
+
+    fn note(&self, notes: &RefCell<Notes>, span: Range<usize>, key: &str, message: impl Into<String>) {
+        let mut notes = notes.borrow_mut();
+        if notes.kept.len() < KEPT {
+            notes.kept.push(Problem::at(self.file, self.text, span, key, message));
+        } else {
+            notes.more += 1;
+        }
     }
 
     pub(super) fn line(&self, at: usize) -> u32 {
@@ -56,10 +75,13 @@ impl<'a> Source<'a> {
 
     /// Problems and warnings, in the order of the file.
     pub(super) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
-        let sorted = |mut list: Vec<Problem>| {
-            list.sort_by_key(|problem| (problem.line(), problem.column()));
-            list.dedup();
-            list
+        let sorted = |Notes { mut kept, more }: Notes| {
+            kept.sort_by_key(|problem| (problem.line(), problem.column()));
+            kept.dedup();
+            if more > 0 {
+                kept.push(Problem::of_file(self.file, "", format!("{more} more like these follow; mend the ones above first")));
+            }
+            kept
         };
         (sorted(self.problems.into_inner()), sorted(self.warnings.into_inner()))
     }
