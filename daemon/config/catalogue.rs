@@ -1,8 +1,9 @@
 //! Tariffs and contracts, loaded together with the configuration that names them.
 
 use super::contracts::{self, ContractFile};
-use super::daemon::{self, CatalogueFiles, Config};
+use super::daemon;
 use super::problem::{Problem, Problems, suggestion};
+use super::settings::{CatalogueFiles, Config};
 use super::tariff;
 use crate::contracts::Contract;
 use crate::tariff::Tariff;

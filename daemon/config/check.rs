@@ -1,8 +1,8 @@
 //! What `taktd check` shows: every mistake of every file, what looks like one, and the week of each service of each plan.
 
+use super::bands::{YEARS_AHEAD, moment};
 use super::catalogue::{self, Loaded};
 use super::problem::Problem;
-use super::tariff::{YEARS_AHEAD, moment};
 use crate::tariff::{BandId, PlanVersion, Service, Stretch, Tariff, monday_of};
 use chrono::{Datelike, Days, NaiveDate};
 use std::collections::BTreeSet;

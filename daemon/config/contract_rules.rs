@@ -1,8 +1,8 @@
 //! What a contract's plans demand of it, and what its rows demand of one another.
 
-use super::contracts::Column;
 use super::problem::quoted;
 use super::reader::Source;
+use super::rows::Column;
 use crate::contracts::Contract;
 use crate::tariff::period::end_of_contract;
 use crate::tariff::{Callers, FeePer, PlanVersion, Tariff};

@@ -5,70 +5,13 @@
 use super::contract_rules::{Plans, Rows};
 use super::csv_text::{Field, Records};
 use super::problem::{Problem, suggestion};
-use super::reader::{Source, Table, Value, parse_date};
+use super::reader::{Source, Table};
+use super::rows::{COLUMNS, Column, Lines, REQUIRED, Row, toml_row};
+use super::words::parse_date;
 use crate::contracts::Contract;
 use crate::tariff::Tariff;
 use crate::units::{DialPlan, NumberPattern};
 use chrono::NaiveDate;
-use std::borrow::Cow;
-use std::ops::Range;
-
-/// The columns, in the order of [`Column`].
-const COLUMNS: [&str; 11] = [
-    "contract_id",
-    "customer",
-    "plans",
-    "starts_on",
-    "cancelled_on",
-    "ends_on",
-    "activated_on",
-    "stations",
-    "numbers",
-    "authorised",
-    "partner",
-];
-
-/// A column, by its place in [`COLUMNS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Column {
-    Id,
-    Customer,
-    Plans,
-    StartsOn,
-    CancelledOn,
-    EndsOn,
-    ActivatedOn,
-    Stations,
-    Numbers,
-    Authorised,
-    Partner,
-}
-
-const REQUIRED: [Column; 3] = [Column::Id, Column::Plans, Column::StartsOn];
-
-impl Column {
-    pub(super) const fn name(self) -> &'static str {
-        COLUMNS[self as usize]
-    }
-
-    const fn is_list(self) -> bool {
-        matches!(self, Self::Plans | Self::Numbers | Self::Authorised)
-    }
-}
-
-/// A value of a row, and where it stands.
-pub(super) struct Cell<'a> {
-    pub(super) text: Cow<'a, str>,
-    pub(super) span: Range<usize>,
-}
-
-/// A row before it is understood: the values of each column.
-#[derive(Default)]
-pub(super) struct Row<'a> {
-    cells: [Vec<Cell<'a>>; 11],
-    span: Range<usize>,
-    line: u32,
-}
 
 /// A file of contracts: its name for messages, the name in the configuration, its text.
 pub(super) struct ContractFile<'a> {
@@ -111,7 +54,7 @@ impl<'a> Reading<'_, 'a, '_> {
         let mut fields = Vec::new();
         let Some(columns) = self.header(&mut records, &mut fields) else { return };
         let mut row = Row::default();
-        let mut line = Lines { text, at: 0, line: 1 };
+        let mut line = Lines::new(text);
         loop {
             match records.read(&mut fields) {
                 Ok(true) => {}
@@ -154,7 +97,7 @@ impl<'a> Reading<'_, 'a, '_> {
         }
         let mut columns = Vec::new();
         for field in fields.iter() {
-            match column(&field.text) {
+            match Column::parse(&field.text) {
                 Some(column) if columns.contains(&column) => {
                     self.source.problem(field.span.clone(), column.name(), "this column stands here twice; take one away");
                 }
@@ -279,101 +222,6 @@ impl<'a> Reading<'_, 'a, '_> {
         }
         numbers
     }
-}
-
-impl<'a> Row<'a> {
-    /// The value of a column that holds one; `None` when it is empty.
-    fn one(&self, column: Column) -> Option<&Cell<'a>> {
-        self.all(column).first()
-    }
-
-    fn all(&self, column: Column) -> &[Cell<'a>] {
-        self.cells.get(column as usize).map_or(&[], Vec::as_slice)
-    }
-
-    fn fill(&mut self, columns: &[Column], fields: &mut [Field<'a>]) {
-        self.cells.iter_mut().for_each(Vec::clear);
-        let first = fields.first().map_or(0, |field| field.span.start);
-        self.span = first..fields.last().map_or(first, |field| field.span.end);
-        for (column, field) in columns.iter().zip(fields) {
-            let Some(cells) = self.cells.get_mut(*column as usize) else { continue };
-            if field.text.is_empty() {
-                continue;
-            }
-            if !column.is_list() {
-                cells.push(Cell { text: std::mem::take(&mut field.text), span: field.span.clone() });
-                continue;
-            }
-            let exact = field.text.len() == field.span.len(); // doubled quotes inside shift the places
-            let mut at = field.span.start;
-            for piece in field.text.split('|') {
-                let text = piece.trim();
-                let start = at + (piece.len() - piece.trim_start().len());
-                at += piece.len() + 1;
-                if !text.is_empty() {
-                    let span = if exact { start..start + text.len() } else { field.span.clone() };
-                    cells.push(Cell { text: Cow::Owned(text.to_owned()), span });
-                }
-            }
-        }
-    }
-}
-
-/// Lines of ascending places, counted on the way.
-struct Lines<'a> {
-    text: &'a str,
-    at: usize,
-    line: u32,
-}
-
-impl Lines<'_> {
-    fn of(&mut self, place: usize) -> u32 {
-        let passed = self.text.as_bytes().get(self.at..place).unwrap_or(&[]);
-        self.line = self.line.saturating_add(u32::try_from(memchr::memchr_iter(b'\n', passed).count()).unwrap_or(u32::MAX));
-        self.at = self.at.max(place);
-        self.line
-    }
-}
-
-const ALL: [Column; 11] = [
-    Column::Id,
-    Column::Customer,
-    Column::Plans,
-    Column::StartsOn,
-    Column::CancelledOn,
-    Column::EndsOn,
-    Column::ActivatedOn,
-    Column::Stations,
-    Column::Numbers,
-    Column::Authorised,
-    Column::Partner,
-];
-
-fn column(name: &str) -> Option<Column> {
-    ALL.into_iter().find(|column| column.name() == name)
-}
-
-fn toml_row<'a>(table: &Table<'a>) -> Row<'a> {
-    let mut row = Row { span: table.span(), line: table.line(), ..Row::default() };
-    for column in ALL {
-        let Some(value) = table.optional(column.name()) else { continue };
-        let cells: Vec<Cell<'a>> = match column {
-            _ if column.is_list() => value.texts().unwrap_or_default().into_iter().map(|(text, item)| cell(text, &item)).collect(),
-            Column::StartsOn | Column::CancelledOn | Column::EndsOn | Column::ActivatedOn => {
-                value.date().map(|date| cell(date.to_string(), &value)).into_iter().collect()
-            }
-            Column::Stations => value.integer(0..=1_000_000).map(|stations| cell(stations.to_string(), &value)).into_iter().collect(),
-            _ => value.text().map(|text| cell(text, &value)).into_iter().collect(),
-        };
-        if let Some(place) = row.cells.get_mut(column as usize) {
-            *place = cells;
-        }
-    }
-    row
-}
-
-fn cell<'a>(text: impl Into<Cow<'a, str>>, value: &Value<'a>) -> Cell<'a> {
-    Cell { text: text.into(), span: value.span() }
 }
 
 #[cfg(test)]

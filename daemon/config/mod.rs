@@ -2,6 +2,7 @@
 //!
 //! The one invariant: a value that comes out of here is complete and consistent; with any mistake nothing comes out.
 
+mod bands;
 mod catalogue;
 pub mod check;
 mod contract_rules;
@@ -9,14 +10,18 @@ mod contracts;
 mod csv_text;
 mod daemon;
 mod numbers;
+mod offers;
 mod plan;
 mod problem;
 mod reader;
+mod rows;
+mod settings;
 pub mod tariff;
+mod words;
 
 pub use catalogue::{Catalogue, load};
-pub use daemon::{
+pub use problem::{Problem, Problems};
+pub use settings::{
     AsteriskCdr, CatalogueFiles, Columns, Config, CsvDialect, Export, ExportFormat, Hep, Ledger, Log, LogFormat, LogLevel, Privacy,
     SourceConfig,
 };
-pub use problem::{Problem, Problems};

@@ -2,19 +2,15 @@
 //!
 //! The one invariant: no default decides a price. What a plan costs, for whom, when, and where it is not sold, is written.
 
+use super::bands::{bands, check_week, service_of, services, unused_bands};
 use super::plan;
 use super::problem::{Problem, closest, suggestion};
 use super::reader::{Source, Table, Value};
-use crate::tariff::bands::Hours;
-use crate::tariff::{BandId, Calendar, Day, Service, Stretch, Tariff, UnknownCalendar, Week};
+use crate::tariff::{Calendar, Day, Service, Tariff, UnknownCalendar};
 use crate::units::{Currency, PriceKind, Seconds};
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use chrono_tz::{TZ_VARIANTS, Tz};
 use rust_decimal::Decimal;
-
-/// How far ahead gaps and overlaps are looked for: after 28 years weekdays and dates meet as before, and a few more let
-/// Easter find its places.
-pub(super) const YEARS_AHEAD: u32 = 40;
 
 /// What became of a tariff file.
 pub(super) struct Read {
@@ -214,121 +210,10 @@ fn vat(root: &Table<'_>) -> Vec<(NaiveDate, Decimal)> {
     rates
 }
 
-type Band<'a> = (&'a str, Value<'a>, Option<Hours>);
-
-fn bands<'a>(root: &Table<'a>, calendar_named: bool) -> Vec<Band<'a>> {
-    let Some(table) = root.required("bands", "{ always = \"24/7\" }").and_then(|value| value.table()) else { return Vec::new() };
-    let mut bands = Vec::new();
-    for (name, _, value) in table.entries() {
-        let hours = value.text().and_then(|text| match Hours::parse(text) {
-            Ok(hours) => Some(hours),
-            Err(error) => {
-                value.wrong_inside(error.at, error.len, error.message);
-                None
-            }
-        });
-        if hours.as_ref().is_some_and(Hours::names_holidays) && !calendar_named {
-            value.wrong("it names PH, but the tariff has no calendar of public holidays; write for example `holidays = \"DE-BY\"`");
-        }
-        if bands.len() >= 250 {
-            value.wrong("there are more than 250 bands; write fewer");
-            break;
-        }
-        bands.push((name, value, hours));
-    }
-    bands
-}
-
-fn services(tables: &[Table<'_>], hours: &[Band<'_>]) -> Vec<Service> {
-    let mut services: Vec<Service> = Vec::new();
-    for table in tables {
-        let name = table.required("name", "\"support\"").and_then(|value| Some((value.text()?, value)));
-        let bands = table.required("bands", "[\"always\"]").and_then(|value| some_bands(&value, hours));
-        let Some((name, value)) = name else { continue };
-        if services.iter().any(|known| *known.name == *name) {
-            value.wrong(format!("a service \"{name}\" stands above already; give each one table"));
-            continue;
-        }
-        let bands = bands.unwrap_or_default();
-        let compiled = bands.iter().filter_map(|band| Some((*band, hours.get(usize::from(band.0))?.2.clone()?))).collect();
-        services.push(Service { name: name.into(), bands, week: Week::new(compiled) });
-    }
-    services
-}
-
-fn some_bands(value: &Value<'_>, hours: &[Band<'_>]) -> Option<Vec<BandId>> {
-    let found = bands_of(value, hours.iter().map(|(name, _, _)| *name))?;
-    if found.is_empty() {
-        value.wrong("it names no band; name at least one");
-    }
-    Some(found)
-}
-
-/// A list of bands by name.
-pub(super) fn bands_of<'n>(value: &Value<'_>, names: impl Iterator<Item = &'n str> + Clone) -> Option<Vec<BandId>> {
-    let mut found = Vec::new();
-    for (text, item) in value.texts()? {
-        match names.clone().zip(0u8..).find(|(name, _)| *name == text).map(|(_, id)| BandId(id)) {
-            Some(id) if found.contains(&id) => item.wrong(format!("\"{text}\" stands here twice; take one away")),
-            Some(id) => found.push(id),
-            None => item.wrong(format!("no band is named \"{text}\"; {}", suggestion(text, names.clone()))),
-        }
-    }
-    Some(found)
-}
-
-fn service_of<'n>(table: &Table<'_>, names: &'n Names) -> Option<&'n Service> {
-    let name = table.optional("name")?.as_text()?.to_owned();
-    names.services.iter().find(|service| *service.name == *name)
-}
-
-/// Overlaps are mistakes, gaps must be declared, and a declared gap must be one.
-fn check_week(table: &Table<'_>, service: &Service, names: &Names, calendar: &Calendar, from: NaiveDate) {
-    let outside = table.optional("outside");
-    let declared = outside.as_ref().and_then(|value| value.word(&[("uncovered", ())]));
-    if service.week.bands().len() < service.bands.len() || service.bands.is_empty() {
-        return; // a band that could not be read is no gap
-    }
-    let name = |band: BandId| names.bands.get(usize::from(band.0)).map_or("", |name| name);
-    for overlap in service.week.overlaps(calendar, from, YEARS_AHEAD) {
-        let (first, second) = (name(overlap.first), name(overlap.second));
-        let on = moment(overlap.on, overlap.at);
-        let place = table.optional("bands");
-        let message = format!("\"{first}\" and \"{second}\" overlap, first on {on}; a minute may have one band only");
-        place.map_or_else(|| table.wrong(message.clone()), |place| place.wrong(message.clone()));
-    }
-    let gaps = service.week.gaps(calendar, from, YEARS_AHEAD);
-    match (gaps.first(), declared, outside) {
-        (Some(gap), None, None) => {
-            let on = moment(gap.on, gap.at);
-            table.wrong(format!("no band covers {on}; cover it, or declare the gap with `outside = \"uncovered\"`"));
-        }
-        (None, Some(()), Some(value)) => value.warning("there is no gap; the bands cover the whole week"),
-        _ => {}
-    }
-}
-
-/// `Mo 2026-03-09 00:00-09:30`.
-pub(super) fn moment(on: NaiveDate, at: Stretch) -> String {
-    let day = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"][on.weekday().num_days_from_monday() as usize % 7];
-    format!("{day} {on} {:02}:{:02}-{:02}:{:02}", at.from / 60, at.from % 60, at.to / 60, at.to % 60)
-}
-
-fn unused_bands(hours: &[Band<'_>], names: &Names, plans: &[crate::tariff::PlanVersion]) {
-    for ((name, value, _), id) in hours.iter().zip(0u8..) {
-        let id = BandId(id);
-        let sold = names.services.iter().any(|service| service.bands.contains(&id));
-        let answered = plans.iter().flat_map(|plan| &plan.responses).any(|response| response.bands.contains(&id));
-        if !sold && !answered {
-            value.warning(format!("no service or response uses the band \"{name}\""));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tariff::{Callers, Fee, FeePer, Grant, Period, PlanVersion, Price, Response, Step, Validity};
+    use crate::tariff::{BandId, Callers, Fee, FeePer, Grant, Period, PlanVersion, Price, Response, Step, Validity};
     use crate::units::Timestamp;
 
     fn support_level() -> Tariff {
@@ -400,6 +285,183 @@ mod tests {
             assert!(plan.rates.iter().all(|rate| rate.price == Price::Flat) && plan.rates.len() == 2);
         }
         assert!(tariff.service("emergency").is_none());
+    }
+
+    /// One of everything that a tariff can say beside what the files under `config/` use.
+    const RICH: &str = r#"
+        name = "rich"
+        prices = "gross"
+        currency = "CHF"
+        timezone = "Europe/Zurich"
+        holidays = { calendar = "DE-BY+assumption", add = ["--12-24", 2026-05-15], remove = [2026-06-04] }
+        incident_window = "12h"
+        severities = ["A", "B", "C"]
+        default_severity = "C"
+        vat = [{ from = 2018-01-01, percent = "8.1" }]
+        [bands]
+        business = "Mo-Fr 08:00-18:00; PH off"
+        outside = "Mo-Fr 00:00-08:00,18:00-24:00; Sa-Su 00:00-24:00; PH 00:00-24:00"
+        [[service]]
+        name = "support"
+        bands = ["business", "outside"]
+        [[service]]
+        name = "callback"
+        bands = ["business"]
+        outside = "uncovered"
+        [[plan]]
+        id = "large"
+        valid_from = 2019-01-01
+        fee = { amount = "899", per = "year" }
+        callers = "any"
+        [[plan.allowance]]
+        id = "hours"
+        time = "8h"
+        increment = "15m"
+        per = "contract-year"
+        per_station = true
+        carry_over = { at_most = "2h", lapses = "3 months" }
+        services = ["support", "callback"]
+        [[plan.allowance]]
+        id = "free"
+        incidents = 2
+        per = "month"
+        services = ["support"]
+        bands = ["business"]
+        severities = ["B", "C"]
+        levels = [3]
+        [[plan.allowance]]
+        id = "calls"
+        callbacks = 5
+        per = "activation"
+        lapses = "90 days"
+        services = ["callback"]
+        [[plan.rate]]
+        service = "support"
+        severities = ["A"]
+        direction = "in"
+        incident = 510
+        [[plan.rate]]
+        service = "support"
+        bands = ["business"]
+        levels = [1, 2]
+        top_up = { quantity = "1h", price = 89.00, increment = "15m", per = "contract-year" }
+        [[plan.rate]]
+        service = "support"
+        bands = ["business"]
+        flat = true
+        [[plan.uncovered]]
+        service = "support"
+        bands = ["outside"]
+        [[plan.response]]
+        severities = ["A"]
+        within = "2h"
+        [plan.decision]
+        services = ["support"]
+        default = "customer"
+        after = "14 days"
+        [[plan]]
+        id = "large"
+        valid_from = 2026-01-01
+        fee = "none"
+        callers = "authorised"
+        includes = ["small"]
+        [[plan.rate]]
+        service = "support"
+        bands = ["business"]
+        steps = [{ from = "0s", increment = "1h", price = 149 }, { from = "1h", increment = "1h", price = 129.00 }]
+        [[plan]]
+        id = "small"
+        valid_from = 2026-01-01
+        fee = "none"
+        callers = "any"
+        [[plan.rate]]
+        service = "support"
+        flat = true
+    "#;
+
+    #[test]
+    fn everything_can_be_said() {
+        let tariff = parse("rich.toml", RICH).expect("no problems");
+        let large = tariff.plan("large", "2025-12-31".parse().expect("a date")).expect("known");
+        assert_eq!((tariff.prices, tariff.currency.code(), tariff.incident_window), (PriceKind::Gross, "CHF", Seconds::new(43_200)));
+        assert_eq!(tariff.vat_percent("2026-01-01".parse().expect("a date")), Some(price("8.1")));
+        let [hours, free, calls] = &large.allowances[..] else { panic!("three allowances") };
+        assert_eq!(hours.grant, Grant::Time { quantity: Seconds::new(28_800), increment: Seconds::new(900) });
+        assert_eq!((hours.per, hours.per_station, hours.carry_over), (Validity::ContractYear, true, Some((7_200, Period::Months(3)))));
+        assert_eq!((free.grant, &free.bands[..], &free.levels[..]), (Grant::Incidents(2), &[BandId(0)][..], &[3][..]));
+        assert_eq!((calls.grant, calls.per), (Grant::Callbacks(5), Validity::Activation(Some(Period::Days(90)))));
+        let prices: Vec<_> = large.rates.iter().map(|rate| &rate.price).collect();
+        let top_up = Price::TopUp {
+            quantity: Seconds::new(3_600),
+            price: price("89.00"),
+            increment: Seconds::new(900),
+            per: Validity::ContractYear,
+        };
+        assert_eq!(prices, [&Price::Incident(price("510")), &top_up, &Price::Flat]);
+        assert_eq!(large.decision.as_ref().and_then(|rule| rule.default), Some((Period::Days(14), crate::tariff::Resolved::Customer)));
+        let later = tariff.plan("large", "2026-01-01".parse().expect("a date")).expect("known");
+        assert_eq!((later.callers, later.rates.len(), &*later.includes), (Callers::Authorised, 1, &["small".into()][..]));
+        let support = tariff.service("support").expect("sold");
+        for (at, band) in [("2026-12-24T10:00:00+01:00", 1), ("2026-06-04T10:00:00+02:00", 0), ("2026-08-15T10:00:00+02:00", 1)] {
+            assert_eq!(tariff.band_at(support, Timestamp::parse_rfc3339(at).expect("a time")), Some(BandId(band)), "{at}");
+        }
+    }
+
+    #[test]
+    fn mistakes_of_plans_are_named() {
+        for (right, wrong, expected) in [
+            ("incident = 510", "incident = 510\nflat = true", "it excludes `incident`"),
+            ("incident = 510", "incident = 1e3", "1e3 is no amount; write plain digits"),
+            ("incident = 510", "incident = \"5,10\"", "write plain digits"),
+            ("increment = \"15m\"\n", "increment = \"9h\"\n", "longer than the whole, 8h"),
+            ("per = \"contract-year\"\n", "per = \"year\"\n", "write \"month\", \"contract-year\" or \"activation\""),
+            ("lapses = \"90 days\"\n", "\n", "allowance[3].lapses: it is missing"),
+            ("incidents = 2\n", "incidents = 2\nlapses = \"never\"\n", "only what is granted once"),
+            ("incidents = 2\n", "incidents = 2.5\n", "expected a whole number"),
+            ("id = \"free\"", "id = \"hours\"", "stands above already"),
+            ("levels = [3]", "levels = []", "it names none"),
+            (
+                "services = [\"support\"]\n        bands = [\"business\"]",
+                "services = [\"callback\"]\n        bands = [\"outside\"]",
+                "none of its services has the band \"outside\"",
+            ),
+            ("severities = [\"B\", \"C\"]", "severities = [\"D\"]", "no severity is named \"D\""),
+            ("after = \"14 days\"", "", "belong together"),
+            (
+                "bands = [\"outside\"]\n        [[plan.response]]",
+                "bands = []\n        [[plan.response]]",
+                "no rate prices the service \"support\" of severity \"B\" in \"outside\"",
+            ),
+            ("includes = [\"small\"]", "includes = [\"large\"]", "cannot name itself"),
+            ("includes = [\"small\"]", "includes = [\"smal\"]", "did you mean \"small\"?"),
+            ("id = \"small\"", "id = \"small\"\nincludes = [\"large\"]", "in a circle"),
+            ("valid_from = 2026-01-01", "valid_from = 2019-01-01", "stands on line"),
+            ("valid_from = 2026-01-01", "valid_from = 2017-01-01", "before the first rate"),
+            ("severities = [\"A\"]\n        direction = \"in\"\n", "", "it never applies"),
+            ("default_severity = \"C\"", "default_severity = \"c\"", "did you mean \"C\"?"),
+            ("2026-05-15]", "\"--02-30\"]", "for every year"),
+            ("DE-BY+assumption", "DE-BE+assumption", "this place has no option"),
+            ("remove =", "take =", "there is no such key"),
+            ("holidays = { calendar", "feiertage = { calendar", "the tariff has no calendar"),
+            ("bands = [\"business\"]\n        outside", "bands = [\"busines\"]\n        outside", "did you mean \"business\"?"),
+            ("price = 89.00", "price = 12345678901234567890", "write at most"),
+            ("percent = \"8.1\"", "percent = 119", "more than 100 percent"),
+            ("from = \"1h\"", "from = \"30m\"", "begins inside an increment of 1h"),
+        ] {
+            assert!(RICH.contains(right), "{right}");
+            let problems = parse("t.toml", &RICH.replacen(right, wrong, 1)).expect_err(wrong);
+            let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            assert!(shown.iter().any(|problem| problem.contains(expected)), "{wrong}: {shown:#?}");
+        }
+    }
+
+    #[test]
+    fn hostile_documents_are_refused() {
+        let long = (0..5_000).fold(String::new(), |text, n| text + &format!("k{n} = 1\n"));
+        for text in ["[".repeat(100_000), format!("a = {}", "[".repeat(100_000)), format!("a{} = 1", ".a".repeat(100_000)), long] {
+            let problems = parse("t.toml", &text).expect_err("no tariff");
+            assert!((1..=201).contains(&problems.len()), "{} problems", problems.len());
+        }
     }
 
     proptest::proptest! {

@@ -22,8 +22,16 @@ impl DayClass {
     /// The class of a day.
     #[must_use]
     pub fn new(weekday: Weekday, holiday: bool) -> Self {
-        let offset = if holiday { 7 } else { 0 };
-        Self(weekday.number_from_monday().to_le_bytes()[0].saturating_sub(1).saturating_add(offset))
+        let day = match weekday {
+            Weekday::Mon => 0,
+            Weekday::Tue => 1,
+            Weekday::Wed => 2,
+            Weekday::Thu => 3,
+            Weekday::Fri => 4,
+            Weekday::Sat => 5,
+            Weekday::Sun => 6,
+        };
+        Self(if holiday { 7u8.saturating_add(day) } else { day })
     }
 
     /// Its place in a table of [`Self::COUNT`].

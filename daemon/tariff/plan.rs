@@ -45,20 +45,6 @@ pub struct PlanVersion {
     pub supersedes: Vec<Box<str>>,
 }
 
-impl PlanVersion {
-    /// The plans it requires.
-    #[must_use]
-    pub fn requires(&self) -> &[Box<str>] {
-        &self.requires
-    }
-
-    /// The plans it includes.
-    #[must_use]
-    pub fn includes(&self) -> &[Box<str>] {
-        &self.includes
-    }
-}
-
 /// A length of calendar time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Period {

@@ -7,12 +7,13 @@ use super::bands::{DAY_MINUTES, DayClass, Hours};
 use super::{BandId, Calendar};
 use chrono::{Datelike, Days, NaiveDate};
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// No band; a tariff has fewer than 255.
 const NONE: u8 = u8::MAX;
 
 /// A service's bands, compiled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Week {
     /// Band of each minute by spans that begin on that kind of day.
     own: Box<[[u8; 1_440]; DayClass::COUNT]>,
@@ -162,6 +163,13 @@ impl Week {
 
     fn class(&self, calendar: &Calendar, day: NaiveDate) -> DayClass {
         DayClass::new(day.weekday(), self.names_holidays && calendar.is_holiday(day))
+    }
+}
+
+impl fmt::Debug for Week {
+    /// The bands: the minutes follow from them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Week").field("bands", &self.bands).finish_non_exhaustive()
     }
 }
 
