@@ -351,6 +351,14 @@ mod tests {
         vec![line(from, QueueEvent::Connected), line(at, QueueEvent::Completed { talk: Seconds::new(talk) })]
     }
 
+    #[test]
+    fn who_answers_without_being_an_agent_is_counted() {
+        let mut records = Records::new(&directory(BillFrom::Agent));
+        records.apply(row("0301 > 555012, SIP/trunk-0a > SIP/300-0b, Dial SIP/300;20, 100 103 160 ANSWERED"));
+        assert!(records.flush().iter().all(|call| call.missed == Some(crate::calls::MissedReason::NoAnswer)));
+        assert_eq!(records.counts().strangers, 1);
+    }
+
     /// One line for each call: hotline, who, agents with their times, why missed, marks.
     fn check_with(bill_from: BillFrom, rows: &[&str], lines: &[QueueLine], expected: &[&str]) {
         let mut records = Records::new(&directory(bill_from));
