@@ -510,6 +510,8 @@ mod tests {
             "201 > +491711, SIP/201-0a > SIP/trunk-0b, Dial SIP/+491711@trunk;30, 100 105 160 ANSWERED",
             "201 > *97, SIP/201-0a > , VoiceMailMain 201, 100 100 160 ANSWERED",
             "300 > 555010, SIP/300-0a > SIP/202-0b, Queue 600;t, 100 100 160 ANSWERED",
+            // The channel of an agent who was called, after a transfer made it lead: no callback to the caller.
+            "201 > 0301, SIP/201-0a > SIP/trunk-0b, AppQueue (Outgoing Line), 100 100 160 ANSWERED",
         ] {
             check(&[internal], &[], &[]);
         }
