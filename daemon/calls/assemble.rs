@@ -351,6 +351,14 @@ mod tests {
         vec![line(from, QueueEvent::Connected), line(at, QueueEvent::Completed { talk: Seconds::new(talk) })]
     }
 
+    #[test]
+    fn who_answers_without_being_an_agent_is_counted() {
+        let mut records = Records::new(&directory(BillFrom::Agent));
+        records.apply(row("0301 > 555012, SIP/trunk-0a > SIP/300-0b, Dial SIP/300;20, 100 103 160 ANSWERED"));
+        assert!(records.flush().iter().all(|call| call.missed == Some(crate::calls::MissedReason::NoAnswer)));
+        assert_eq!(records.counts().strangers, 1);
+    }
+
     /// One line for each call: hotline, who, agents with their times, why missed, marks.
     fn check_with(bill_from: BillFrom, rows: &[&str], lines: &[QueueLine], expected: &[&str]) {
         let mut records = Records::new(&directory(bill_from));
@@ -502,6 +510,8 @@ mod tests {
             "201 > +491711, SIP/201-0a > SIP/trunk-0b, Dial SIP/+491711@trunk;30, 100 105 160 ANSWERED",
             "201 > *97, SIP/201-0a > , VoiceMailMain 201, 100 100 160 ANSWERED",
             "300 > 555010, SIP/300-0a > SIP/202-0b, Queue 600;t, 100 100 160 ANSWERED",
+            // The channel of an agent who was called, after a transfer made it lead: no callback to the caller.
+            "201 > 0301, SIP/201-0a > SIP/trunk-0b, AppQueue (Outgoing Line), 100 100 160 ANSWERED",
         ] {
             check(&[internal], &[], &[]);
         }

@@ -42,6 +42,8 @@ pub struct RecordCounts {
     pub parts: u64,
     /// Calls whose dialed number no row has any more.
     pub hotline_unseen: u64,
+    /// Missed calls that somebody answered all the same: a phone that is no configured agent.
+    pub strangers: u64,
     /// Rows and lines left out because their conversation had too many.
     pub left_out: u64,
     /// Conversations told and forgotten early, for want of room.
@@ -263,8 +265,13 @@ impl Records {
             let count = match found {
                 Found::Call(call) => {
                     let unseen = call.hotline.is_none() && call.direction == crate::units::Direction::In;
+                    let stranger = call.missed.is_some() && rows.iter().any(|row| row.answered().is_some() && !row.dstchannel.is_empty());
                     calls.push(*call);
-                    unseen.then_some(&mut self.counts.hotline_unseen)
+                    match (unseen, stranger) {
+                        (true, _) => Some(&mut self.counts.hotline_unseen),
+                        (false, true) => Some(&mut self.counts.strangers),
+                        (false, false) => None,
+                    }
                 }
                 Found::Internal => Some(&mut self.counts.internal),
                 Found::NoHotline => Some(&mut self.counts.no_hotline),
@@ -290,7 +297,9 @@ impl Records {
             });
         });
         let counts = &self.counts;
-        for count in [counts.internal, counts.no_hotline, counts.parts, counts.hotline_unseen, counts.left_out, counts.crowded_out] {
+        for count in
+            [counts.internal, counts.no_hotline, counts.parts, counts.hotline_unseen, counts.strangers, counts.left_out, counts.crowded_out]
+        {
             out.number(count);
         }
     }
@@ -326,6 +335,7 @@ impl Records {
             &mut counts.no_hotline,
             &mut counts.parts,
             &mut counts.hotline_unseen,
+            &mut counts.strangers,
             &mut counts.left_out,
             &mut counts.crowded_out,
         ] {

@@ -540,3 +540,39 @@ fn a_replay_reads_both_files_side_by_side() {
     );
     assert!(most < 24 * 60 + 2 * MOST_ROWS, "a day of calls is remembered, not all: {most}");
 }
+
+/// More lines than a batch holds stand before a row: the row waits, and a restart meanwhile loses and doubles nothing.
+#[test]
+fn rows_wait_for_their_lines_over_a_restart() {
+    let place = tempfile::tempdir().expect("a folder");
+    let config = Config {
+        path: place.path().join("Master.csv"),
+        queue_log: Some(place.path().join("queue_log")),
+        ..config("asterisk-16", Files::Master)
+    };
+    let lines = MOST_LINES * 2 + 100;
+    let log: String =
+        (0..lines).map(|line| format!("17952919{:02}|1795291900.{line}|support|NONE|ABANDON|1|1|3\n", line * 60 / lines)).collect();
+    std::fs::write(config.queue_log.as_ref().expect("configured"), log).expect("writes");
+    std::fs::copy(folder("asterisk-16").join("Master.csv"), &config.path).expect("copies");
+    for restarts in [false, true] {
+        let mut source = AsteriskCdr::new(&config, None);
+        let (mut found, mut rows, mut batches) = (0, 0, 0);
+        loop {
+            let batch = source.poll().expect("reads");
+            assert!(batch.rows.is_empty() || found + batch.lines.len() == lines, "rows before their lines");
+            found += batch.lines.len();
+            rows += batch.rows.len();
+            batches += 1;
+            if restarts {
+                let position = source.position();
+                source = AsteriskCdr::new(&config, Some(position));
+            }
+            if !batch.more {
+                break;
+            }
+        }
+        assert_eq!((found, rows), (lines, 65), "restarts: {restarts}");
+        assert!(batches >= 3);
+    }
+}

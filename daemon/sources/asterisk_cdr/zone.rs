@@ -9,6 +9,8 @@
 //! - a row whose end minus start, read in the zone, differs from `duration` by such a multiple shows another clock change
 //!   than the zone has.
 //!
+//! Without `uniqueid` (cdr_csv needs `loguniqueid = yes`) only the last rule is left.
+//!
 //! The invariant: no row is given whose times were contradicted.
 
 use super::queue_log::unique_id_second;
@@ -299,6 +301,29 @@ mod tests {
         assert!(check(Tz::Europe__Berlin, &[transfer]).1.is_some());
         let other = ("2026-11-21 22:12:43", "", "2026-11-21 22:12:53", 10, 0, "1795291963.8");
         assert!(check(Tz::Europe__Berlin, &[first, other]).1.is_some());
+    }
+
+    #[test]
+    fn a_channel_that_was_dialed_begins_late() {
+        let times = LocalTimes {
+            start: "2026-11-21 22:12:43",
+            answer: "2026-11-21 22:12:43",
+            end: "2026-11-21 22:12:53",
+            duration: Some(Seconds::new(10)),
+            billsec: Some(Seconds::new(10)),
+        };
+        for (dialed, zone, taken) in [(true, Tz::Europe__Berlin, true), (false, Tz::Europe__Berlin, false), (true, Tz::Asia__Tokyo, false)]
+        {
+            let read = ZoneCheck::new(zone).read(times, Of { uniqueid: "1795291963.7", dialed });
+            assert_eq!(read.is_ok(), taken, "{dialed} {zone}");
+        }
+        // What was seen before a restart excuses what comes after it.
+        let mut before = ZoneCheck::new(Tz::Europe__Berlin);
+        let first = LocalTimes { start: "2026-11-21 21:12:43", answer: "", duration: Some(Seconds::new(3_610)), ..times };
+        assert!(before.read(first, Of { uniqueid: "1795291963.7", dialed: false }).is_ok());
+        let mut after = ZoneCheck::new(Tz::Europe__Berlin);
+        after.resume(before.memory());
+        assert!(after.read(times, Of { uniqueid: "1795291963.7", dialed: false }).is_ok());
     }
 
     #[test]
