@@ -40,8 +40,16 @@ impl<'a> Party<'a> {
     pub(super) fn call(&self) -> Found {
         let Some(first) = self.rows.first() else { return Found::Part };
         let channel = Channel::parse(&first.channel);
-        if channel.local.is_some() || self.was_called() {
+        if self.was_called() {
             return Found::Part;
+        }
+        if channel.local.is_some() {
+            // A call set up for an agent through a local channel (click to call): its first half dials the customer.
+            let originated = first.channel.ends_with(";1") && &*first.lastapp == "Dial";
+            return match self.agent(channel.device).filter(|_| originated) {
+                Some(agent) => self.outbound(first, channel.device, agent),
+                None => Found::Part,
+            };
         }
         match self.agent(channel.device) {
             Some(agent) => self.outbound(first, channel.device, agent),
@@ -104,7 +112,7 @@ impl<'a> Party<'a> {
     fn inbound(&self, first: &CdrRow) -> Found {
         let (hotline, dialed) = self.hotline(first);
         let transferred = self.transferred();
-        if hotline.is_none() && !transferred {
+        if hotline.is_none() && !(transferred && self.rewritten(first)) {
             return Found::NoHotline;
         }
         let mut call = self.blank(first, Direction::In, hotline);
@@ -192,13 +200,21 @@ impl<'a> Party<'a> {
         let mut served = self.directory.hotlines.iter().filter(serves);
         let by_queue = served.next().filter(|_| served.next().is_none());
         match (dialed, by_queue) {
-            (Some((hotline, dst)), by_queue) => match by_queue.filter(|_| self.rows.len() > 1 && !serves(&hotline)) {
+            (Some((hotline, dst)), by_queue) => match by_queue.filter(|_| self.transferred() && !serves(&hotline)) {
                 Some(by_queue) => (Some(by_queue), number_of(by_queue)),
                 None => (Some(hotline), dst.clone()),
             },
             (None, Some(hotline)) => (Some(hotline), number_of(hotline)),
             (None, None) => (None, first.dst.clone()),
         }
+    }
+
+    /// Whether `dst` is where the call was passed on to, and not what the caller dialed.
+    fn rewritten(&self, first: &CdrRow) -> bool {
+        let dst = &*first.dst;
+        let inside = is_extension(dst) || self.agent(dst).is_some() || self.number(dst).is_none();
+        let later = self.rows.iter().skip(1).flat_map(|row| targets(&row.lastdata));
+        inside || later.into_iter().any(|target| target.device == dst || target.number == Some(dst))
     }
 
     /// Whether an agent passed the caller on: the queue log says so, or one answered part follows another.
@@ -451,6 +467,9 @@ mod tests {
             let rows = rows(dst, queue);
             check(&[&rows[0], &rows[1]], log, &[expected]);
         }
+        // A number that is no hotline, and stands as dialed.
+        let [first, second] = rows("555099", "699");
+        check(&[&first, &second], &[], &[]);
         // One row, its number as dialed: the queue has no say.
         check(&["0301 > 555012, SIP/trunk-0a > SIP/201-0b, Queue 601;t, 100 100 130 ANSWERED"], &[], &["C 49301 201:100-130 from answer"]);
     }
@@ -467,6 +486,14 @@ mod tests {
             ],
             &[],
             &["A 49301 201:105-160 202:160-190 Transfer"],
+        );
+        check(
+            &[
+                "201 > 201, Local/201@from-internal-00000001;2 > SIP/201-0a, Dial SIP/201;20, 100 103 160 ANSWERED, 1.2 1.1",
+                "555010 > 0301, Local/201@from-internal-00000001;1 > SIP/trunk-0b, Dial SIP/0301@trunk;30, 103 109 160 ANSWERED, 1.1 1.1",
+            ],
+            &[],
+            &["A 49301 201:109-160"],
         );
         for internal in [
             "201 > 202, SIP/201-0a > SIP/202-0b, Dial SIP/202;30, 100 105 160 ANSWERED",

@@ -169,6 +169,11 @@ impl Calls {
         self.open.values().filter(|open| open.kind != Kind::Internal && open.conclude_at.is_none()).map(|open| self.call_of(open))
     }
 
+    /// Calls whose customer has gone, but whose other legs may still say something: as they stand.
+    pub fn ended(&self) -> impl Iterator<Item = Call> {
+        self.open.values().filter(|open| open.kind != Kind::Internal && open.conclude_at.is_some()).map(|open| self.call_of(open))
+    }
+
     /// How many calls are under way.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -148,12 +148,13 @@ impl Directory {
     pub fn agent(&self, raw: &RawNumber) -> Option<&Agent> {
         let text = raw.as_str();
         let is_extension = !text.is_empty() && text.len() <= 6 && text.bytes().all(|byte| byte.is_ascii_digit());
-        let found = self.agents.iter().find(|agent| match &agent.number {
-            AgentPattern::Extension(extension) => **extension == *text,
-            AgentPattern::Block(digits) => is_extension && text.len() > digits.len() && text.starts_with(&**digits),
-            AgentPattern::Outside(_) => false,
-        });
-        found.or_else(|| {
+        // As with hotlines: exact beats block, a longer block beats a shorter.
+        let fits = |agent: &&Agent| match &agent.number {
+            AgentPattern::Extension(extension) => (**extension == *text).then_some(usize::MAX),
+            AgentPattern::Block(digits) => (is_extension && text.len() > digits.len() && text.starts_with(&**digits)).then_some(digits.len()),
+            AgentPattern::Outside(_) => None,
+        };
+        self.agents.iter().filter(|agent| fits(agent).is_some()).max_by_key(fits).or_else(|| {
             let number = self.dial_plan.normalize(text.as_bytes())?;
             self.agents.iter().find(|agent| agent.number == AgentPattern::Outside(number))
         })

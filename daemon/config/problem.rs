@@ -54,6 +54,12 @@ impl Problem {
         Self { file: file.into(), line: 1, column: 1, key: key.into(), message: message.into().into(), excerpt: None }
     }
 
+    /// The same place with another message.
+    #[must_use]
+    pub(super) fn saying(self, message: impl Into<String>) -> Self {
+        Self { message: message.into().into(), ..self }
+    }
+
     /// The file, as it was named.
     #[must_use]
     pub fn file(&self) -> &str {
@@ -211,8 +217,8 @@ mod tests {
 
     #[test]
     fn any_place_is_taken() {
-        for span in [0..0, 5..2, 99..100, 1..2] {
-            let problem = Problem::at("f", "ä\n", span, "", "m");
+        for (start, end) in [(0, 0), (5, 2), (99, 100), (1, 2)] {
+            let problem = Problem::at("f", "ä\n", Range { start, end }, "", "m");
             assert!(!problem.with_excerpt().is_empty());
         }
         let long = format!("{}x{}", "é".repeat(300), "y".repeat(300));

@@ -179,6 +179,10 @@ impl<'a> Table<'a> {
         self.source.line(self.span.start)
     }
 
+    pub(super) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
     fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
@@ -188,6 +192,11 @@ impl<'a> Value<'a> {
     /// Notes that the value is wrong.
     pub(super) fn wrong(&self, message: impl Into<String>) {
         self.source.problem(self.span.clone(), &self.path, message);
+    }
+
+    /// A problem with this value that is not noted yet, because it depends on other files.
+    pub(super) fn problem(&self, message: impl Into<String>) -> Problem {
+        Problem::at(self.source.file, self.source.text, self.span.clone(), &self.path, message)
     }
 
     /// Notes that some bytes of the text of this value are wrong (from 0, inside its quotes).
@@ -204,6 +213,10 @@ impl<'a> Value<'a> {
 
     pub(super) fn warning(&self, message: impl Into<String>) {
         self.source.warning(self.span.clone(), &self.path, message);
+    }
+
+    pub(super) fn span(&self) -> Range<usize> {
+        self.span.clone()
     }
 
     /// The text, if it is one: for values that may be a text or something else.

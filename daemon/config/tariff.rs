@@ -21,7 +21,6 @@ pub(super) struct Read {
     /// The tariff; `None` when there are problems.
     pub(super) tariff: Option<Tariff>,
     pub(super) problems: Vec<Problem>,
-    #[expect(dead_code, reason = "read by the report of all files")]
     pub(super) warnings: Vec<Problem>,
 }
 

@@ -2,5 +2,6 @@
 
 pub mod books;
 pub mod catalogue;
+pub mod replay;
 pub mod signalling;
 mod twins;

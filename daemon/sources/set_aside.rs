@@ -104,6 +104,13 @@ impl Tally {
         self.0[reason as usize] += 1;
     }
 
+    /// As many more as another tally holds.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine += theirs;
+        }
+    }
+
     /// How many were set aside for this reason.
     #[must_use]
     pub fn get(&self, reason: SetAside) -> u64 {

@@ -11,10 +11,14 @@
 mod calls;
 #[path = "make_load/dialog.rs"]
 mod dialog;
+#[path = "make_load/legs.rs"]
+mod legs;
 #[path = "make_load/numbers.rs"]
 mod numbers;
 #[path = "make_load/random.rs"]
 mod random;
+#[path = "make_load/scene.rs"]
+mod scene;
 #[cfg(test)]
 #[path = "make_load/tests.rs"]
 mod tests;
@@ -26,8 +30,8 @@ mod wire;
 use anyhow::{Context as _, Result};
 use calls::Habits;
 use clap::{Parser, ValueEnum};
-use dialog::{S, Scene};
 use random::Random;
+use scene::{S, Scene};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -148,7 +152,7 @@ fn make_calls(arguments: &Arguments, captures: &mut Captures) -> Result<Truth> {
         let call = calls::make(&mut scene, at, &habits);
         if scene.random.chance(arguments.noise) {
             let later = scene.random.micros(0.0, 1.0);
-            calls::keep_alive(&mut scene, at + later, arguments.desks);
+            legs::keep_alive(&mut scene, at + later, arguments.desks);
         }
         truth.add(&call);
         if let Some(table) = &mut table {

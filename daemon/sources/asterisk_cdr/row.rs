@@ -155,3 +155,78 @@ fn texts(
 fn wrong(column: &'static str, found: &str, expected: &'static str) -> RowError {
     RowError::Column { column, found: found.chars().take(64).collect(), expected }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::Columns;
+    use super::*;
+    use chrono_tz::Tz;
+
+    const WITH_FRACTIONS: [&str; 13] = [
+        "src",
+        "dst",
+        "channel",
+        "dstchannel",
+        "lastapp",
+        "lastdata",
+        "start",
+        "answer",
+        "end",
+        "duration_f",
+        "billsec_f",
+        "disposition",
+        "uniqueid",
+    ];
+
+    fn read(record: &str, layout: &Layout) -> Result<CdrRow, RowError> {
+        parse(record.as_bytes(), layout, &mut ZoneCheck::new(Tz::UTC))
+    }
+
+    #[test]
+    fn a_row_of_cdr_csv_with_quotes_and_commas_inside() {
+        let record = r#""","03023125042","100","from-trunk","""Caller, A"" <03023125042>","PJSIP/trunk-00000001","PJSIP/201-00000002","Dial","PJSIP/201,20,t","2026-01-01 00:00:00","2026-01-01 00:00:02","2026-01-01 00:00:40",40,38,"NO ANSWER","DOCUMENTATION","1767225600.1","""#;
+        let row = read(record, &Layout::Auto).expect("a row");
+        assert_eq!((&*row.clid, &*row.lastdata), ("\"Caller, A\" <03023125042>", "PJSIP/201,20,t"));
+        assert_eq!(
+            (row.started_at, row.answered_at),
+            (Timestamp::from_parts(1_767_225_600, 0), Some(Timestamp::from_parts(1_767_225_602, 0)))
+        );
+        assert_eq!(
+            (row.billsec.get(), row.precision, row.answered()),
+            (38, Precision::Seconds, None),
+            "not answered, whatever billsec says"
+        );
+    }
+
+    #[test]
+    fn the_finest_times_count() {
+        let layout = |names: &[&str]| Layout::Columns(Columns::parse(names).expect("complete"));
+        let text = r#"1,2,c,d,Dial,x,2026-01-01 00:00:00,2026-01-01 00:00:02,2026-01-01 00:00:10,10.200000,7.654321,ANSWERED,1767225600.1"#;
+        let row = read(text, &layout(&WITH_FRACTIONS)).expect("a row");
+        assert_eq!((row.precision, row.answered().map(|span| span.micros())), (Precision::Micros, Some(7_654_321)));
+        let epochs = ["src", "dst", "channel", "dstchannel", "lastapp", "lastdata", "start_u", "answer_u", "duration", "disposition"];
+        for (answer, duration, expected) in [("5.5", "9", Some(3_500_000)), ("0.000000", "9", None), ("", "9", None)] {
+            let row = read(&format!("1,2,c,d,Dial,x,0.0,{answer},{duration},ANSWERED"), &layout(&epochs)).expect("a row");
+            assert_eq!(row.answered().map(|span| span.micros()), expected);
+        }
+    }
+
+    #[test]
+    fn a_wrong_column_says_what_would_be_right() {
+        let layout = Layout::Columns(Columns::parse(&WITH_FRACTIONS).expect("complete"));
+        let record = |duration: &str, disposition: &str| {
+            format!("1,2,c,d,Dial,x,2026-01-01 00:00:00,,2026-01-01 00:00:10,{duration},0,{disposition},1767225600.1")
+        };
+        for (record, text) in [
+            (
+                record("10", "GONE"),
+                "disposition is \"GONE\"; ANSWERED, NO ANSWER, BUSY, FAILED, CONGESTION or CANCEL would have been right",
+            ),
+            (record("ten", "BUSY"), "duration is \"ten\"; a number of seconds would have been right"),
+            ("1,2,3".to_owned(), "3 columns, where 13 are configured"),
+        ] {
+            assert_eq!(read(&record, &layout).err().map(|error| error.to_string()).as_deref(), Some(text));
+        }
+        assert_eq!(read("", &layout), Err(RowError::NotCsv));
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! The invariant: every complete record is visited once, and [`Tail::position`] is just behind the last one visited; what
 //! stands there commits together with what came of it. Rotation by rename loses nothing: the old file is read to its end
-//! before the new one is begun. Copy-and-truncate can lose what was written between the two, as its manual says.
+//! before the new one is begun. Copy-and-truncate can lose what was written between the two, as its manual says; what is in the
+//! copy beside it is read from there.
 //!
 //! Nothing here blocks or waits: the caller says when to look again.
 
@@ -169,7 +170,11 @@ impl Tail {
         let Some(open) = self.open.as_mut() else { return Ok(()) };
         if !open.is_intact()? {
             self.counts.truncated += 1;
-            open.at = Position { device: open.at.device, inode: open.at.inode, ..Position::default() };
+            // Copied and truncated: the copy has what was written since we last looked.
+            match copy_of(&self.path, open.at)? {
+                Some(copy) => *open = copy,
+                None => open.at = Position { device: open.at.device, inode: open.at.inode, ..Position::default() },
+            }
         }
         self.buffer.resize(CHUNK, 0);
         let length = read_at_most(&open.file, &mut self.buffer, open.at.offset)?;
@@ -183,7 +188,7 @@ impl Tail {
             self.open = open(&self.path)?.map(|(file, metadata)| Open::new(file, &metadata));
             return Ok(self.open.is_some());
         };
-        // After a restart the file may bear another name by now.
+        // After a restart the file may bear another name by now, or be a copy in another place.
         let mut paths = vec![self.path.clone()];
         paths.extend(siblings(&self.path)?.into_iter().map(|(path, _)| path));
         for path in paths {
@@ -194,6 +199,11 @@ impl Tail {
                 self.resume = None;
                 return Ok(true);
             }
+        }
+        if let Some(copy) = copy_of(&self.path, position)? {
+            self.open = Some(copy);
+            self.resume = None;
+            return Ok(true);
         }
         let Some((file, metadata)) = open(&self.path)? else { return Ok(false) };
         if position.inode == metadata.ino() && position.device == metadata.dev() {
@@ -261,6 +271,20 @@ impl Open {
     fn is_intact(&self) -> Result<bool> {
         Ok(self.at.offset == 0 || (self.file.metadata()?.len() >= self.at.offset && self.before()? == self.at.before))
     }
+}
+
+/// The file, or one beside it, that holds the same before the position; `None` at the beginning, where all are alike.
+fn copy_of(path: &Path, position: Position) -> Result<Option<Open>> {
+    let mut paths = vec![path.to_owned()];
+    paths.extend(siblings(path)?.into_iter().map(|(path, _)| path));
+    for path in paths.iter().filter(|_| position.offset > 0) {
+        let Some((file, metadata)) = open(path)? else { continue };
+        let copy = Open { file, at: Position { device: metadata.dev(), inode: metadata.ino(), ..position } };
+        if copy.is_intact()? {
+            return Ok(Some(copy));
+        }
+    }
+    Ok(None)
 }
 
 fn hash(bytes: &[u8]) -> [u8; 16] {
@@ -426,6 +450,22 @@ mod tests {
         append(&path, "entirely new and other\n");
         assert_eq!(read(&mut tail, 9), ["entirely new and other"]);
         assert_eq!(tail.counts().lost + tail.counts().truncated, 1);
+    }
+
+    #[test]
+    fn a_copy_beside_a_truncated_file_is_finished_first() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("Master.csv");
+        append(&path, "a\n");
+        let mut tail = Tail::new(&path, None);
+        assert_eq!(read(&mut tail, 9), ["a"]);
+        append(&path, "b\n");
+        std::fs::copy(&path, folder.path().join("Master.csv.1")).expect("copies");
+        write(&path, "").expect("truncates");
+        assert_eq!(read(&mut tail, 9), ["b"]);
+        append(&path, "c\n");
+        assert_eq!(read(&mut tail, 9), ["c"]);
+        assert!(read(&mut tail, 9).is_empty());
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl<R: Read> File<R> {
                 self.format = Format::Ng { big_endian: false, interfaces: Vec::new() };
                 Ok(true)
             }
-            Some(0xa1b2_c3d4 | 0xa1b2_3c4d | 0xa1b2_cd34 | 0xd4c3_b2a1 | 0x4d3c_b2a1) => {
+            Some(magic) if is_known(magic) => {
                 let Some(bytes) = self.fill(24)? else { return Ok(false) };
                 let Ok((_, header)) = parse_pcap_header(bytes) else { return Err(self.garbage("a pcap header")) };
                 let order = match (header.is_modified_format(), header.is_bigendian()) {
@@ -257,6 +257,11 @@ impl<R: Read> File<R> {
     fn garbage(&self, expected: &'static str) -> CaptureError {
         CaptureError::Garbage { name: self.name.clone(), offset: self.at, expected }
     }
+}
+
+/// The first four bytes of pcapng, or of pcap in any byte order and resolution.
+pub(super) const fn is_known(magic: u32) -> bool {
+    matches!(magic, pcapng::SHB_MAGIC | 0xa1b2_c3d4 | 0xa1b2_3c4d | 0xa1b2_cd34 | 0xd4c3_b2a1 | 0x4d3c_b2a1)
 }
 
 impl Interface {

@@ -106,6 +106,12 @@ pub enum CaptureError {
     },
 }
 
+/// Whether a file that begins with these bytes (four or more) is pcap or pcapng.
+#[must_use]
+pub fn is_capture(first: &[u8]) -> bool {
+    first.first_chunk().is_some_and(|magic| file::is_known(u32::from_le_bytes(*magic)))
+}
+
 impl<R: Read> Capture<R> {
     /// Reads from `input`; `name` is how errors call it. Nothing is read yet.
     pub fn new(name: &str, input: R) -> Self {

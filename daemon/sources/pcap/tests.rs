@@ -61,6 +61,11 @@ fn the_recordings_read_whole() {
     for (name, messages) in [("kamailio", 301), ("kamailio/all", 372)] {
         assert_eq!(read_all(recording(&format!("{name}/hep.pcap")).as_slice()).messages.len(), messages);
     }
+    for name in ["asterisk-22", "asterisk-16-clock/back", "asterisk-16-clock/forth"] {
+        let [sip, hep] = ["sip", "hep"].map(|kind| read_all(recording(&format!("{name}/{kind}.pcap")).as_slice()));
+        assert_eq!(hep.messages.len(), sip.messages.len(), "{name}: one frame a message");
+        assert_eq!(hep.counters.set_aside.total(), hep.counters.set_aside.get(SetAside::HepProtocol), "{name}");
+    }
 }
 
 #[test]

@@ -4,9 +4,11 @@
 //! The one invariant: whatever begins or ends talk (a desk's answer, an accepted REFER, the first BYE) happens at a whole
 //! millisecond, so that HEP's coarser stamps of received messages tell the same talk as the packets.
 
-use super::dialog::{Dialog, MS, Opening, S, Scene, Side};
-use super::numbers::{self, Caller, PBX_DESKS, PBX_TRUNK, PROVIDER};
+use super::dialog::{Dialog, Side};
+use super::legs;
+use super::numbers::{self, Caller, PBX_DESKS, PBX_TRUNK};
 use super::random::Random;
+use super::scene::{MS, S, Scene};
 
 /// What a call is like.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,7 +117,7 @@ pub fn make(scene: &mut Scene, at: i64, habits: &Habits) -> Call {
     if kind == Kind::Callback {
         return callback(scene, call, desk, habits);
     }
-    let trunk = trunk_in(&mut scene.random, &call);
+    let trunk = legs::trunk_in(&mut scene.random, &call);
     trunk.invite(scene, at);
     trunk.provisional(scene, at + MS, "100 Trying");
     let mut inbound = Inbound { call, trunk, desk, habits };
@@ -142,13 +144,13 @@ impl Inbound<'_> {
             desk.cancel(scene, ended + 4 * MS, "Q.850;cause=127");
         }
         self.call.ended_at = ended;
-        bye(scene, &mut self.trunk, ended, Side::Caller, "");
+        legs::bye(scene, &mut self.trunk, ended, Side::Caller, "");
     }
 
     fn busy(&mut self, scene: &mut Scene) {
         let at = self.call.invited_at;
-        let desk = to_desk(&mut scene.random, &mut self.call, self.desk);
-        ring(scene, &desk, at + 4 * MS, 30 * MS);
+        let desk = legs::to_desk(&mut scene.random, &mut self.call, self.desk);
+        legs::ring(scene, &desk, at + 4 * MS, 30 * MS);
         desk.refuse(scene, at + 300 * MS, "486 Busy Here");
         self.trunk.refuse(scene, at + 304 * MS, "486 Busy Here");
         self.call.ended_at = at + 304 * MS;
@@ -157,8 +159,8 @@ impl Inbound<'_> {
     /// The caller gives up while it rings.
     fn canceled(&mut self, scene: &mut Scene) {
         let at = self.call.invited_at;
-        let desk = to_desk(&mut scene.random, &mut self.call, self.desk);
-        ring(scene, &desk, at + 4 * MS, 30 * MS);
+        let desk = legs::to_desk(&mut scene.random, &mut self.call, self.desk);
+        legs::ring(scene, &desk, at + 4 * MS, 30 * MS);
         self.trunk.provisional(scene, at + 40 * MS, "180 Ringing");
         self.call.ended_at = at + scene.random.micros(2.0, 22.0);
         self.trunk.cancel(scene, self.call.ended_at, "Q.850;cause=127");
@@ -169,9 +171,9 @@ impl Inbound<'_> {
     fn group(&mut self, scene: &mut Scene) {
         let at = self.call.invited_at;
         let mut desks: Vec<Dialog> =
-            (0..3).map(|place| to_desk(&mut scene.random, &mut self.call, (self.desk + place) % self.habits.desks)).collect();
+            (0..3).map(|place| legs::to_desk(&mut scene.random, &mut self.call, (self.desk + place) % self.habits.desks)).collect();
         for (place, desk) in (0..).zip(&desks) {
-            ring(scene, desk, at + (4 + place) * MS, 30 * MS);
+            legs::ring(scene, desk, at + (4 + place) * MS, 30 * MS);
         }
         self.trunk.provisional(scene, at + 40 * MS, "180 Ringing");
         let connected = whole_ms(at + scene.random.micros(1.0, 7.0));
@@ -197,8 +199,8 @@ impl Inbound<'_> {
     /// The PBX answers only when the desk does.
     fn direct(&mut self, scene: &mut Scene) {
         let at = self.call.invited_at;
-        let desk = to_desk(&mut scene.random, &mut self.call, self.desk);
-        ring(scene, &desk, at + 4 * MS, 30 * MS);
+        let desk = legs::to_desk(&mut scene.random, &mut self.call, self.desk);
+        legs::ring(scene, &desk, at + 4 * MS, 30 * MS);
         self.trunk.provisional(scene, at + 40 * MS, "180 Ringing");
         let connected = whole_ms(at + scene.random.micros(1.0, 15.0));
         desk.accept(scene, connected);
@@ -233,11 +235,11 @@ impl Inbound<'_> {
         let target = (self.desk + 1) % self.habits.desks;
         let refer = format!("Refer-To: <sip:{}@{PBX_DESKS}>\r\n", numbers::extension(target));
         first.request(scene, referred, Side::Callee, "REFER", &refer, (5 * MS, "202 Accepted"));
-        let second = to_desk(&mut scene.random, &mut self.call, target);
-        ring(scene, &second, accepted + 5 * MS, 30 * MS);
+        let second = legs::to_desk(&mut scene.random, &mut self.call, target);
+        legs::ring(scene, &second, accepted + 5 * MS, 30 * MS);
         let done = "Event: refer\r\nSubscription-State: terminated;reason=noresource\r\n";
         first.request(scene, accepted + 50 * MS, Side::Caller, "NOTIFY", done, (8 * MS, "200 OK"));
-        bye(scene, &mut first, accepted + 400 * MS, Side::Callee, "");
+        legs::bye(scene, &mut first, accepted + 400 * MS, Side::Callee, "");
         let answered = whole_ms(accepted + scene.random.micros(1.0, 5.0));
         second.accept(scene, answered);
         let rest = (talk - (accepted - connected)).max(S);
@@ -255,11 +257,11 @@ impl Inbound<'_> {
         }
         let normal = "Reason: Q.850;cause=16\r\n";
         if by_caller {
-            bye(scene, &mut self.trunk, at, Side::Caller, "");
-            bye(scene, &mut desk, at + 6 * MS, Side::Caller, normal);
+            legs::bye(scene, &mut self.trunk, at, Side::Caller, "");
+            legs::bye(scene, &mut desk, at + 6 * MS, Side::Caller, normal);
         } else {
-            bye(scene, &mut desk, at, Side::Callee, "");
-            bye(scene, &mut self.trunk, at + 6 * MS, Side::Callee, normal);
+            legs::bye(scene, &mut desk, at, Side::Callee, "");
+            legs::bye(scene, &mut self.trunk, at + 6 * MS, Side::Callee, normal);
         }
     }
 
@@ -271,8 +273,8 @@ impl Inbound<'_> {
 
     /// A desk of the queue rings, and the trunk is told which.
     fn ring(&mut self, scene: &mut Scene, at: i64, desk: u64) -> Dialog {
-        let dialog = to_desk(&mut scene.random, &mut self.call, desk);
-        ring(scene, &dialog, at, 30 * MS);
+        let dialog = legs::to_desk(&mut scene.random, &mut self.call, desk);
+        legs::ring(scene, &dialog, at, 30 * MS);
         let named = format!("P-Asserted-Identity: <sip:{}@{PBX_TRUNK}>\r\n", numbers::extension(desk));
         self.trunk.request(scene, at + MS, Side::Callee, "UPDATE", &named, (12 * MS, "200 OK"));
         dialog
@@ -281,45 +283,14 @@ impl Inbound<'_> {
 
 /// A desk calls a customer, who answers or not.
 fn callback(scene: &mut Scene, mut call: Call, desk: u64, habits: &Habits) -> Call {
-    let (at, customer, extension) = (call.invited_at, call.caller.number(), numbers::extension(desk));
+    let (at, customer) = (call.invited_at, call.caller.number());
     let dialled = numbers::national(&customer);
-    let display = format!("Desk {desk}");
-    let mut inner = Dialog::new(
-        Opening {
-            caller: numbers::desk(desk),
-            callee: PBX_DESKS,
-            call_id: scene.random.uuid(),
-            from: &extension,
-            to: &dialled,
-            target: &dialled,
-            display: Some(&display),
-            asserted: None,
-            anonymous: false,
-            timer: false,
-            agents: ["lab-desk", "lab-pbx"],
-        },
-        &mut scene.random,
-    );
-    let mut outer = Dialog::new(
-        Opening {
-            caller: PBX_TRUNK,
-            callee: PROVIDER,
-            call_id: scene.random.uuid(),
-            from: numbers::SUPPORT,
-            to: &customer,
-            target: &customer,
-            display: Some("Support"),
-            asserted: Some(numbers::SUPPORT),
-            anonymous: false,
-            timer: false,
-            agents: ["lab-pbx", "lab-provider"],
-        },
-        &mut scene.random,
-    );
+    let mut inner = legs::from_desk(&mut scene.random, desk, &dialled);
+    let mut outer = legs::to_customer(&mut scene.random, &customer);
     call.call_ids.extend([inner.call_id.clone(), outer.call_id.clone()]);
     inner.invite(scene, at);
     inner.provisional(scene, at + 4 * MS, "100 Trying");
-    ring(scene, &outer, at + 8 * MS, 430 * MS);
+    legs::ring(scene, &outer, at + 8 * MS, 430 * MS);
     inner.provisional(scene, at + 500 * MS, "180 Ringing");
     let answered = whole_ms(at + scene.random.micros(1.0, 13.0));
     if scene.random.chance(0.25) {
@@ -338,92 +309,15 @@ fn callback(scene: &mut Scene, mut call: Call, desk: u64, habits: &Habits) -> Ca
     match (call.lost_bye, by_desk) {
         (true, _) => {}
         (false, true) => {
-            bye(scene, &mut inner, call.ended_at, Side::Caller, "");
-            bye(scene, &mut outer, call.ended_at + 6 * MS, Side::Caller, normal);
+            legs::bye(scene, &mut inner, call.ended_at, Side::Caller, "");
+            legs::bye(scene, &mut outer, call.ended_at + 6 * MS, Side::Caller, normal);
         }
         (false, false) => {
-            bye(scene, &mut outer, call.ended_at, Side::Callee, "");
-            bye(scene, &mut inner, call.ended_at + 6 * MS, Side::Callee, normal);
+            legs::bye(scene, &mut outer, call.ended_at, Side::Callee, "");
+            legs::bye(scene, &mut inner, call.ended_at + 6 * MS, Side::Callee, normal);
         }
     }
     call
-}
-
-/// A desk is asked whether it is there.
-pub fn keep_alive(scene: &mut Scene, at: i64, desks: u64) {
-    let desk = scene.random.below(desks);
-    let extension = numbers::extension(desk);
-    let opening = Opening {
-        caller: PBX_DESKS,
-        callee: numbers::desk(desk),
-        call_id: scene.random.uuid(),
-        from: &extension,
-        to: &extension,
-        target: &extension,
-        display: None,
-        asserted: None,
-        anonymous: false,
-        timer: false,
-        agents: ["lab-pbx", "lab-desk"],
-    };
-    let dialog = Dialog::new(opening, &mut scene.random);
-    dialog.ping(scene, at);
-}
-
-fn trunk_in(random: &mut Random, call: &Call) -> Dialog {
-    let caller = call.caller.number();
-    let hotline = call.hotline.as_deref().unwrap_or(numbers::SUPPORT);
-    let shown = numbers::spell(&caller, random);
-    let called = numbers::spell(hotline, random);
-    let call_id = if random.chance(0.7) { format!("{}@{PROVIDER}", random.hex(24)) } else { random.uuid() };
-    let opening = Opening {
-        caller: PROVIDER,
-        callee: PBX_TRUNK,
-        call_id,
-        from: &shown,
-        to: &called,
-        target: &called,
-        display: Some(&shown),
-        asserted: Some(&caller),
-        anonymous: call.withheld,
-        timer: true,
-        agents: ["lab-provider", "lab-pbx"],
-    };
-    Dialog::new(opening, random)
-}
-
-fn to_desk(random: &mut Random, call: &mut Call, desk: u64) -> Dialog {
-    let extension = numbers::extension(desk);
-    let from = if call.withheld { "anonymous".to_owned() } else { call.caller.number() };
-    let opening = Opening {
-        caller: PBX_DESKS,
-        callee: numbers::desk(desk),
-        call_id: random.uuid(),
-        from: &from,
-        to: &extension,
-        target: &extension,
-        display: None,
-        asserted: None,
-        anonymous: false,
-        timer: false,
-        agents: ["lab-pbx", "lab-desk"],
-    };
-    let dialog = Dialog::new(opening, random);
-    call.call_ids.push(dialog.call_id.clone());
-    dialog
-}
-
-fn ring(scene: &mut Scene, dialog: &Dialog, at: i64, after: i64) {
-    dialog.invite(scene, at);
-    if scene.random.chance(0.5) {
-        dialog.provisional(scene, at + 10 * MS, "100 Trying");
-    }
-    dialog.provisional(scene, at + after, "180 Ringing");
-}
-
-fn bye(scene: &mut Scene, dialog: &mut Dialog, at: i64, by: Side, extra: &str) {
-    let after = scene.random.micros(0.004, 0.014);
-    dialog.request(scene, at, by, "BYE", extra, (after, "200 OK"));
 }
 
 /// Mostly exponential, sometimes anything up to three times the mean; whole milliseconds.

@@ -3,83 +3,11 @@
 //! The one invariant: tags, branches and sequence numbers are right, so that a reader of the wire sees a proper dialog.
 
 use super::random::Random;
+use super::scene::{MS, Scene};
 use super::wire::{Peer, Sent};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::io::Write as _;
 
-/// Milliseconds and seconds, in microseconds.
-pub const MS: i64 = 1000;
-pub const S: i64 = 1_000_000;
-
 const ALLOW: &str = "Allow: OPTIONS, REGISTER, SUBSCRIBE, NOTIFY, PUBLISH, INVITE, ACK, BYE, CANCEL, UPDATE, PRACK, MESSAGE, REFER\r\n";
-
-/// What all dialogs are written to, and draw from.
-pub struct Scene {
-    waiting: BinaryHeap<Reverse<Waiting>>,
-    made: u64,
-    spare: Vec<Vec<u8>>,
-    pub random: Random,
-    /// For what changes the wire only.
-    wire: Random,
-    duplicate: f64,
-    fragment: f64,
-}
-
-struct Waiting(Sent);
-
-impl PartialEq for Waiting {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-impl Eq for Waiting {}
-impl PartialOrd for Waiting {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Waiting {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0.at, self.0.order).cmp(&(other.0.at, other.0.order))
-    }
-}
-
-impl Scene {
-    pub fn new(seed: u64, duplicate: f64, fragment: f64) -> Self {
-        let (random, wire) = (Random::new(seed, 1), Random::new(seed, 2));
-        Self { waiting: BinaryHeap::new(), made: 0, spare: Vec::new(), random, wire, duplicate, fragment }
-    }
-
-    /// The next message before an instant, in the order of time.
-    pub fn next_before(&mut self, at: i64) -> Option<Sent> {
-        if self.waiting.peek().is_none_or(|Reverse(first)| first.0.at >= at) {
-            return None;
-        }
-        self.waiting.pop().map(|Reverse(Waiting(sent))| sent)
-    }
-
-    /// Takes a text back that is written.
-    pub fn recycle(&mut self, mut text: Vec<u8>) {
-        text.clear();
-        self.spare.push(text);
-    }
-
-    fn send(&mut self, mut sent: Sent) {
-        self.made += 1;
-        sent.order = self.made;
-        self.waiting.push(Reverse(Waiting(sent)));
-    }
-
-    /// Sends a request, and in some cases once more after half a second.
-    fn send_request(&mut self, sent: Sent) {
-        if self.wire.chance(self.duplicate) {
-            let text = sent.text.clone();
-            self.send(Sent { at: sent.at + S / 2, text, call_id: sent.call_id.clone(), ..sent });
-        }
-        self.send(sent);
-    }
-}
 
 /// Who sends: the side that sent the first INVITE, or the other.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -167,7 +95,7 @@ impl Dialog {
     }
 
     pub fn invite(&self, scene: &mut Scene, at: i64) {
-        let fat = scene.fragment > 0.0 && scene.wire.chance(scene.fragment);
+        let fat = scene.is_fat();
         let body = sdp(self.peers[0], scene.random.below(5000), "sendrecv", if fat { 26 } else { 0 });
         let contact = ["Contact: <", &self.contacts[0], ">\r\n"].concat();
         let extra = [&contact, &self.identity, ALLOW, "Supported: 100rel, timer, replaces, norefersub\r\n"].concat();
@@ -292,7 +220,7 @@ impl Dialog {
 
     /// Writes a message of `by`, in a transaction that `asker` began; `untagged` before the callee has a tag.
     fn write(&self, scene: &mut Scene, by: Side, asker: Side, untagged: bool, draft: &Text<'_>) -> Sent {
-        let mut text = scene.spare.pop().unwrap_or_default();
+        let mut text = scene.blank();
         let mut put = |parts: &[&str]| parts.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
         put(&draft.start);
         let via = self.peers[asker as usize].to_string();

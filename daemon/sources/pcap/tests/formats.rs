@@ -3,7 +3,7 @@
 use super::build::{Ng, SIP, ethernet, ipv4, pcap, sll, udp};
 use super::{read_all, recording};
 use crate::sources::SetAside;
-use crate::sources::pcap::Progress;
+use crate::sources::pcap::{Progress, is_capture};
 use proptest::prelude::*;
 use std::io::{self, Read};
 
@@ -24,7 +24,9 @@ fn every_byte_order_and_resolution_tells_the_same_time() {
         (true, 0xa1b2_3c4d, 250_001_999, 0),
         (false, 0xa1b2_cd34, 250_001, 8),
     ] {
-        let whole = read_all(record(big, magic, fraction, extra).as_slice());
+        let file = record(big, magic, fraction, extra);
+        assert!(is_capture(&file) && is_capture(&file[..4]) && !is_capture(&file[..3]) && !is_capture(&file[1..]));
+        let whole = read_all(file.as_slice());
         assert_eq!(whole.messages.iter().map(|found| found.1).collect::<Vec<_>>(), [1_767_225_600_250_001], "{magic:x} {big}");
     }
 }
@@ -48,6 +50,7 @@ fn pcapng_interfaces_have_their_own_link_type_and_clock() {
         file.section();
         file.interface(101, Some(3), None);
         file.packet(0, 1_767_225_600_250, &ip);
+        assert!(is_capture(&file.bytes));
         let whole = read_all(file.bytes.as_slice());
         assert!(matches!(whole.end, Ok(Progress::Complete)), "{:?}", whole.end);
         let times: Vec<_> = whole.messages.iter().map(|found| (found.0, found.1)).collect();

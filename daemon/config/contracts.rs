@@ -1,0 +1,487 @@
+//! `contracts.csv` and `contracts.toml` → [`Contract`]s, held against the plans they name.
+//!
+//! The one invariant: a contract that comes out keeps the rules of its plans, and its end is computed (design.md §4).
+
+use super::contract_rules::{Plans, Rows};
+use super::csv_text::{Field, Records};
+use super::problem::{Problem, suggestion};
+use super::reader::{Source, Table, Value, parse_date};
+use crate::contracts::Contract;
+use crate::tariff::Tariff;
+use crate::units::{DialPlan, NumberPattern};
+use chrono::NaiveDate;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// The columns, in the order of [`Column`].
+const COLUMNS: [&str; 11] = [
+    "contract_id",
+    "customer",
+    "plans",
+    "starts_on",
+    "cancelled_on",
+    "ends_on",
+    "activated_on",
+    "stations",
+    "numbers",
+    "authorised",
+    "partner",
+];
+
+/// A column, by its place in [`COLUMNS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    Id,
+    Customer,
+    Plans,
+    StartsOn,
+    CancelledOn,
+    EndsOn,
+    ActivatedOn,
+    Stations,
+    Numbers,
+    Authorised,
+    Partner,
+}
+
+const REQUIRED: [Column; 3] = [Column::Id, Column::Plans, Column::StartsOn];
+
+impl Column {
+    pub(super) const fn name(self) -> &'static str {
+        COLUMNS[self as usize]
+    }
+
+    const fn is_list(self) -> bool {
+        matches!(self, Self::Plans | Self::Numbers | Self::Authorised)
+    }
+}
+
+/// A value of a row, and where it stands.
+pub(super) struct Cell<'a> {
+    pub(super) text: Cow<'a, str>,
+    pub(super) span: Range<usize>,
+}
+
+/// A row before it is understood: the values of each column.
+#[derive(Default)]
+pub(super) struct Row<'a> {
+    cells: [Vec<Cell<'a>>; 11],
+    span: Range<usize>,
+    line: u32,
+}
+
+/// A file of contracts: its name for messages, the name in the configuration, its text.
+pub(super) struct ContractFile<'a> {
+    pub(super) file: &'a str,
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+}
+
+/// Reads all files of contracts together, so that rules between their rows hold across them.
+pub(super) fn read(files: &[ContractFile<'_>], tariffs: &[Tariff], dial_plan: &DialPlan) -> (Vec<Contract>, Vec<Problem>, Vec<Problem>) {
+    let sources: Vec<Source<'_>> = files.iter().map(|file| Source::new(file.file, file.text)).collect();
+    let plans = Plans::new(tariffs);
+    let mut rows = Rows::default();
+    for (index, (file, source)) in files.iter().zip(&sources).enumerate() {
+        let mut reading = Reading { source, name: file.name, plans: &plans, dial_plan, rows: &mut rows, index };
+        if file.name.to_ascii_lowercase().ends_with(".toml") { reading.toml() } else { reading.csv(file.text) }
+    }
+    let contracts = rows.finish(&sources, &plans);
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    for source in sources {
+        let (found, warned) = source.finish();
+        problems.extend(found);
+        warnings.extend(warned);
+    }
+    (contracts, problems, warnings)
+}
+
+struct Reading<'s, 'a, 'p> {
+    source: &'s Source<'a>,
+    name: &'s str,
+    plans: &'s Plans<'p>,
+    dial_plan: &'s DialPlan,
+    rows: &'s mut Rows,
+    index: usize,
+}
+
+impl<'a> Reading<'_, 'a, '_> {
+    fn csv(&mut self, text: &'a str) {
+        let mut records = Records::new(text);
+        let mut fields = Vec::new();
+        let Some(columns) = self.header(&mut records, &mut fields) else { return };
+        let mut row = Row::default();
+        let mut line = Lines { text, at: 0, line: 1 };
+        loop {
+            match records.read(&mut fields) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(broken) => {
+                    self.source.problem(broken.span, "", broken.message);
+                    continue;
+                }
+            }
+            row.fill(&columns, &mut fields);
+            row.line = line.of(row.span.start);
+            if fields.len() > columns.len() {
+                let extra = fields.get(columns.len()).map_or(0..0, |field| field.span.clone());
+                let message =
+                    format!("the header has {} columns, and here are {}; quote fields that hold commas", columns.len(), fields.len());
+                self.source.problem(extra, "", message);
+                continue;
+            }
+            self.row(&row);
+        }
+    }
+
+    fn header(&self, records: &mut Records<'a>, fields: &mut Vec<Field<'a>>) -> Option<Vec<Column>> {
+        match records.read(fields) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.source.problem(0..0, "", format!("it is empty; begin with a header row: {}", COLUMNS.join(",")));
+                return None;
+            }
+            Err(broken) => {
+                self.source.problem(broken.span, "", broken.message);
+                return None;
+            }
+        }
+        if let [one] = fields.as_slice()
+            && one.text.contains(';')
+        {
+            self.source.problem(one.span.clone(), "", "the columns are separated by `;`; separate them by commas");
+            return None;
+        }
+        let mut columns = Vec::new();
+        for field in fields.iter() {
+            match column(&field.text) {
+                Some(column) if columns.contains(&column) => {
+                    self.source.problem(field.span.clone(), column.name(), "this column stands here twice; take one away");
+                }
+                Some(column) => columns.push(column),
+                None => {
+                    let right = suggestion(&field.text, COLUMNS);
+                    self.source.problem(field.span.clone(), "", format!("there is no column \"{}\"; {right}", field.text));
+                }
+            }
+        }
+        for required in REQUIRED.iter().filter(|required| !columns.contains(required)) {
+            self.source.problem(0..0, required.name(), format!("the column is missing; add `{}` to the header row", required.name()));
+        }
+        (columns.len() == fields.len() && REQUIRED.iter().all(|required| columns.contains(required))).then_some(columns)
+    }
+
+    fn toml(&mut self) {
+        let document = self.source.parse();
+        let root = Table::root(self.source, &document);
+        for table in root.tables("contract") {
+            let row = toml_row(&table);
+            table.finish();
+            self.row(&row);
+        }
+        root.finish();
+    }
+
+    /// Understands a row; what is wrong with it is noted, and the row left out.
+    fn row(&mut self, row: &Row<'_>) {
+        let id = self.required(row, Column::Id);
+        let plans = self.plans(row);
+        let starts_on = self.required(row, Column::StartsOn).and_then(|_| self.date(row, Column::StartsOn));
+        let (cancelled_on, ends_on) = (self.date(row, Column::CancelledOn), self.date(row, Column::EndsOn));
+        let activated_on = self.date(row, Column::ActivatedOn);
+        let stations = self.stations(row);
+        let numbers = self.numbers(row, Column::Numbers);
+        let authorised = self.numbers(row, Column::Authorised);
+        let (Some(id), Some(plans), Some(starts_on)) = (id, plans, starts_on) else { return };
+        let text = |column| row.one(column).map(|cell| Box::<str>::from(&*cell.text));
+        let contract = Contract {
+            id: id.into(),
+            customer: text(Column::Customer).unwrap_or_default(),
+            plans,
+            starts_on,
+            cancelled_on,
+            ends_on,
+            activated_on,
+            stations: stations.unwrap_or(1),
+            numbers,
+            authorised,
+            partner: text(Column::Partner),
+            place: (self.name.into(), row.line),
+        };
+        let place = |column: Column| row.one(column).map_or_else(|| row.span.clone(), |cell| cell.span.clone());
+        let wrong = |column: Column, message: String| self.source.problem(place(column), column.name(), message);
+        let warn = |column: Column, message: String| self.source.warning(place(column), column.name(), message);
+        if let Some(contract) = self.plans.check(contract, stations, &wrong, &warn) {
+            self.rows.push(contract, self.index, place(Column::StartsOn), place(Column::Numbers));
+        }
+    }
+
+    fn required<'r>(&self, row: &'r Row<'_>, column: Column) -> Option<&'r str> {
+        let cell = row.one(column);
+        if cell.is_none() {
+            self.source.problem(row.span.clone(), column.name(), "it is missing; every contract has one");
+        }
+        cell.map(|cell| &*cell.text)
+    }
+
+    fn plans(&self, row: &Row<'_>) -> Option<Vec<Box<str>>> {
+        self.required(row, Column::Plans)?;
+        let cells = row.all(Column::Plans);
+        let mut plans: Vec<Box<str>> = Vec::with_capacity(cells.len());
+        for cell in cells {
+            let problem = |message: String| self.source.problem(cell.span.clone(), Column::Plans.name(), message);
+            if plans.iter().any(|known| **known == *cell.text) {
+                problem(format!("\"{}\" stands here twice; take one away", cell.text));
+            } else if self.plans.knows(&cell.text) {
+                plans.push((&*cell.text).into());
+            } else {
+                problem(format!("none is named \"{}\"; {}", cell.text, suggestion(&cell.text, self.plans.ids())));
+            }
+        }
+        (plans.len() == cells.len()).then_some(plans)
+    }
+
+    fn date(&self, row: &Row<'_>, column: Column) -> Option<NaiveDate> {
+        let cell = row.one(column)?;
+        let date = parse_date(&cell.text);
+        if date.is_none() {
+            let message = format!("\"{}\" is no date that exists; write for example 2026-12-31", cell.text);
+            self.source.problem(cell.span.clone(), column.name(), message);
+        }
+        date
+    }
+
+    fn stations(&self, row: &Row<'_>) -> Option<u32> {
+        let cell = row.one(Column::Stations)?;
+        let stations = cell.text.parse().ok().filter(|stations| *stations <= 1_000_000 && !cell.text.starts_with('+'));
+        if stations.is_none() {
+            let message = format!("\"{}\" is no number of stations; write a whole number such as 3", cell.text);
+            self.source.problem(cell.span.clone(), Column::Stations.name(), message);
+        }
+        stations
+    }
+
+    fn numbers(&self, row: &Row<'_>, column: Column) -> Vec<NumberPattern> {
+        let mut numbers = Vec::with_capacity(row.all(column).len());
+        for cell in row.all(column) {
+            match self.dial_plan.pattern(&cell.text) {
+                Some(number) if numbers.contains(&number) => {
+                    let message = format!("\"{}\" stands here twice ({number}); take one away", cell.text);
+                    self.source.problem(cell.span.clone(), column.name(), message);
+                }
+                Some(number) => numbers.push(number),
+                None => {
+                    let message =
+                        format!("\"{}\" is no number; write for example +49 89 123456, or +49 89 1234* for all that begin so", cell.text);
+                    self.source.problem(cell.span.clone(), column.name(), message);
+                }
+            }
+        }
+        numbers
+    }
+}
+
+impl<'a> Row<'a> {
+    /// The value of a column that holds one; `None` when it is empty.
+    fn one(&self, column: Column) -> Option<&Cell<'a>> {
+        self.all(column).first()
+    }
+
+    fn all(&self, column: Column) -> &[Cell<'a>] {
+        self.cells.get(column as usize).map_or(&[], Vec::as_slice)
+    }
+
+    fn fill(&mut self, columns: &[Column], fields: &mut [Field<'a>]) {
+        self.cells.iter_mut().for_each(Vec::clear);
+        let first = fields.first().map_or(0, |field| field.span.start);
+        self.span = first..fields.last().map_or(first, |field| field.span.end);
+        for (column, field) in columns.iter().zip(fields) {
+            let Some(cells) = self.cells.get_mut(*column as usize) else { continue };
+            if field.text.is_empty() {
+                continue;
+            }
+            if !column.is_list() {
+                cells.push(Cell { text: std::mem::take(&mut field.text), span: field.span.clone() });
+                continue;
+            }
+            let exact = field.text.len() == field.span.len(); // doubled quotes inside shift the places
+            let mut at = field.span.start;
+            for piece in field.text.split('|') {
+                let text = piece.trim();
+                let start = at + (piece.len() - piece.trim_start().len());
+                at += piece.len() + 1;
+                if !text.is_empty() {
+                    let span = if exact { start..start + text.len() } else { field.span.clone() };
+                    cells.push(Cell { text: Cow::Owned(text.to_owned()), span });
+                }
+            }
+        }
+    }
+}
+
+/// Lines of ascending places, counted on the way.
+struct Lines<'a> {
+    text: &'a str,
+    at: usize,
+    line: u32,
+}
+
+impl Lines<'_> {
+    fn of(&mut self, place: usize) -> u32 {
+        let passed = self.text.as_bytes().get(self.at..place).unwrap_or(&[]);
+        self.line = self.line.saturating_add(u32::try_from(memchr::memchr_iter(b'\n', passed).count()).unwrap_or(u32::MAX));
+        self.at = self.at.max(place);
+        self.line
+    }
+}
+
+const ALL: [Column; 11] = [
+    Column::Id,
+    Column::Customer,
+    Column::Plans,
+    Column::StartsOn,
+    Column::CancelledOn,
+    Column::EndsOn,
+    Column::ActivatedOn,
+    Column::Stations,
+    Column::Numbers,
+    Column::Authorised,
+    Column::Partner,
+];
+
+fn column(name: &str) -> Option<Column> {
+    ALL.into_iter().find(|column| column.name() == name)
+}
+
+fn toml_row<'a>(table: &Table<'a>) -> Row<'a> {
+    let mut row = Row { span: table.span(), line: table.line(), ..Row::default() };
+    for column in ALL {
+        let Some(value) = table.optional(column.name()) else { continue };
+        let cells: Vec<Cell<'a>> = match column {
+            _ if column.is_list() => value.texts().unwrap_or_default().into_iter().map(|(text, item)| cell(text, &item)).collect(),
+            Column::StartsOn | Column::CancelledOn | Column::EndsOn | Column::ActivatedOn => {
+                value.date().map(|date| cell(date.to_string(), &value)).into_iter().collect()
+            }
+            Column::Stations => value.integer(0..=1_000_000).map(|stations| cell(stations.to_string(), &value)).into_iter().collect(),
+            _ => value.text().map(|text| cell(text, &value)).into_iter().collect(),
+        };
+        if let Some(place) = row.cells.get_mut(column as usize) {
+            *place = cells;
+        }
+    }
+    row
+}
+
+fn cell<'a>(text: impl Into<Cow<'a, str>>, value: &Value<'a>) -> Cell<'a> {
+    Cell { text: text.into(), span: value.span() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tariff::parse;
+    use std::sync::LazyLock;
+
+    static TARIFFS: LazyLock<Vec<Tariff>> = LazyLock::new(|| {
+        let text = |name, text| parse(name, text).expect("no problems");
+        vec![
+            text("support-level.toml", include_str!("../../config/tariffs/support-level.toml")),
+            text("cash-desk.toml", include_str!("../../config/tariffs/cash-desk.toml")),
+        ]
+    });
+
+    fn read_text(name: &str, text: &str) -> (Vec<Contract>, Vec<String>, Vec<String>) {
+        let plan = DialPlan::new("DE", "89").expect("known");
+        let (contracts, problems, warnings) = read(&[ContractFile { file: name, name, text }], &TARIFFS, &plan);
+        let shown = |list: Vec<Problem>| list.iter().map(ToString::to_string).collect();
+        (contracts, shown(problems), shown(warnings))
+    }
+
+    #[test]
+    fn csv_and_toml_say_the_same() {
+        let csv = "partner,numbers,stations,plans,contract_id,starts_on,cancelled_on,customer,authorised\n\
+                   P,089 123|+49 30 5*,4,second-level,K,2024-02-29,2025-02-13,\"A, \"\"B\"\"\",030 51\n";
+        let toml = "[[contract]]\ncontract_id = \"K\"\ncustomer = 'A, \"B\"'\nplans = [\"second-level\"]\nstarts_on = 2024-02-29\n\
+                    cancelled_on = 2025-02-13\nstations = 4\nnumbers = [\"+49 89 123\", \"030 5*\"]\nauthorised = [\"+493051\"]\npartner = \"P\"\n";
+        for (name, text, line) in [("c.csv", csv, 2), ("c.toml", toml, 1)] {
+            let (contracts, problems, _) = read_text(name, text);
+            assert!(problems.is_empty(), "{problems:?}");
+            let contract = contracts.first().expect("one");
+            assert_eq!((&*contract.customer, contract.stations, contract.partner.as_deref()), ("A, \"B\"", 4, Some("P")));
+            assert_eq!(contract.ends_on.map(|end| end.to_string()).as_deref(), Some("2025-02-28"));
+            let numbers: Vec<_> = contract.numbers.iter().chain(&contract.authorised).map(ToString::to_string).collect();
+            assert_eq!(numbers, ["+4989123", "+49305*", "+493051"]);
+            assert_eq!(contract.place, (name.into(), line));
+        }
+    }
+
+    #[test]
+    fn rules_of_plans_hold() {
+        let check = |row: &str, expected: &[&str]| {
+            let text = format!("contract_id,plans,starts_on,cancelled_on,ends_on,stations,numbers,authorised\n{row}\n");
+            let (_, problems, warnings) = read_text("c.csv", &text);
+            let found: Vec<_> = problems.iter().chain(warnings.iter().filter(|text| !text.contains("no contract has"))).collect();
+            assert_eq!(found.len(), expected.len(), "{row}: {found:?}");
+            for (found, expected) in found.iter().zip(expected) {
+                assert!(found.contains(expected), "{row}: {found}");
+            }
+        };
+        check("K,support-level-1,2026-01-01,,,,089 1,", &[]);
+        check("K,support-level-3,2026-01-01,,,,089 1,", &["2:3: plans: \"support-level-3\" requires \"support-level-2\""]);
+        check("K,support-level-2|support-level-3,2026-01-01,,,,089 1,", &[]);
+        check("K,enterprise|support-level-3,2026-01-01,,,,089 1,", &[]); // what is included counts
+        check("K,enterprise|support-level-2,2026-01-01,,,,089 1,", &["includes \"support-level-2\" already"]);
+        check("K,support-flat,2026-01-01,,,,089 1,", &["counts stations"]);
+        check("K,second-level,2026-01-01,,,6,089 1,089 2", &["covers 1 to 5 stations, and here are 6"]);
+        check("K,second-level,2026-01-01,,,5,089 1,", &["nobody is authorised"]);
+        check("K,support-level-1,2026-01-01,,2026-01-01,,089 1,", &["ends_on: 2026-01-01 is not after starts_on"]);
+        check("K,support-level-1,2018-12-31,,,,089 1,", &["valid from 2019-01-01 only"]);
+        check("K,support-level-1,2026-01-01,,,,,", &["no number leads to this contract"]);
+        check("K,support-level-1|support-level-1,2026-01-01,,,,089 1,", &["stands here twice"]);
+        check("K,support-levl-1,2026-01-01,,,,089 1,", &["did you mean \"support-level-1\"?"]);
+        check(
+            ",support-level-1,2026-13-01,,,x,anna,",
+            &["contract_id: it is missing", "starts_on", "stations: \"x\"", "numbers: \"anna\""],
+        );
+        check("K,support-level-1,2026-01-01,,,,089 1|089 1,", &["twice (+49891)"]);
+        check("K,support-level-1,2026-01-01,,,,\"089 1\"x,", &["text follows a closing quote"]);
+        check("K,support-level-1,2026-01-01,,,,089 1,,,", &["the header has 8 columns, and here are 10"]);
+        let history = "K,support-level-1,2026-01-01,,2026-06-01,,089 1,\nK,support-level-2,2026-06-01,,,,089 1,";
+        check(history, &[]);
+        check(&history.replace("2026-06-01,,089", "2026-06-02,,089"), &["c.csv:3:19: starts_on: the row of \"K\""]);
+        check(
+            "K,support-level-1,2026-01-01,,,,089 1,\nL,support-level-1,2026-01-01,,,,0049 89 1,",
+            &["c.csv:3:33: numbers: +49891 belongs to \"K\" (c.csv, line 2) too"],
+        );
+        check("K,support-level-1,2026-01-01,2026-05-31,,,089 1,\nL,support-level-1,2026-06-01,,,,089 1,", &[]);
+    }
+
+    #[test]
+    fn headers_are_checked() {
+        for (header, expected) in [
+            ("", "begin with a header row"),
+            ("contract_id;plans", "separate them by commas"),
+            ("contract_id,plan,starts_on", "did you mean \"plans\"?"),
+            ("contract_id,plans", "starts_on: the column is missing"),
+            ("contract_id,plans,plans,starts_on", "stands here twice"),
+        ] {
+            let (contracts, problems, _) = read_text("c.csv", header);
+            assert!(contracts.is_empty() && problems.iter().any(|problem| problem.contains(expected)), "{header}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn a_plan_nobody_has_is_a_warning() {
+        let (_, problems, warnings) = read_text("c.csv", "contract_id,plans,starts_on,numbers\nK,enterprise,2026-01-01,089 1\n");
+        assert!(problems.is_empty());
+        let named: Vec<_> = warnings.iter().filter_map(|text| text.rsplit('"').nth(1)).collect();
+        assert_eq!(named, ["second-level", "support-flat", "support-level-1", "support-level-3"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_rows_are_read_or_refused(rows in "[KL,|\"0-9\n\r +*a-z-]{0,120}") {
+            read_text("c.csv", &format!("contract_id,plans,starts_on,stations,numbers\nK,enterprise,{rows}"));
+        }
+    }
+}

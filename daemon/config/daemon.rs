@@ -1,0 +1,552 @@
+//! `taktd.toml` → [`Config`] (design.md §9). Paths are relative to the file.
+
+use super::numbers;
+use super::problem::Problem;
+use super::reader::{Source, Table, Value};
+use super::tariff::zone;
+use crate::calls::Directory;
+use crate::tariff::Period;
+use crate::units::DialPlan;
+use chrono::NaiveTime;
+use chrono_tz::Tz;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// What `taktd.toml` says, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file itself.
+    pub file: PathBuf,
+    /// The files with tariffs and contracts.
+    pub catalogue: CatalogueFiles,
+    /// Hotlines, agents, whom to believe.
+    pub directory: Directory,
+    /// The ledger; `None` where no command needs one.
+    pub ledger: Option<Ledger>,
+    /// What is read, in file order.
+    pub sources: Vec<SourceConfig>,
+    /// Where metrics and running calls are shown.
+    pub http: SocketAddr,
+    /// Exports; `None` when nothing is exported.
+    pub export: Option<Export>,
+    /// How long numbers are kept.
+    pub privacy: Privacy,
+    /// How is logged.
+    pub log: Log,
+}
+
+/// The files with tariffs and contracts, as written and as found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogueFiles {
+    /// Tariffs: the name in the configuration, and the path.
+    pub tariffs: Vec<(Box<str>, PathBuf)>,
+    /// Contracts.
+    pub contracts: Vec<(Box<str>, PathBuf)>,
+}
+
+/// `[ledger]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// The SQLite file.
+    pub path: PathBuf,
+    /// How long after its end a month is closed.
+    pub close_after: Period,
+}
+
+/// A `[[source]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceConfig {
+    /// HEPv3 over UDP.
+    Hep(Hep),
+    /// Rows of Asterisk's cdr_csv or cdr_custom.
+    AsteriskCdr(AsteriskCdr),
+}
+
+/// A source `hep`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hep {
+    /// Where it listens (UDP).
+    pub listen: SocketAddr,
+    /// The file with the auth key that every packet must carry.
+    pub auth_key_file: Option<PathBuf>,
+}
+
+/// A source `asterisk-cdr`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AsteriskCdr {
+    /// Master.csv.
+    pub path: PathBuf,
+    /// The zone of the times in it.
+    pub timezone: Tz,
+    /// Its columns.
+    pub columns: Columns,
+    /// The queue application's log.
+    pub queue_log: Option<PathBuf>,
+    /// The column in which the PBX hands over a contract reference.
+    pub contract_column: Option<Box<str>>,
+}
+
+/// The columns of a CDR file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Columns {
+    /// One of the layouts of cdr_csv.
+    Auto,
+    /// These, in order (cdr_custom); `-` for one that is not read.
+    Named(Vec<Box<str>>),
+}
+
+/// `[export]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// Where the files go.
+    pub directory: PathBuf,
+    /// When each night; `None`: on demand only.
+    pub at: Option<NaiveTime>,
+    /// The zone of `at`.
+    pub timezone: Tz,
+    /// Which files, in the order written.
+    pub formats: Vec<ExportFormat>,
+    /// The dialect of CSV.
+    pub dialect: CsvDialect,
+}
+
+/// A file format of exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExportFormat {
+    /// Comma-separated.
+    Csv,
+    /// JSON Lines.
+    JsonLines,
+}
+
+/// How CSV is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CsvDialect {
+    /// RFC 4180: comma, point.
+    Rfc4180,
+    /// What German spreadsheets open: semicolon, decimal comma.
+    German,
+}
+
+/// `[privacy]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Privacy {
+    /// How many last digits of numbers exports leave out.
+    pub mask_digits: u8,
+    /// After which time numbers are anonymised.
+    pub keep: Period,
+    /// The key of their hashes; `None` without a ledger.
+    pub key_file: Option<PathBuf>,
+}
+
+/// `[log]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// The least level shown.
+    pub level: LogLevel,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For journald: priorities as prefixes, no times.
+    Journald,
+    /// For people.
+    Text,
+}
+
+/// The least level shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Money or data at risk.
+    Error,
+    /// Something is off.
+    Warn,
+    /// What happens.
+    Info,
+    /// How it happens.
+    Debug,
+    /// Every step.
+    Trace,
+}
+
+/// What became of the file.
+pub(super) struct Read {
+    /// The configuration; `None` when there are problems.
+    pub(super) config: Option<Config>,
+    /// The files of the catalogue, also when something else is wrong, so that they are checked all the same; each list with
+    /// the problem that a file is when it cannot be read.
+    pub(super) catalogue: CatalogueFiles,
+    pub(super) tariff_places: Vec<Problem>,
+    pub(super) contract_places: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+    /// Services of the hotlines, with where they are named.
+    pub(super) services: Vec<(Box<str>, Problem)>,
+    pub(super) dial_plan: Option<DialPlan>,
+}
+
+/// Reads the text of a configuration file.
+pub(super) fn read(file: &Path, text: &str) -> Read {
+    let name = file.display().to_string();
+    let source = Source::new(&name, text);
+    let document = source.parse();
+    let base = Base(file.parent().unwrap_or(Path::new("")));
+    let root = Table::root(&source, &document);
+    let mut catalogue = CatalogueFiles { tariffs: Vec::new(), contracts: Vec::new() };
+    let mut dial_plan = None;
+    let (mut tariff_places, mut contract_places) = (Vec::new(), Vec::new());
+    if let Some(table) = root.required("catalogue", "{ country = \"DE\", tariffs = [], contracts = [] }").and_then(|value| value.table()) {
+        dial_plan = numbers::dial_plan(&table);
+        (catalogue.tariffs, tariff_places) = base.files(&table, "tariffs", "[\"tariffs/support-level.toml\"]");
+        (catalogue.contracts, contract_places) = base.files(&table, "contracts", "[\"contracts.csv\"]");
+        table.finish();
+    }
+    let (directory, services) = numbers::directory(&root, dial_plan.as_ref());
+    let ledger = root.table("ledger").map(|table| ledger(table, base));
+    let sources: Vec<Option<SourceConfig>> = root.tables("source").into_iter().map(|table| source_of(table, base)).collect();
+    let http = http(&root);
+    let export = root.table("export").map(|table| export(table, base));
+    let privacy = privacy(&root, base, ledger.as_ref().and_then(Option::as_ref));
+    let log = log(&root);
+    root.finish();
+    let (problems, warnings) = source.finish();
+    let config = || {
+        Some(Config {
+            file: file.to_owned(),
+            catalogue: catalogue.clone(),
+            directory: directory.clone()?,
+            ledger: whole(ledger)?,
+            sources: sources.into_iter().collect::<Option<_>>()?,
+            http: http?,
+            export: whole(export)?,
+            privacy: privacy?,
+            log: log?,
+        })
+    };
+    let config = if problems.is_empty() { config() } else { None };
+    Read { config, catalogue, tariff_places, contract_places, problems, warnings, services, dial_plan }
+}
+
+/// A section that is there and could not be read is none at all.
+fn whole<T>(section: Option<Option<T>>) -> Option<Option<T>> {
+    match section {
+        Some(None) => None,
+        Some(some) => Some(some),
+        None => Some(None),
+    }
+}
+
+/// The directory that relative paths start from.
+#[derive(Clone, Copy)]
+struct Base<'a>(&'a Path);
+
+impl Base<'_> {
+    fn path(self, value: &Value<'_>) -> Option<PathBuf> {
+        value.text().map(|text| self.0.join(text))
+    }
+
+    fn files(self, table: &Table<'_>, key: &'static str, example: &str) -> (Vec<(Box<str>, PathBuf)>, Vec<Problem>) {
+        let mut places = Vec::new();
+        let mut files: Vec<(Box<str>, PathBuf)> = Vec::new();
+        for (text, value) in table.required(key, example).and_then(|value| value.texts()).unwrap_or_default() {
+            if files.iter().any(|(known, _)| **known == *text) {
+                value.wrong(format!("\"{text}\" stands here twice; take one away"));
+            } else {
+                files.push((text.into(), self.0.join(text)));
+                places.push(value.problem(""));
+            }
+        }
+        (files, places)
+    }
+}
+
+fn ledger(table: Table<'_>, base: Base<'_>) -> Option<Ledger> {
+    let path = table.required("url", "\"sqlite:/var/lib/taktd/ledger.db\"").and_then(|value| {
+        let url = value.text()?;
+        match url.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() && path != ":memory:" => return Some(base.0.join(path)),
+            Some(("postgres" | "postgresql", _)) => {
+                value.wrong(
+                    "a ledger in PostgreSQL, for several daemons, is not built yet; write for example \"sqlite:/var/lib/taktd/ledger.db\"",
+                );
+            }
+            _ => value.wrong("it is no ledger; write \"sqlite:\" and the path of a file, such as \"sqlite:/var/lib/taktd/ledger.db\""),
+        }
+        None
+    });
+    let close_after = table.optional("close_after").map_or(Some(Period::Days(5)), |value| value.period());
+    table.finish();
+    Some(Ledger { path: path?, close_after: close_after? })
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Hep,
+    AsteriskCdr,
+}
+
+fn source_of(table: Table<'_>, base: Base<'_>) -> Option<SourceConfig> {
+    let kinds = [("hep", Kind::Hep), ("asterisk-cdr", Kind::AsteriskCdr)];
+    match table.required("kind", "\"hep\"").and_then(|value| value.word(&kinds))? {
+        Kind::Hep => hep(table, base).map(SourceConfig::Hep),
+        Kind::AsteriskCdr => asterisk_cdr(table, base).map(SourceConfig::AsteriskCdr),
+    }
+}
+
+fn hep(table: Table<'_>, base: Base<'_>) -> Option<Hep> {
+    let listen = table.required("listen", "\"udp://127.0.0.1:9060\"").and_then(|value| {
+        let udp = |text: &str| text.strip_prefix("udp://").and_then(|address| address.parse().ok());
+        value.parsed("\"udp://\", an address and a port, such as \"udp://127.0.0.1:9060\"", udp)
+    });
+    let key = table.optional("auth_key_file").map(|value| base.path(&value));
+    table.finish();
+    Some(Hep { listen: listen?, auth_key_file: whole(key)? })
+}
+
+fn asterisk_cdr(table: Table<'_>, base: Base<'_>) -> Option<AsteriskCdr> {
+    let path = table.required("path", "\"/var/log/asterisk/cdr-csv/Master.csv\"").and_then(|value| base.path(&value));
+    let timezone = table.required("timezone", "\"Europe/Berlin\"").and_then(|value| zone(&value));
+    let columns = table.required("columns", "\"auto\"").and_then(|value| columns(&value));
+    let queue_log = table.optional("queue_log").map(|value| base.path(&value));
+    let contract_column = table.optional("contract_column").map(|value| value.text().map(Box::from));
+    table.finish();
+    Some(AsteriskCdr {
+        path: path?,
+        timezone: timezone?,
+        columns: columns?,
+        queue_log: whole(queue_log)?,
+        contract_column: whole(contract_column)?,
+    })
+}
+
+fn columns(value: &Value<'_>) -> Option<Columns> {
+    if let Some(text) = value.as_text() {
+        if text != "auto" {
+            value.wrong(format!("\"{text}\" is not known; write \"auto\", or the names of the columns in [ ]"));
+            return None;
+        }
+        return Some(Columns::Auto);
+    }
+    let mut names: Vec<Box<str>> = Vec::new();
+    for (text, item) in value.texts()? {
+        if text != "-" && names.iter().any(|known| **known == *text) {
+            item.wrong(format!("\"{text}\" stands here twice; write \"-\" for a column that is not read"));
+        }
+        names.push(text.into());
+    }
+    if names.is_empty() {
+        value.wrong("it names no column; write \"auto\", or the names of the columns");
+        return None;
+    }
+    Some(Columns::Named(names))
+}
+
+fn http(root: &Table<'_>) -> Option<SocketAddr> {
+    let usual = SocketAddr::from(([127, 0, 0, 1], 9464));
+    let Some(table) = root.table("http") else { return Some(usual) };
+    let listen = match table.optional("listen") {
+        Some(value) => value.parsed("an address and a port, such as \"127.0.0.1:9464\"", |text| text.parse().ok()),
+        None => Some(usual),
+    };
+    table.finish();
+    listen
+}
+
+fn export(table: Table<'_>, base: Base<'_>) -> Option<Export> {
+    let directory = table.required("directory", "\"/var/lib/taktd/export\"").and_then(|value| base.path(&value));
+    let clock = |text: &str| NaiveTime::parse_from_str(text, "%H:%M").ok().filter(|_| text.len() == 5);
+    let at = table.optional("at").map(|value| value.parsed("a time of day such as \"02:30\"", clock));
+    let timezone = table.required("timezone", "\"Europe/Berlin\"").and_then(|value| zone(&value));
+    let words = [("csv", ExportFormat::Csv), ("jsonl", ExportFormat::JsonLines)];
+    let formats = match table.optional("formats") {
+        Some(value) => value.list().map(|list| {
+            if list.is_empty() {
+                value.wrong("it names no format; write for example [\"csv\", \"jsonl\"]");
+            }
+            let mut formats: Vec<_> = list.iter().filter_map(|item| item.word(&words)).collect();
+            formats.sort_unstable();
+            formats.dedup();
+            formats
+        }),
+        None => Some(vec![ExportFormat::Csv, ExportFormat::JsonLines]),
+    };
+    let dialects = [("rfc4180", CsvDialect::Rfc4180), ("german", CsvDialect::German)];
+    let dialect = table.optional("dialect").map_or(Some(CsvDialect::Rfc4180), |value| value.word(&dialects));
+    table.finish();
+    Some(Export { directory: directory?, at: whole(at)?, timezone: timezone?, formats: formats?, dialect: dialect? })
+}
+
+fn privacy(root: &Table<'_>, base: Base<'_>, ledger: Option<&Ledger>) -> Option<Privacy> {
+    let beside_ledger = ledger.map(|ledger| ledger.path.with_file_name("privacy.key"));
+    let mut privacy = Privacy { mask_digits: 0, keep: Period::Months(6), key_file: beside_ledger };
+    let Some(table) = root.table("privacy") else { return Some(privacy) };
+    let mask = table.optional("mask_digits").map_or(Some(0), |value| value.integer(0..=15));
+    let keep = table.optional("keep").map_or(Some(privacy.keep), |value| value.period());
+    if let Some(value) = table.optional("key_file") {
+        privacy.key_file = base.path(&value);
+    }
+    table.finish();
+    Some(Privacy { mask_digits: u8::try_from(mask?).ok()?, keep: keep?, ..privacy })
+}
+
+fn log(root: &Table<'_>) -> Option<Log> {
+    let mut log = Log { format: LogFormat::Text, level: LogLevel::Info };
+    let Some(table) = root.table("log") else { return Some(log) };
+    let formats = [("json", LogFormat::Json), ("journald", LogFormat::Journald), ("text", LogFormat::Text)];
+    let levels = [
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ];
+    let format = table.optional("format").map_or(Some(log.format), |value| value.word(&formats));
+    let level = table.optional("level").map_or(Some(log.level), |value| value.word(&levels));
+    table.finish();
+    log = Log { format: format?, level: level? };
+    Some(log)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = "[catalogue]\ncountry = \"DE\"\ntariffs = [\"t.toml\"]\ncontracts = []\n";
+
+    fn config(more: &str) -> Result<Config, Vec<String>> {
+        let read = read(Path::new("/etc/taktd/taktd.toml"), &format!("{LEAST}{more}"));
+        read.config.ok_or_else(|| read.problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn only_the_catalogue_is_required() {
+        let config = config("").expect("no problems");
+        assert_eq!(config.catalogue.tariffs, [("t.toml".into(), PathBuf::from("/etc/taktd/t.toml"))]);
+        assert_eq!(config.http, SocketAddr::from(([127, 0, 0, 1], 9464)));
+        assert_eq!((config.ledger, config.export), (None, None));
+        assert_eq!(config.privacy, Privacy { mask_digits: 0, keep: Period::Months(6), key_file: None });
+        assert_eq!(config.log, Log { format: LogFormat::Text, level: LogLevel::Info });
+        let identity = config.directory.identity;
+        assert!(identity.trusted_peers.is_empty() && identity.headers.len() == 3);
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        for (url, path) in [("sqlite:ledger.db", "/etc/taktd/ledger.db"), ("sqlite:/var/lib/taktd/l.db", "/var/lib/taktd/l.db")] {
+            let config = config(&format!("[ledger]\nurl = \"{url}\"\n")).expect("no problems");
+            let ledger = config.ledger.expect("configured");
+            assert_eq!(ledger, Ledger { path: path.into(), close_after: Period::Days(5) });
+            assert_eq!(config.privacy.key_file, Some(Path::new(path).with_file_name("privacy.key")));
+        }
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let config = config(
+            r#"
+            [[hotline]]
+            number = "089 555*"
+            name = "Direct"
+            service = "support"
+            severity = "C"
+            bill_from = "answer"
+            max_call = "90m"
+            hold = "wait"
+            queues = ["a", "b"]
+            [[agent]]
+            number = "2*"
+            [[agent]]
+            number = "20*"
+            level = 1
+            [[agent]]
+            number = "201"
+            level = 3
+            [[agent]]
+            number = "0171 3920011"
+            [identity]
+            headers = ["from"]
+            trusted_peers = ["192.0.2.0/24", "2001:db8::/32", "::1"]
+            withheld = "use"
+            contract_header = "X-Contract"
+            leg_headers = ["X-CID"]
+            [[source]]
+            kind = "hep"
+            listen = "udp://[::1]:9060"
+            auth_key_file = "hep.key"
+            [[source]]
+            kind = "asterisk-cdr"
+            path = "Master.csv"
+            timezone = "UTC"
+            columns = ["start", "-", "-", "src"]
+            queue_log = "queue_log"
+            contract_column = "accountcode"
+            [http]
+            listen = "0.0.0.0:80"
+            [export]
+            directory = "out"
+            at = "02:30"
+            timezone = "Europe/Berlin"
+            formats = ["jsonl"]
+            dialect = "german"
+            [privacy]
+            mask_digits = 3
+            keep = "1 year"
+            key_file = "k"
+            [log]
+            format = "journald"
+            level = "warn"
+            "#,
+        )
+        .expect("no problems");
+        let agents: Vec<_> = config.directory.agents.iter().map(|agent| (format!("{:?}", agent.number), agent.level)).collect();
+        let expected =
+            [("Extension(\"201\")", Some(3)), ("Block(\"20\")", Some(1)), ("Block(\"2\")", None), ("Outside(E164(491713920011))", None)];
+        assert_eq!(agents, expected.map(|(number, level)| (number.to_owned(), level)));
+        let hotline = config.directory.hotlines.first().expect("one");
+        assert_eq!((hotline.number.to_string().as_str(), hotline.max_call.get(), hotline.queues.len()), ("+4989555*", 5_400, 2));
+        let identity = &config.directory.identity;
+        assert!(config.directory.trusts("192.0.2.77".parse().expect("an address")));
+        assert_eq!((identity.contract_header.as_deref(), &*identity.leg_headers), (Some("x-contract"), &["x-cid".into()][..]));
+        let [SourceConfig::Hep(hep), SourceConfig::AsteriskCdr(cdr)] = &config.sources[..] else { panic!("two sources") };
+        assert_eq!(hep.auth_key_file.as_deref(), Some(Path::new("/etc/taktd/hep.key")));
+        assert_eq!(cdr.columns, Columns::Named(["start", "-", "-", "src"].map(Into::into).to_vec()));
+        assert_eq!((cdr.timezone, cdr.contract_column.as_deref()), (Tz::UTC, Some("accountcode")));
+        let export = config.export.expect("configured");
+        assert_eq!((export.at, export.dialect), (NaiveTime::from_hms_opt(2, 30, 0), CsvDialect::German));
+        assert_eq!(config.privacy, Privacy { mask_digits: 3, keep: Period::Months(12), key_file: Some("/etc/taktd/k".into()) });
+        assert_eq!(config.log, Log { format: LogFormat::Journald, level: LogLevel::Warn });
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, expected) in [
+            ("[ledger]\n", "ledger.url: it is missing"),
+            ("[ledger]\nurl = \"sqlite:\"\n", "it is no ledger"),
+            ("[ledger]\nurl = \"postgresql://x\"\n", "is not built yet"),
+            ("[[source]]\nkind = \"hepp\"\n", "write \"hep\" or \"asterisk-cdr\""),
+            ("[[source]]\nkind = \"hep\"\nlisten = \"tcp://127.0.0.1:9060\"\n", "write \"udp://\""),
+            ("[[source]]\nkind = \"hep\"\nlisten = \"udp://localhost\"\n", "an address and a port"),
+            ("[[source]]\nkind = \"asterisk-cdr\"\npath = \"M\"\ncolumns = \"auto\"\n", "source[1].timezone: it is missing"),
+            ("[[agent]]\nnumber = 201\n", "expected a text in quotes, found a number"),
+            ("[[agent]]\nnumber = \"+49 89 2*\"\n", "a block of extensions"),
+            ("[[agent]]\nnumber = \"201\"\n[[agent]]\nnumber = \"201\"\n", "stands above already"),
+            ("[[agent]]\nnumber = \"201\"\nlevel = 0\n", "write 1 to 9"),
+            ("[hotline]\nnumber = \"1\"\n", "write `[[hotline]]`"),
+            ("[identity]\nheaders = []\n", "no caller would be known"),
+            ("[identity]\ntrusted_peers = [\"proxy\"]\n", "is no address"),
+            ("[identity]\ntrusted_peers = [\"10.0.0.0/33\"]\n", "0 to 32"),
+            ("[http]\nlisten = 9464\n", "expected a text"),
+            ("[export]\ndirectory = \"x\"\ntimezone = \"UTC\"\nat = \"2:30\"\n", "a time of day"),
+            ("[privacy]\nkeep = \"six months\"\n", "a period such as"),
+            ("[log]\nlevel = \"verbose\"\n", "\"debug\" or \"trace\""),
+        ] {
+            let problems = config(text).expect_err(text);
+            assert!(problems.len() == 1 && problems[0].contains(expected), "{text}: {problems:?}");
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Recordings into the ledger: one thread reads and correlates, the other journals; then every contract is settled once.
+//!
+//! The one invariant: replaying anything again, or cut in parts, leaves the same records.
+
+use super::books::{Books, Done};
+use super::signalling::Signalling;
+use crate::calls::{Records, Stage, Update};
+use crate::ledger::{LedgerError, Posted, Snapshot};
+use crate::sources::Tally;
+use crate::sources::asterisk_cdr::{self, AsteriskCdr, PollError, Stopped};
+use crate::sources::pcap::{Capture, CaptureError, Progress};
+use crate::units::codec::{Reader, Writer};
+use crate::units::{KeyedState, Observation, Timestamp};
+use std::fs::File;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+/// Where the open dialogs of all SIP inputs are kept.
+pub const SIP: &str = "sip";
+/// Where the gathered records of the configured source with this number are kept.
+#[must_use]
+pub fn records_key(place: usize) -> String {
+    format!("records {place}")
+}
+
+/// Packets read between two looks at the progress.
+const PACKETS_AT_ONCE: u64 = 20_000;
+/// News of so many calls are journaled in one transaction.
+const UPDATES_AT_ONCE: usize = 2_048;
+/// So many batches may wait for the ledger.
+const BATCHES_WAITING: usize = 2;
+
+/// Something to replay.
+#[derive(Clone, Debug)]
+pub enum Recording {
+    /// A pcap or pcapng file.
+    Capture(PathBuf),
+    /// The files of the configured source with this number.
+    Records(usize, Box<asterisk_cdr::Config>),
+}
+
+/// How a replay goes on, for a progress bar.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// A file is being read: its name, bytes so far, bytes in all (if known).
+    Reading(&'a Path, u64, Option<u64>),
+    /// Rows and lines are being read: the file, and how many so far.
+    Rows(&'a Path, u64),
+    /// Contracts settled so far, and in all.
+    Settling(usize, usize),
+}
+
+/// What a replay came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Summary {
+    /// Packets, or rows and lines.
+    pub read: u64,
+    /// SIP messages of calls.
+    pub messages: u64,
+    /// What was not delivered, by reason.
+    pub set_aside: Tally,
+    /// Messages that no dialog was seen for, and bytes that are no SIP.
+    pub unknown: u64,
+    /// What was journaled.
+    pub journaled: Done,
+    /// What was posted.
+    pub posted: Posted,
+    /// Calls that still run.
+    pub running: usize,
+    /// When the earliest call told of began, and the latest.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// Calls that make no record: internal, unrelated, orphaned legs.
+    pub unmetered: crate::calls::Unmetered,
+}
+
+/// Why a replay ended early. What was read before is in the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A file cannot be opened.
+    #[error("{}: cannot be opened: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A capture cannot be read on.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// A file contradicts its configuration.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// A file of records cannot be read.
+    #[error("{0}")]
+    Poll(String),
+    /// The ledger cannot be written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Calls under way when a replay begins or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// They stay open until later evidence.
+    Open,
+    /// They are concluded as far as they are known (`--final`).
+    Final,
+}
+
+/// What the reading thread gives the journaling one.
+enum Told {
+    News(Vec<Update>),
+    End(Vec<Update>, Vec<(String, Snapshot)>, Option<Timestamp>),
+}
+
+/// Replays recordings in order, and settles. `key` is drawn by the caller; `progress` hears how it goes.
+///
+/// # Errors
+/// When a file or the ledger fails; what came before is journaled and settled.
+pub fn replay(
+    books: &mut Books,
+    recordings: &[Recording],
+    ending: Ending,
+    max_legs: usize,
+    key: KeyedState,
+    progress: &mut (dyn FnMut(Step<'_>) + Send),
+) -> Result<Summary, (Summary, ReplayError)> {
+    let mut summary = Summary::default();
+    let reading = prepare(books, max_legs, key).map_err(|error| (summary, error.into()))?;
+    let (sender, receiver) = sync_channel(BATCHES_WAITING);
+    let mut failed = None;
+    let journaled = std::thread::scope(|scope| {
+        let books = &mut *books;
+        let writer = scope.spawn(move || journal_all(books, receiver));
+        failed = read_all(reading, recordings, ending, &sender, &mut summary, progress).err();
+        drop(sender);
+        writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    match journaled {
+        Ok(done) => summary.journaled = done,
+        Err(error) => return Err((summary, error.into())),
+    }
+    match books.settle_all(|done, all| progress(Step::Settling(done, all))) {
+        Ok(posted) => {
+            summary.posted.entries = posted.entries + summary.journaled.posted.entries;
+            summary.posted.reversals = posted.reversals + summary.journaled.posted.reversals;
+        }
+        Err(error) => return Err((summary, error.into())),
+    }
+    failed.map_or(Ok(summary), |error| Err((summary, error)))
+}
+
+/// What is needed to read: the state that earlier replays left.
+struct Reading {
+    signalling: Signalling,
+    records: Vec<(usize, Records)>,
+    directory: crate::calls::Directory,
+    kept: Vec<(usize, Vec<u8>)>,
+    ledger_time: Timestamp,
+}
+
+fn prepare(books: &Books, max_legs: usize, key: KeyedState) -> Result<Reading, LedgerError> {
+    let directory = books.in_force().directory().clone();
+    let kept = books.ledger().snapshot(SIP)?;
+    let restored = kept.and_then(|snapshot| Signalling::read(&snapshot.body, directory.clone(), max_legs, key));
+    let signalling = restored.unwrap_or_else(|| Signalling::new(directory.clone(), max_legs, key));
+    let mut kept = Vec::new();
+    for place in 0..64 {
+        if let Some(snapshot) = books.ledger().snapshot(&records_key(place))? {
+            kept.push((place, snapshot.body));
+        }
+    }
+    Ok(Reading { signalling, records: Vec::new(), directory, kept, ledger_time: books.ledger().time() })
+}
+
+fn journal_all(books: &mut Books, receiver: std::sync::mpsc::Receiver<Told>) -> Result<Done, LedgerError> {
+    let mut sum = Done::default();
+    for told in receiver {
+        let done = match told {
+            Told::News(updates) => books.journal(updates, &[], None)?,
+            Told::End(updates, snapshots, time) => books.journal(updates, &snapshots, time)?,
+        };
+        sum.new += done.new;
+        sum.changed += done.changed;
+        sum.same += done.same;
+        sum.posted.entries += done.posted.entries;
+        sum.posted.reversals += done.posted.reversals;
+    }
+    Ok(sum)
+}
+
+fn read_all(
+    mut reading: Reading,
+    recordings: &[Recording],
+    ending: Ending,
+    sender: &SyncSender<Told>,
+    summary: &mut Summary,
+    progress: &mut dyn FnMut(Step<'_>),
+) -> Result<(), ReplayError> {
+    let mut latest: Option<Timestamp> = None;
+    let mut outcome = Ok(());
+    for recording in recordings {
+        outcome = match recording {
+            Recording::Capture(path) => read_capture(&mut reading, path, sender, summary, progress, &mut latest),
+            Recording::Records(place, config) => read_records(&mut reading, *place, config, sender, summary, progress, &mut latest),
+        };
+        if outcome.is_err() {
+            break;
+        }
+    }
+    let Reading { mut signalling, mut records, ledger_time, .. } = reading;
+    let mut updates = Vec::new();
+    let time = latest.map(|latest| latest.max(ledger_time));
+    if let Some(time) = time {
+        signalling.advance(time, &mut updates);
+    }
+    if ending == Ending::Final {
+        signalling.finish(&mut updates);
+    }
+    updates.retain(|update| update.stage == Stage::Concluded);
+    updates.extend(signalling.calls().ended().map(|call| Update { stage: Stage::Concluded, call }));
+    let running: Vec<_> = signalling.calls().running().collect();
+    summary.running = running.len();
+    let connected = running.into_iter().filter(|call| !call.talks.is_empty());
+    updates.extend(connected.map(|call| Update { stage: Stage::Connected, call }));
+    for (_, records) in &mut records {
+        updates.extend(records.flush().into_iter().map(|call| Update { stage: Stage::Concluded, call }));
+    }
+    note(summary, &updates);
+    summary.unmetered = signalling.unmetered();
+    let mut snapshots = vec![(SIP.to_owned(), Snapshot { position: String::new(), body: signalling.write() })];
+    for (place, records) in &records {
+        let mut out = Writer::new();
+        records.write(&mut out);
+        snapshots.push((records_key(*place), Snapshot { position: String::new(), body: out.finish() }));
+    }
+    // When the ledger failed, its error is the one to tell.
+    let _ = sender.send(Told::End(updates, snapshots, time));
+    outcome
+}
+
+/// Sends news on; `false` when the ledger takes no more.
+fn send(updates: &mut Vec<Update>, sender: &SyncSender<Told>, summary: &mut Summary) -> bool {
+    updates.retain(|update| update.stage == Stage::Concluded);
+    if updates.len() < UPDATES_AT_ONCE {
+        return true;
+    }
+    note(summary, updates);
+    sender.send(Told::News(std::mem::take(updates))).is_ok()
+}
+
+fn note(summary: &mut Summary, updates: &[Update]) {
+    for Update { call, .. } in updates {
+        let begun = call.connected_at().unwrap_or(call.started_at);
+        summary.span = Some(summary.span.map_or((begun, begun), |(first, last)| (first.min(begun), last.max(begun))));
+    }
+}
+
+fn open(path: &Path) -> Result<(File, Option<u64>), ReplayError> {
+    let failed = |source| ReplayError::Open { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
+    Ok((file, size))
+}
+
+fn read_capture(
+    reading: &mut Reading,
+    path: &Path,
+    sender: &SyncSender<Told>,
+    summary: &mut Summary,
+    progress: &mut dyn FnMut(Step<'_>),
+    latest: &mut Option<Timestamp>,
+) -> Result<(), ReplayError> {
+    use crate::sip::Observed;
+    let (file, size) = open(path)?;
+    let mut capture = Capture::new(&path.display().to_string(), file);
+    let mut updates = Vec::with_capacity(UPDATES_AT_ONCE);
+    let signalling = &mut reading.signalling;
+    signalling.begin();
+    let ended = loop {
+        let advanced = capture.advance(PACKETS_AT_ONCE, |packet| {
+            let Observation::Sip(message) = packet.observation;
+            match signalling.observe(&message, message.captured_at, &mut updates) {
+                Observed::Call | Observed::Duplicate => summary.messages += 1,
+                Observed::Malformed | Observed::UnknownDialog | Observed::TooMany => summary.unknown += 1,
+                Observed::NoCall => {}
+            }
+            *latest = Some(latest.map_or(message.captured_at, |latest| latest.max(message.captured_at)));
+            ControlFlow::Continue(())
+        });
+        progress(Step::Reading(path, capture.position(), size));
+        if !send(&mut updates, sender, summary) {
+            break Ok(());
+        }
+        match advanced {
+            Ok(Progress::More) => {}
+            Ok(Progress::Complete | Progress::Stopped) => break Ok(()),
+            Ok(Progress::CutOff { offset }) => {
+                tracing::warn!(file = %path.display(), offset, "the capture is cut off within a record; all before it was read");
+                break Ok(());
+            }
+            Err(error) => break Err(error.into()),
+        }
+    };
+    note(summary, &updates);
+    let _ = sender.send(Told::News(updates));
+    summary.read += capture.counters().packets;
+    summary.set_aside.merge(&capture.counters().set_aside);
+    ended
+}
+
+fn read_records(
+    reading: &mut Reading,
+    place: usize,
+    config: &asterisk_cdr::Config,
+    sender: &SyncSender<Told>,
+    summary: &mut Summary,
+    progress: &mut dyn FnMut(Step<'_>),
+    latest: &mut Option<Timestamp>,
+) -> Result<(), ReplayError> {
+    open(&config.path)?;
+    if !reading.records.iter().any(|(known, _)| *known == place) {
+        let kept = reading.kept.iter().find(|(known, _)| *known == place);
+        let restored = kept.and_then(|(_, body)| Records::read(&reading.directory, &mut Reader::new(body)));
+        reading.records.push((place, restored.unwrap_or_else(|| Records::new(&reading.directory))));
+    }
+    let Some((_, records)) = reading.records.iter_mut().find(|(known, _)| *known == place) else { return Ok(()) };
+    let mut source = AsteriskCdr::new(config, None);
+    let mut updates = Vec::new();
+    let ended = loop {
+        let batch = match source.poll() {
+            Ok(batch) => batch,
+            Err(PollError::Stopped(stopped)) => break Err(stopped.into()),
+            Err(error @ PollError::Io { .. }) => break Err(ReplayError::Poll(error.to_string())),
+        };
+        let now = batch.latest();
+        summary.read += (batch.rows.len() + batch.lines.len()) as u64;
+        batch.lines.into_iter().for_each(|line| records.apply_queue_line(line));
+        batch.rows.into_iter().for_each(|row| records.apply(row));
+        if let Some(now) = now {
+            *latest = Some(latest.map_or(now, |latest| latest.max(now)));
+            updates.extend(records.settled(now).into_iter().map(|call| Update { stage: Stage::Concluded, call }));
+        }
+        progress(Step::Rows(&config.path, summary.read));
+        if !send(&mut updates, sender, summary) || !batch.more {
+            break source.finish().map_err(Into::into);
+        }
+    };
+    note(summary, &updates);
+    let _ = sender.send(Told::News(updates));
+    ended
+}

@@ -1,0 +1,58 @@
+//! Configurations as an operator writes them: the example that ships, and mistakes that a message must help with.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use taktd::config::check::report;
+use taktd::config::{Catalogue, Config, load};
+
+/// Every case under `tests/cases/broken-config/`: what `check` says about it.
+#[test]
+fn broken_configurations_are_explained() {
+    let mut cases: Vec<_> =
+        fs::read_dir("tests/cases/broken-config").expect("the cases").map(|case| case.expect("a case").path()).collect();
+    cases.sort();
+    assert!(cases.len() >= 21, "only {} cases", cases.len());
+    let mut shown = String::new();
+    for case in cases {
+        let report = report(&case.join("taktd.toml"));
+        assert!(!report.problems.is_empty(), "{} has no problem", case.display());
+        let _ = writeln!(shown, "## {}", case.file_name().expect("a name").to_string_lossy());
+        for problem in &report.problems {
+            let _ = writeln!(shown, "{}", problem.with_excerpt());
+        }
+        shown.push('\n');
+    }
+    insta::assert_snapshot!(shown.replace("tests/cases/broken-config/", ""));
+}
+
+#[test]
+fn the_example_loads() {
+    let report = report(Path::new("config/taktd.toml"));
+    let shown: Vec<String> = report.problems.iter().chain(&report.warnings).map(|problem| problem.with_excerpt()).collect();
+    assert!(shown.is_empty(), "{}", shown.join("\n"));
+    let (config, catalogue) = load(Path::new("config/taktd.toml")).expect("no problems");
+    assert_eq!(config.directory.hotlines.len(), 4);
+    assert_eq!(catalogue.tariffs.len(), fs::read_dir("config/tariffs").expect("there").count() - 1); // all but the README
+    assert_eq!(catalogue.contracts.len(), 7);
+    let names: Vec<&str> = catalogue.documents.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(names, ["tariffs/support-level.toml", "tariffs/cash-desk.toml", "contracts.csv"]);
+    assert_eq!(config.ledger.expect("configured").path, Path::new("config/ledger.db"));
+}
+
+#[test]
+fn configuration_and_catalogue_load_apart() {
+    let config = Config::load(Path::new("config/taktd.toml")).expect("no problems");
+    let catalogue = Catalogue::load(&config).expect("no problems");
+    let end = |id: &str| catalogue.contracts.iter().find(|contract| *contract.id == *id).expect(id).ends_on;
+    assert_eq!((end("K-1001"), end("K-1006")), (None, None));
+}
+
+#[test]
+fn the_weeks_of_the_example() {
+    let mut shown = String::new();
+    for week in report(Path::new("config/taktd.toml")).weeks {
+        let _ = writeln!(shown, "{} from {}, {} ({})\n{}", week.plan, week.valid_from, week.service, week.file, week.text);
+    }
+    insta::assert_snapshot!(shown);
+}
