@@ -29,6 +29,36 @@ fn systemd_has_nothing_to_say_about_the_unit() {
 }
 
 #[test]
+fn the_drop_in_that_the_unit_suggests_is_right() {
+    let Some(analyze) = tools::find("systemd-analyze", "systemd") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let unit = installed(folder.path());
+    let text = std::fs::read_to_string(&unit).expect("the copy");
+    let suggested: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
+    assert!(suggested.contains(&"[Service]") && suggested.len() > 3, "{suggested:?}");
+    let drop_ins = folder.path().join("taktd.service.d");
+    std::fs::create_dir(&drop_ins).expect("a folder");
+    for (drop_in, is_right) in [(suggested.join("\n"), true), ("[Service]\nIPAddressDeny=any # all\n".to_owned(), false)] {
+        std::fs::write(drop_ins.join("site.conf"), drop_in).expect("a file");
+        let output = tools::run(Command::new(&analyze).args(["verify", "--man=no"]).arg(&unit));
+        assert_eq!(tools::printed(&output).is_empty(), is_right, "{}", tools::printed(&output));
+    }
+}
+
+#[test]
+fn the_user_can_be_made() {
+    let Some(sysusers) = tools::find("systemd-sysusers", "systemd") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("etc")).expect("a folder");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/sysusers.conf");
+    let output = tools::run(Command::new(sysusers).arg("--root").arg(folder.path()).arg(file));
+    assert!(output.status.success(), "{}", tools::printed(&output));
+    let users = std::fs::read_to_string(folder.path().join("etc/passwd")).expect("the users");
+    let user = users.lines().find(|line| line.starts_with("taktd:")).expect("the user");
+    assert!(user.contains(":/var/lib/taktd:") && user.ends_with("nologin"), "{user}");
+}
+
+#[test]
 fn systemd_speaks_up_about_a_unit_that_is_wrong() {
     let Some(analyze) = tools::find("systemd-analyze", "systemd") else { return };
     let folder = tempfile::tempdir().expect("a folder");
