@@ -29,6 +29,7 @@
 
 pub mod calls;
 pub mod contracts;
+pub mod export;
 pub mod ledger;
 pub mod meter;
 pub mod sip;

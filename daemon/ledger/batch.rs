@@ -61,9 +61,7 @@ impl Batch<'_> {
             let Head { time, evidence, entry, .. } = ledger.head;
             ledger
                 .db
-                .prepare_cached(
-                    "UPDATE state SET time = ?1, evidence = ?2, entry = ?3 WHERE time <> ?1 OR evidence <> ?2 OR entry <> ?3",
-                )?
+                .prepare_cached("UPDATE state SET time = ?1, evidence = ?2, entry = ?3 WHERE time <> ?1 OR evidence <> ?2 OR entry <> ?3")?
                 .execute((time, evidence.0, entry.0))?;
             ledger.db.prepare_cached("COMMIT")?.execute([])?;
             Ok(())
@@ -87,10 +85,11 @@ impl Batch<'_> {
     /// When the ledger cannot be written.
     pub fn put_snapshot(&mut self, source: &str, snapshot: &Snapshot) -> Result<()> {
         self.step(|ledger| {
-            ledger
-                .db
-                .prepare_cached("INSERT OR REPLACE INTO snapshot (source, position, body) VALUES (?1, ?2, ?3)")?
-                .execute((source, &snapshot.position, &snapshot.body))?;
+            ledger.db.prepare_cached("INSERT OR REPLACE INTO snapshot (source, position, body) VALUES (?1, ?2, ?3)")?.execute((
+                source,
+                &snapshot.position,
+                &snapshot.body,
+            ))?;
             Ok(())
         })
     }
@@ -194,8 +193,9 @@ impl Drop for Batch<'_> {
             return;
         }
         rewind(&self.ledger.db);
-        if let Some(Writing { tokens, .. }) = &mut self.ledger.writing {
+        if let Some(Writing { tokens, unsettled, .. }) = &mut self.ledger.writing {
             tokens.forget();
+            unsettled.clear();
         }
         self.ledger.numbers.borrow_mut().forget();
         // Where even this cannot be read, the next batch fails as well: its first row will not follow on the last.

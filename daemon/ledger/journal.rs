@@ -26,6 +26,9 @@ pub(super) mod kind {
     pub const CATALOGUE: i64 = 5;
 }
 
+/// How many contracts are remembered as marked, before they are marked anew: 3 MiB at most.
+const KNOWN_UNSETTLED: usize = 32_768;
+
 /// Kinds of subjects, as stored.
 pub(super) const CALL: i64 = 0;
 pub(super) const FEE: i64 = 1;
@@ -121,10 +124,7 @@ impl Batch<'_> {
                 return Ok(Journaled::Same);
             };
             ledger.move_subject(&subject, Some(&assignment.contract))?;
-            ledger
-                .db
-                .prepare_cached("UPDATE subject SET assignment = ?2, last = ?2 WHERE no = ?1")?
-                .execute((subject.no, seq))?;
+            ledger.db.prepare_cached("UPDATE subject SET assignment = ?2, last = ?2 WHERE no = ?1")?.execute((subject.no, seq))?;
             ledger.mark_unsettled(Some(&assignment.contract), subject.begun)?;
             Ok(Journaled::Changed)
         })
@@ -204,14 +204,24 @@ impl Batch<'_> {
     pub fn mark_settled(&mut self, contract: &str) -> Result<()> {
         self.step(|ledger| {
             ledger.db.prepare_cached("DELETE FROM unsettled WHERE contract = ?1")?.execute([contract])?;
+            if let Some(writing) = &mut ledger.writing {
+                writing.unsettled.remove(contract);
+            }
             Ok(())
         })
     }
 }
 
 impl Ledger {
-    fn mark_unsettled(&self, contract: Option<&str>, since: i64) -> Result<()> {
-        let Some(contract) = contract else { return Ok(()) };
+    fn mark_unsettled(&mut self, contract: Option<&str>, since: i64) -> Result<()> {
+        let (Some(contract), Some(writing)) = (contract, &mut self.writing) else { return Ok(()) };
+        if writing.unsettled.get(contract).is_some_and(|known| *known <= since) {
+            return Ok(());
+        }
+        if writing.unsettled.len() >= KNOWN_UNSETTLED {
+            writing.unsettled.clear();
+        }
+        writing.unsettled.insert(contract.into(), since);
         self.db
             .prepare_cached(
                 "INSERT INTO unsettled (contract, since) VALUES (?1, ?2)
@@ -222,7 +232,7 @@ impl Ledger {
     }
 
     /// A call goes to another contract: both are to be settled, and its record still stands with the old one.
-    fn move_subject(&self, subject: &Subject, to: Option<&str>) -> Result<()> {
+    fn move_subject(&mut self, subject: &Subject, to: Option<&str>) -> Result<()> {
         if subject.contract.as_deref() == to {
             return Ok(());
         }
@@ -305,15 +315,17 @@ fn add_subject(ledger: &Ledger, call: &Call, matched: &Match, begun: Timestamp) 
 }
 
 /// The start of a call that has a record stays that of the record until it is posted anew: exports of a period rely on it.
-fn update_subject(ledger: &Ledger, subject: &Subject, seq: i64, call: &Call, matched: &Match, begun: Timestamp) -> Result<()> {
+fn update_subject(ledger: &mut Ledger, subject: &Subject, seq: i64, call: &Call, matched: &Match, begun: Timestamp) -> Result<()> {
     if !subject.assigned {
         ledger.move_subject(subject, matched.contract())?;
     }
     let stays = if subject.posted { subject.begun } else { begun.micros() };
-    ledger
-        .db
-        .prepare_cached("UPDATE subject SET latest = ?2, last = ?2, begun = ?3, ended = ?4 WHERE no = ?1")?
-        .execute((subject.no, seq, stays, call.ended_at.is_some()))?;
+    ledger.db.prepare_cached("UPDATE subject SET latest = ?2, last = ?2, begun = ?3, ended = ?4 WHERE no = ?1")?.execute((
+        subject.no,
+        seq,
+        stays,
+        call.ended_at.is_some(),
+    ))?;
     let contract = if subject.assigned { subject.contract.as_deref() } else { matched.contract() };
     ledger.mark_unsettled(contract, begun.micros().min(subject.begun))
 }
@@ -331,9 +343,7 @@ fn about(ledger: &mut Ledger, call: &CallId, column: Column, at: Timestamp, body
         return Err(LedgerError::UnknownCall { id: call.as_str().into() });
     };
     let (kind, sql) = match column {
-        Column::Assignment => {
-            (kind::ASSIGNMENT, "SELECT body FROM evidence WHERE seq = (SELECT assignment FROM subject WHERE no = ?1)")
-        }
+        Column::Assignment => (kind::ASSIGNMENT, "SELECT body FROM evidence WHERE seq = (SELECT assignment FROM subject WHERE no = ?1)"),
         Column::Decision => (kind::DECISION, "SELECT body FROM evidence WHERE seq = (SELECT decision FROM subject WHERE no = ?1)"),
     };
     let in_force: Option<Vec<u8>> = ledger.db.prepare_cached(sql)?.query_row([subject.no], |row| row.get(0)).optional()?;

@@ -23,9 +23,7 @@ pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<()> {
         return Ok(());
     };
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    transaction.execute_batch(
-        "CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, checksum BLOB NOT NULL) STRICT",
-    )?;
+    transaction.execute_batch("CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, checksum BLOB NOT NULL) STRICT")?;
     for (version, sql) in (found.saturating_add(1)..).zip(missing) {
         transaction.execute_batch(sql)?;
         transaction.execute("INSERT INTO migration (version, checksum) VALUES (?1, ?2)", (version, checksum(sql)))?;

@@ -114,9 +114,7 @@ fn read_record(from: &mut Reader<'_>, revealing: &mut Revealing<'_>) -> std::res
         charge: need!(read_charge(from)),
         allowances: need!(from.list(|from| Some(AllowanceUse { id: from.text()?.into(), used: from.number()? }))),
         lines: need!(from.list(read_line)),
-        fee: need!(
-            from.option(|from| Some(FeePeriod { from: read_day(from)?, to: read_day(from)?, quantity: from.small()? }))
-        ),
+        fee: need!(from.option(|from| Some(FeePeriod { from: read_day(from)?, to: read_day(from)?, quantity: from.small()? }))),
         correlation: need!(from.option(read_word)),
         marks: need!(from.list(read_word)),
         zone: need!(need!(from.text()).parse().ok()),

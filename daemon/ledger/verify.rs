@@ -139,8 +139,7 @@ impl Ledger {
             let kind: i64 = row.get(2)?;
             let key: (i64, String) = (row.get::<_, Option<i64>>(3)?.unwrap_or(-1), row.get::<_, Option<String>>(4)?.unwrap_or_default());
             let (previous, begun, body): (Option<i64>, i64, &[u8]) = (row.get(5)?, row.get(7)?, blob(row, 8, seq)?);
-            let hash =
-                EntryRow { seq, kind, key: (key.0, &key.1), previous, catalogue: row.get(6)?, begun, body }.hash(before);
+            let hash = EntryRow { seq, kind, key: (key.0, &key.1), previous, catalogue: row.get(6)?, begun, body }.hash(before);
             let follows: Option<i64> = row.get(9)?;
             let (same_subject, same_begun) = (row.get::<_, bool>(10)?, row.get::<_, Option<i64>>(11)? == Some(begun));
             let wrong = match (kind == ENTRY, follows.map(|kind| kind == ENTRY)) {
@@ -305,11 +304,7 @@ impl Ledger {
 
 /// Rows that should not be: table, what is wrong, and a query for their keys.
 const PROJECTIONS: &[(&str, &str, &str)] = &[
-    (
-        "subject",
-        "there are two with this key",
-        "SELECT key FROM subject GROUP BY kind, key HAVING count(*) > 1",
-    ),
+    ("subject", "there are two with this key", "SELECT key FROM subject GROUP BY kind, key HAVING count(*) > 1"),
     (
         "subject",
         "it does not name its first and last evidence",
