@@ -29,9 +29,11 @@
 #![warn(missing_docs)]
 
 pub mod calls;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod contracts;
+pub mod export;
 pub mod http;
 pub mod ledger;
 pub mod logging;

@@ -193,8 +193,9 @@ impl Drop for Batch<'_> {
             return;
         }
         rewind(&self.ledger.db);
-        if let Some(Writing { tokens, .. }) = &mut self.ledger.writing {
+        if let Some(Writing { tokens, unsettled, .. }) = &mut self.ledger.writing {
             tokens.forget();
+            unsettled.clear();
         }
         self.ledger.numbers.borrow_mut().forget();
         // Where even this cannot be read, the next batch fails as well: its first row will not follow on the last.

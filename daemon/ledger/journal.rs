@@ -26,6 +26,9 @@ pub(super) mod kind {
     pub const CATALOGUE: i64 = 5;
 }
 
+/// How many contracts are remembered as marked, before they are marked anew: 3 MiB at most.
+const KNOWN_UNSETTLED: usize = 32_768;
+
 /// Kinds of subjects, as stored.
 pub(super) const CALL: i64 = 0;
 pub(super) const FEE: i64 = 1;
@@ -201,14 +204,24 @@ impl Batch<'_> {
     pub fn mark_settled(&mut self, contract: &str) -> Result<()> {
         self.step(|ledger| {
             ledger.db.prepare_cached("DELETE FROM unsettled WHERE contract = ?1")?.execute([contract])?;
+            if let Some(writing) = &mut ledger.writing {
+                writing.unsettled.remove(contract);
+            }
             Ok(())
         })
     }
 }
 
 impl Ledger {
-    fn mark_unsettled(&self, contract: Option<&str>, since: i64) -> Result<()> {
-        let Some(contract) = contract else { return Ok(()) };
+    fn mark_unsettled(&mut self, contract: Option<&str>, since: i64) -> Result<()> {
+        let (Some(contract), Some(writing)) = (contract, &mut self.writing) else { return Ok(()) };
+        if writing.unsettled.get(contract).is_some_and(|known| *known <= since) {
+            return Ok(());
+        }
+        if writing.unsettled.len() >= KNOWN_UNSETTLED {
+            writing.unsettled.clear();
+        }
+        writing.unsettled.insert(contract.into(), since);
         self.db
             .prepare_cached(
                 "INSERT INTO unsettled (contract, since) VALUES (?1, ?2)
@@ -219,7 +232,7 @@ impl Ledger {
     }
 
     /// A call goes to another contract: both are to be settled, and its record still stands with the old one.
-    fn move_subject(&self, subject: &Subject, to: Option<&str>) -> Result<()> {
+    fn move_subject(&mut self, subject: &Subject, to: Option<&str>) -> Result<()> {
         if subject.contract.as_deref() == to {
             return Ok(());
         }
@@ -302,7 +315,7 @@ fn add_subject(ledger: &Ledger, call: &Call, matched: &Match, begun: Timestamp) 
 }
 
 /// The start of a call that has a record stays that of the record until it is posted anew: exports of a period rely on it.
-fn update_subject(ledger: &Ledger, subject: &Subject, seq: i64, call: &Call, matched: &Match, begun: Timestamp) -> Result<()> {
+fn update_subject(ledger: &mut Ledger, subject: &Subject, seq: i64, call: &Call, matched: &Match, begun: Timestamp) -> Result<()> {
     if !subject.assigned {
         ledger.move_subject(subject, matched.contract())?;
     }

@@ -28,6 +28,10 @@ mod post;
 mod query;
 mod record_form;
 pub mod result;
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod words;
 
@@ -45,6 +49,7 @@ pub use words::Word;
 use numbers::{Numbers, Tokens};
 use rusqlite::Connection;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -63,6 +68,8 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Writing {
     tokens: Tokens,
+    /// Contracts known to be marked as unsettled, and since when.
+    unsettled: HashMap<Box<str>, i64>,
     /// Held while the ledger is open: see `open`.
     _lock: File,
 }

@@ -6,8 +6,10 @@ use super::error::{LedgerError, Result};
 use super::migrate;
 use super::numbers::{NumberKey, Numbers, Tokens};
 use super::{Head, Ledger, Writing};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What the page cache may take, in KiB. It is the ledger's largest piece of memory.
-const CACHE_KIB: i64 = 8 * 1024;
+const CACHE_KIB: i64 = 10 * 1024;
 
 /// After so many pages (8 MiB) a commit moves the write-ahead log into the file.
 const CHECKPOINT_PAGES: i64 = 2_048;
@@ -47,7 +49,7 @@ impl Ledger {
         migrate::migrate(&mut db, path)?;
         know_key(&db, path, key)?;
         let head = read_head(&db)?;
-        let writing = Writing { tokens: Tokens::new(key.clone()), _lock: lock };
+        let writing = Writing { tokens: Tokens::new(key.clone()), unsettled: HashMap::new(), _lock: lock };
         Ok(Self { db, path: path.into(), head, writing: Some(writing), numbers: RefCell::new(Numbers::default()) })
     }
 
@@ -118,6 +120,8 @@ fn connect(path: &Path, how: OpenFlags) -> Result<Connection> {
     let db = Connection::open_with_flags(path, flags).map_err(|source| LedgerError::Open { path: path.into(), source })?;
     db.busy_timeout(PATIENCE)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
+    // A statement is planned once: without this, some are compiled again for each new value of a parameter.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(db)
 }
 

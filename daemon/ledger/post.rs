@@ -76,9 +76,13 @@ impl Batch<'_> {
             for record in records {
                 named.insert(post_one(ledger, record, &mut posted)?);
             }
-            for (subject, entry, key) in standing_in(ledger, scope)? {
+            for (subject, (entry, begun)) in standing_in(ledger, scope)? {
                 if !named.contains(&subject) {
-                    append(ledger, REVERSAL, subject, (key.0, &key.1), Some(entry.0), entry.1, &[])?;
+                    let (kind, key): (i64, String) = ledger
+                        .db
+                        .prepare_cached("SELECT kind, key FROM subject WHERE no = ?1")?
+                        .query_row([subject], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                    append(ledger, REVERSAL, subject, (kind, &key), Some(entry), begun, &[])?;
                     posted.reversals += 1;
                 }
             }
@@ -173,23 +177,32 @@ fn keep_projection(ledger: &Ledger, record: &Record, standing: &Standing, begun:
     Ok(())
 }
 
-type Stands = (i64, (i64, i64), (i64, String));
+type Stands = (i64, (i64, i64));
 
-/// The records that stand in a scope: subject, entry with its start, key.
+/// The records that stand in a scope, in order: subject, entry with its start, key.
 fn standing_in(ledger: &Ledger, scope: &Scope<'_>) -> Result<Vec<Stands>> {
-    let mut statement = ledger.db.prepare_cached(
-        "SELECT s.no, r.entry, s.begun, s.kind, s.key FROM subject s JOIN record r ON r.subject = s.no
-         WHERE s.contract = ?1 AND s.begun >= ?2 AND s.begun < ?3 AND r.live = 1 AND r.moved IS NULL
-         UNION ALL
-         SELECT s.no, r.entry, s.begun, s.kind, s.key FROM record r JOIN subject s ON s.no = r.subject
-         WHERE r.moved IS NOT NULL AND r.moved = ?1 AND s.begun >= ?2 AND s.begun < ?3 AND r.live = 1
-         ORDER BY 3, 5",
-    )?;
-    let rows = statement.query_map((scope.contract, scope.from.micros(), scope.to.micros()), |row| {
-        Ok((row.get(0)?, (row.get(1)?, row.get(2)?), (row.get(3)?, row.get(4)?)))
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let mut standing: Vec<Stands> = Vec::new();
+    for sql in [OF_CONTRACT, MOVED_AWAY] {
+        let mut statement = ledger.db.prepare_cached(sql)?;
+        let rows = statement
+            .query_map((scope.contract, scope.from.micros(), scope.to.micros()), |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+        for row in rows {
+            standing.push(row?);
+        }
+    }
+    standing.sort_unstable();
+    Ok(standing)
 }
+
+/// The records of calls and fees that are the contract's.
+const OF_CONTRACT: &str = "
+    SELECT s.no, r.entry, s.begun FROM subject s JOIN record r ON r.subject = s.no
+    WHERE s.contract = ?1 AND s.begun >= ?2 AND s.begun < ?3 AND r.live = 1 AND r.moved IS NULL";
+
+/// The records that still stand with the contract, while their call went to another.
+const MOVED_AWAY: &str = "
+    SELECT s.no, r.entry, s.begun FROM record r JOIN subject s ON s.no = r.subject
+    WHERE r.moved IS NOT NULL AND r.moved = ?1 AND s.begun >= ?2 AND s.begun < ?3 AND r.live = 1";
 
 /// Appends a row to the chain and makes it the last one about its subject.
 fn append(ledger: &mut Ledger, kind: i64, subject: i64, key: (i64, &str), previous: Option<i64>, begun: i64, body: &[u8]) -> Result<i64> {

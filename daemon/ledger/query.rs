@@ -360,13 +360,26 @@ impl Ledger {
         let mut statement = self.db.prepare_cached(RANGE).map_err(fail)?;
         let mut body = self.db.prepare_cached("SELECT body FROM entry WHERE seq = ?1").map_err(fail)?;
         let mut rows = statement.query((first, last)).map_err(fail)?;
+        // A reversal waits for the next line: if that says the same of the same record, the range changed nothing.
+        let mut waiting: Option<(i64, Vec<u8>, RangeLine)> = None;
         while let Some(row) = rows.next().map_err(fail)? {
             let (seq, reverses): (i64, Option<i64>) = (row.get(0).map_err(fail)?, row.get(1).map_err(fail)?);
+            let subject: i64 = row.get(2).map_err(fail)?;
             let entry = reverses.unwrap_or(seq);
             let bytes: Vec<u8> = body.query_row([entry], |row| row.get(0)).map_err(fail)?;
-            each(RangeLine { seq, reverses, record: self.read_record(entry, &bytes)? })?;
+            if let Some((of, before, line)) = waiting.take() {
+                if of == subject && before == bytes {
+                    continue;
+                }
+                each(line)?;
+            }
+            let line = RangeLine { seq, reverses, record: self.read_record(entry, &bytes)? };
+            match reverses {
+                Some(_) => waiting = Some((subject, bytes, line)),
+                None => each(line)?,
+            }
         }
-        Ok(())
+        waiting.map_or(Ok(()), |(_, _, line)| each(line))
     }
 
     /// The hash of an entry: what an export names as its anchor. `None` if there is none with that seq.
@@ -446,7 +459,7 @@ const RANGE: &str = "
     ), line (seq, reverses, entry) AS (
         SELECT seq, entry, entry FROM reversed UNION ALL SELECT seq, NULL, seq FROM due
     )
-    SELECT line.seq, line.reverses FROM line JOIN entry e ON e.seq = line.entry JOIN subject s ON s.no = e.subject
+    SELECT line.seq, line.reverses, s.no FROM line JOIN entry e ON e.seq = line.entry JOIN subject s ON s.no = e.subject
     ORDER BY e.begun, s.key, s.kind, line.seq";
 
 fn read_assignment(from: &mut Reader<'_>, at: Timestamp) -> Option<Assignment> {

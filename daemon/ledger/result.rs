@@ -28,6 +28,17 @@ pub enum Sign {
     Reversed,
 }
 
+impl Sign {
+    /// The word for it in exports.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Due => "entry",
+            Self::Reversed => "reversal",
+        }
+    }
+}
+
 /// What a line of an export of a range says beyond the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Posting {
@@ -107,11 +118,6 @@ impl Style {
 /// Appends one record as a JSON object, without a line end.
 pub fn write_json(out: &mut Vec<u8>, record: &Record, style: &Style) {
     let mut object = Object::begin(out);
-    if let Some(posting) = style.posting {
-        object.text("line", if posting.reverses.is_some() { "reversal" } else { "entry" });
-        object.integer("seq", posting.seq);
-        object.optional("reverses", posting.reverses, Object::integer);
-    }
     object.text("kind", kind_of(record));
     object.maybe("call_id", call_id_of(record));
     object.maybe("contract", record.contract.as_deref());
@@ -156,6 +162,11 @@ pub fn write_json(out: &mut Vec<u8>, record: &Record, style: &Style) {
     }
     object.maybe("correlation", record.correlation.map(Word::word));
     object.list_of("marks", record.marks.iter().map(|mark| mark.word()));
+    if let Some(posting) = style.posting {
+        object.text("line", style.sign.word());
+        object.integer("seq", posting.seq);
+        object.optional("reverses", posting.reverses, Object::integer);
+    }
     object.end();
 }
 

@@ -55,7 +55,7 @@ CREATE INDEX subject_running ON subject (no) WHERE ended = 0;
 CREATE TABLE evidence (
     seq      INTEGER PRIMARY KEY,
     kind     INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 5),
-    subject  INTEGER REFERENCES subject (no),
+    subject  INTEGER,             -- subject.no, where it is about a call
     previous INTEGER,             -- the evidence before it about the same call
     at       INTEGER NOT NULL,    -- up to when it tells, microseconds UTC
     body     BLOB NOT NULL,
@@ -78,7 +78,7 @@ CREATE UNIQUE INDEX entry_reversed ON entry (previous) WHERE kind = 1;
 
 -- The last entry about each subject: its record, as of now.
 CREATE TABLE record (
-    subject INTEGER PRIMARY KEY REFERENCES subject (no),
+    subject INTEGER PRIMARY KEY,  -- subject.no
     entry   INTEGER NOT NULL,
     live    INTEGER NOT NULL CHECK (live IN (0, 1)),  -- 0: the last one is a reversal, there is no record
     moved   TEXT                                      -- the contract of the record, where it is not the subject's
