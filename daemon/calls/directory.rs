@@ -151,7 +151,9 @@ impl Directory {
         // As with hotlines: exact beats block, a longer block beats a shorter.
         let fits = |agent: &&Agent| match &agent.number {
             AgentPattern::Extension(extension) => (**extension == *text).then_some(usize::MAX),
-            AgentPattern::Block(digits) => (is_extension && text.len() > digits.len() && text.starts_with(&**digits)).then_some(digits.len()),
+            AgentPattern::Block(digits) => {
+                (is_extension && text.len() > digits.len() && text.starts_with(&**digits)).then_some(digits.len())
+            }
             AgentPattern::Outside(_) => None,
         };
         self.agents.iter().filter(|agent| fits(agent).is_some()).max_by_key(fits).or_else(|| {

@@ -33,7 +33,11 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
     let mut out = io::stdout().lock();
     if !common.json {
         writeln!(out, "{} as of {}", arguments.contract, at.rfc3339(terms.zone()))?;
-        writeln!(out, "{:<20}  {:<16}  {:<10}  {:<10}  {:>9}  {:>9}  {:>9}", "plan", "allowance", "from", "lapses", "granted", "used", "left")?;
+        writeln!(
+            out,
+            "{:<20}  {:<16}  {:<10}  {:<10}  {:>9}  {:>9}  {:>9}",
+            "plan", "allowance", "from", "lapses", "granted", "used", "left"
+        )?;
     }
     for balance in settled.balances.iter().filter(current) {
         let used = balance.granted.saturating_sub(balance.left);
@@ -51,7 +55,12 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
         writeln!(
             out,
             "{:<20}  {:<16}  {:<10}  {lapses:<10}  {:>9}  {:>9}  {:>9}",
-            balance.plan, balance.allowance, balance.from.to_string(), show(balance.granted), show(used), show(balance.left)
+            balance.plan,
+            balance.allowance,
+            balance.from.to_string(),
+            show(balance.granted),
+            show(used),
+            show(balance.left)
         )?;
     }
     Ok(ExitCode::SUCCESS)

@@ -12,7 +12,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  taktd calls --from 2026-11-01 --to 2026-12-01\n  taktd calls --json | jq 'select(.outcome == \"unmatched\")'")]
+#[command(
+    after_help = "Examples:\n  taktd calls --from 2026-11-01 --to 2026-12-01\n  taktd calls --json | jq 'select(.outcome == \"unmatched\")'"
+)]
 pub struct Arguments {
     /// Calls whose talk began (else: that were set up) from this time on: a day or RFC 3339.
     #[arg(long, value_name = "T")]

@@ -42,12 +42,24 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
     for talk in &call.talks {
         let level = talk.level.map(|level| format!(", level {level}")).unwrap_or_default();
         let to = talk.to.map_or_else(|| "now".to_owned(), |to| to.rfc3339(zone));
-        writeln!(out, "  talk      {} to {to} with {}{level}", talk.from.rfc3339(zone), if talk.agent.is_empty() { "somebody" } else { &talk.agent })?;
+        writeln!(
+            out,
+            "  talk      {} to {to} with {}{level}",
+            talk.from.rfc3339(zone),
+            if talk.agent.is_empty() { "somebody" } else { &talk.agent }
+        )?;
     }
     if let Some(ended) = call.ended_at {
         writeln!(out, "  ended     {} ({})", ended.rfc3339(zone), call.end.word())?;
     }
-    writeln!(out, "  wait {}, talk {}, billed {} from {}", table::clock(record.wait), table::clock(record.talk), table::clock(record.billed), call.billed_from.word())?;
+    writeln!(
+        out,
+        "  wait {}, talk {}, billed {} from {}",
+        table::clock(record.wait),
+        table::clock(record.talk),
+        table::clock(record.billed),
+        call.billed_from.word()
+    )?;
     writeln!(out, "who pays: {}", record.contract.as_deref().unwrap_or("nobody"))?;
     if let Some(assignment) = &stored.assignment {
         writeln!(out, "  assigned to {} by {}: {}", assignment.contract, assignment.who, assignment.why)?;

@@ -26,7 +26,8 @@ pub struct Office {
 impl Office {
     /// Loads everything; all mistakes at once.
     pub fn load(common: &Common) -> Result<Self> {
-        let (config, catalogue) = config::load(&common.config).map_err(|problems| Failure::Usage(with_hint(&problems.to_string(), common)))?;
+        let (config, catalogue) =
+            config::load(&common.config).map_err(|problems| Failure::Usage(with_hint(&problems.to_string(), common)))?;
         let documents = catalogue.documents.into_iter().map(|(name, text)| (kind_of(&name), name.into(), text)).collect();
         let in_force = Arc::new(InForce::new(catalogue.tariffs, catalogue.contracts, config.directory.clone(), documents));
         let (ledger, key_file) = match &common.ledger {
@@ -116,9 +117,9 @@ fn with_hint(problems: &str, common: &Common) -> String {
 /// An instant: RFC 3339 with an offset, or a day (its first instant in `zone`).
 pub fn instant(text: &str, zone: Tz) -> Result<Timestamp> {
     let day = || text.parse::<NaiveDate>().ok().map(|day| midnight(day, zone));
-    Timestamp::parse_rfc3339(text).or_else(day).ok_or_else(|| {
-        Failure::Usage(format!("\"{text}\" is no time; 2026-11-01 or 2026-11-01T09:30:00+01:00 would be right"))
-    })
+    Timestamp::parse_rfc3339(text)
+        .or_else(day)
+        .ok_or_else(|| Failure::Usage(format!("\"{text}\" is no time; 2026-11-01 or 2026-11-01T09:30:00+01:00 would be right")))
 }
 
 /// A span given as `--from` and `--to`; open ends reach as far as there is anything.

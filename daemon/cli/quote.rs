@@ -12,9 +12,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  taktd quote --contract K-1001 --service emergency --at 2026-03-13T21:57:00+01:00 --duration 12m"
-)]
+#[command(after_help = "Example:\n  taktd quote --contract K-1001 --service emergency --at 2026-03-13T21:57:00+01:00 --duration 12m")]
 pub struct Arguments {
     /// The contract.
     #[arg(long, value_name = "K")]

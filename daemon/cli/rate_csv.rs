@@ -17,8 +17,20 @@ pub struct RatedCall {
 }
 
 const COLUMNS: [&str; 14] = [
-    "call_id", "direction", "caller", "called", "started_at", "answered_at", "connected_at", "ended_at", "agent", "level", "severity",
-    "ticket", "contract", "decision",
+    "call_id",
+    "direction",
+    "caller",
+    "called",
+    "started_at",
+    "answered_at",
+    "connected_at",
+    "ended_at",
+    "agent",
+    "level",
+    "severity",
+    "ticket",
+    "contract",
+    "decision",
 ];
 
 /// Reads a file; all its mistakes at once.
@@ -40,7 +52,8 @@ pub fn read(path: &Path, directory: &Directory) -> Result<Vec<RatedCall>> {
                 let row = Row { columns: &columns, record: &record };
                 match row.call(directory) {
                     Ok(call) if !names.insert(call.call.id.to_string()) => {
-                        mistakes.push(format!("{name}:{line}: call_id: \"{}\" stands twice; each call has a name of its own", call.call.id));
+                        mistakes
+                            .push(format!("{name}:{line}: call_id: \"{}\" stands twice; each call has a name of its own", call.call.id));
                     }
                     Ok(call) => calls.push(call),
                     Err((key, what)) => mistakes.push(format!("{name}:{line}: {key}: {what}")),

@@ -26,7 +26,9 @@ const MOST_ROWS: u64 = 200;
 /// Recordings are recognised by their first bytes; other files are read as the source of KIND, or as the configured
 /// source of that path. Without FILE every configured file source is read from its beginning.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  taktd replay capture.pcap\n  taktd replay --as asterisk-cdr /var/log/asterisk/cdr-csv/Master.csv.1\n  taktd replay --ledger /tmp/try.db --final capture.pcapng")]
+#[command(
+    after_help = "Examples:\n  taktd replay capture.pcap\n  taktd replay --as asterisk-cdr /var/log/asterisk/cdr-csv/Master.csv.1\n  taktd replay --ledger /tmp/try.db --final capture.pcapng"
+)]
 pub struct Arguments {
     /// Read files as records of this kind.
     #[arg(long = "as", value_name = "KIND", value_parser = ["asterisk-cdr"])]
@@ -112,7 +114,9 @@ pub fn records_config(source: &crate::config::AsteriskCdr, file: Option<&Path>) 
         Columns::Auto => Layout::Auto,
         Columns::Named(names) => {
             let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-            asterisk_cdr::layout::Columns::parse(&names).map(Layout::Columns).map_err(|error| Failure::Usage(format!("source.columns: {error}")))?
+            asterisk_cdr::layout::Columns::parse(&names)
+                .map(Layout::Columns)
+                .map_err(|error| Failure::Usage(format!("source.columns: {error}")))?
         }
     };
     let path = file.map_or_else(|| source.path.clone(), Path::to_owned);
@@ -193,16 +197,27 @@ fn tell(common: &Common, books: &Books, summary: &Summary) -> Result<()> {
 
 fn totals(out: &mut impl Write, summary: &Summary, calls: u64) -> Result<()> {
     let Summary { read, messages, set_aside, unknown, journaled, posted, running, unmetered, .. } = summary;
-    writeln!(out, "read {read} packets, rows and lines: {messages} messages of calls, {} set aside, {unknown} of no call seen", set_aside.total())?;
+    writeln!(
+        out,
+        "read {read} packets, rows and lines: {messages} messages of calls, {} set aside, {unknown} of no call seen",
+        set_aside.total()
+    )?;
     for (reason, count) in set_aside.iter().filter(|(_, count)| *count > 0) {
         writeln!(out, "  set aside {count}: {}", reason.label())?;
     }
-    writeln!(out, "calls {calls}: {} new, {} changed, {} known already; {running} running", journaled.new, journaled.changed, journaled.same)?;
-    writeln!(out, "not metered: {} internal, {} to no hotline, {} legs of no call", unmetered.internal, unmetered.unrelated, unmetered.orphans)?;
+    writeln!(
+        out,
+        "calls {calls}: {} new, {} changed, {} known already; {running} running",
+        journaled.new, journaled.changed, journaled.same
+    )?;
+    writeln!(
+        out,
+        "not metered: {} internal, {} to no hotline, {} legs of no call",
+        unmetered.internal, unmetered.unrelated, unmetered.orphans
+    )?;
     writeln!(out, "posted {} entries and {} reversals", posted.entries, posted.reversals)?;
     if calls > MOST_ROWS {
         writeln!(out, "`taktd calls` shows the calls")?;
     }
     Ok(())
 }
-

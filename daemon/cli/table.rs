@@ -7,7 +7,10 @@ use crate::units::{Money, Seconds};
 /// The head of the table.
 #[must_use]
 pub fn head() -> String {
-    format!("{:<19}  {:<8}  {:<15}  {:<18}  {:>7}  {:>7}  {:<12}  {:<12}  {:>9}  why", "started", "call", "caller", "hotline", "wait", "talk", "contract", "outcome", "net")
+    format!(
+        "{:<19}  {:<8}  {:<15}  {:<18}  {:>7}  {:>7}  {:<12}  {:<12}  {:>9}  why",
+        "started", "call", "caller", "hotline", "wait", "talk", "contract", "outcome", "net"
+    )
 }
 
 /// One record, without a line end.
@@ -19,7 +22,11 @@ pub fn row(record: &Record) -> String {
             let caller = shown(&record.caller);
             let hotline = record.hotline.as_deref().unwrap_or(&record.service).to_owned();
             let short: String = id.as_str().chars().take(8).collect();
-            (short, caller, if record.direction == Some(crate::units::Direction::Out) { format!("→ {}", shown(&record.called)) } else { hotline })
+            (
+                short,
+                caller,
+                if record.direction == Some(crate::units::Direction::Out) { format!("→ {}", shown(&record.called)) } else { hotline },
+            )
         }
         crate::meter::RecordKey::Fee { plan, .. } => ("fee".to_owned(), String::new(), plan.to_string()),
     };

@@ -17,8 +17,11 @@ pub fn run(common: &Common) -> Result {
             bar.set_position(done);
         }
     };
-    let mut findings: Vec<String> =
-        ledger.verify(key.as_ref(), progress)?.into_iter().map(|finding| format!("{} {}: {}", finding.table, finding.row, finding.what)).collect();
+    let mut findings: Vec<String> = ledger
+        .verify(key.as_ref(), progress)?
+        .into_iter()
+        .map(|finding| format!("{} {}: {}", finding.table, finding.row, finding.what))
+        .collect();
     let (settled, differing) = audit::settle_anew(&ledger, &office.in_force)?;
     findings.extend(differing);
     if let Some(bar) = &bar {

@@ -5,10 +5,10 @@
 use super::catalogue::{InForce, Said};
 use crate::calls::{Call, Stage, Update};
 use crate::contracts::local_date;
-use crate::ledger::{Batch, Closing, Document, Journaled, Ledger, Posted, Scope, Snapshot, StoredCall};
+use crate::ledger::{Assignment, Batch, Closing, Document, Journaled, Ledger, Posted, Scope, Snapshot, StoredCall};
 use crate::meter::{self, Record, Timing};
-use crate::units::Timestamp;
-use chrono::Datelike;
+use crate::units::{CallId, Timestamp};
+use chrono::{Datelike, NaiveDate};
 use std::sync::Arc;
 
 /// Where it is kept up to which instant fees of contracts without news were posted.
@@ -187,12 +187,43 @@ impl Books {
         batch.commit()
     }
 
-    /// A batch of one's own, for what operators say.
+    /// Gives a call to a contract, and settles it and the contract that had it before.
+    ///
+    /// # Errors
+    /// When the call is unknown, or the ledger cannot be written.
+    pub fn assign(&mut self, call: &CallId, assignment: &Assignment) -> Result<Posted> {
+        let Self { ledger, in_force, closings, .. } = self;
+        let mut batch = ledger.batch()?;
+        let mut posted = Posted::default();
+        batch.journal_assignment(call, assignment)?;
+        for dirty in batch.ledger().unsettled()? {
+            add(&mut posted, settle_one(&mut batch, in_force, closings, &dirty.contract)?);
+        }
+        batch.commit()?;
+        Ok(posted)
+    }
+
+    /// The ledger, for what only its writer may do: the nightly export, forgetting numbers.
+    pub const fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// Closes a month, named by any of its days; only `run` does.
     ///
     /// # Errors
     /// When the ledger cannot be written.
-    pub fn batch(&mut self) -> Result<Batch<'_>> {
-        self.ledger.batch()
+    pub fn close_month(&mut self, month: NaiveDate, at: Timestamp) -> Result<()> {
+        let mut batch = self.ledger.batch()?;
+        batch.journal_closing(month, at)?;
+        batch.commit()?;
+        self.closings = self.ledger.closings()?;
+        Ok(())
+    }
+
+    /// Months that are closed.
+    #[must_use]
+    pub fn closings(&self) -> &[Closing] {
+        &self.closings
     }
 
     /// The calls of a contract with what was said about them.

@@ -1,0 +1,62 @@
+//! Everything again: every record computed anew from the evidence, held against what stands in the ledger.
+
+use super::books::said;
+use super::catalogue::InForce;
+use crate::ledger::{Ledger, Result};
+use crate::meter::{self, Record, RecordKey};
+
+/// Settles every contract and every call of nobody anew. Gives how many records were computed, and what differs.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn settle_anew(ledger: &Ledger, in_force: &InForce) -> Result<(u64, Vec<String>)> {
+    let (mut computed, mut differing) = (0u64, Vec::new());
+    let until = ledger.time();
+    let closings = ledger.closings()?;
+    let mut compare = |record: &Record| -> Result<()> {
+        computed += 1;
+        match ledger.record(&record.key)? {
+            Some(stands) if stands == *record => {}
+            Some(stands) => differing.push(format!(
+                "record {}: stands with net {} ({:?}), computed anew it has {} ({:?})",
+                name(&record.key),
+                stands.charge.net,
+                stands.outcome,
+                record.charge.net,
+                record.outcome
+            )),
+            None => differing.push(format!("record {}: computed anew, and not in the ledger", name(&record.key))),
+        }
+        Ok(())
+    };
+    for contract in ledger.contracts()? {
+        let Some(terms) = in_force.terms(&contract) else { continue };
+        let calls = said(ledger, in_force, &closings, &contract)?;
+        for settled in in_force.settle(&terms, &calls, until).calls {
+            if settled.record.ended_at.is_some() {
+                compare(&settled.record)?;
+            }
+        }
+        for fee in meter::fees(&terms, until) {
+            compare(&fee)?;
+        }
+    }
+    let mut nobodys = Vec::new();
+    ledger.calls_of_nobody(crate::units::Timestamp::default(), |stored| {
+        nobodys.push((stored.call, stored.matched));
+        Ok(())
+    })?;
+    for (call, found) in nobodys {
+        if let Some(ended) = call.ended_at {
+            compare(&in_force.unbilled(&call, &found, ended))?;
+        }
+    }
+    Ok((computed, differing))
+}
+
+fn name(key: &RecordKey) -> String {
+    match key {
+        RecordKey::Call(id) => id.to_string(),
+        RecordKey::Fee { contract, plan, from } => format!("fee {contract} {plan} {from}"),
+    }
+}

@@ -1,0 +1,164 @@
+//! What operators ask of a running daemon, which alone may write: requests as files beside the ledger.
+//!
+//! The one invariant: a request is done once. It is written under a temporary name and renamed; the daemon journals it and
+//! removes the file; one that cannot be done is kept beside, with the reason, for the operator to see.
+
+use crate::ledger::Assignment;
+use crate::units::{CallId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// How long the asking command waits for the daemon.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The largest request that is read.
+const LARGEST: u64 = 64 * 1024;
+
+/// Something to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// A call is given to a contract.
+    Assign {
+        /// The call.
+        call: CallId,
+        /// To whom, by whom, why.
+        assignment: Assignment,
+    },
+}
+
+/// A request as its file has it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    assign: String,
+    contract: String,
+    who: String,
+    why: String,
+    at: i64,
+}
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum InboxError {
+    /// The folder cannot be used.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The daemon did not take it in time; it is taken when it runs.
+    #[error("{}: the daemon has not taken the request yet; it will when it runs, or remove the file", path.display())]
+    NotTaken {
+        /// The request.
+        path: PathBuf,
+    },
+    /// The daemon refused it.
+    #[error("the daemon refused: {0}")]
+    Refused(String),
+}
+
+/// The folder of requests beside a ledger.
+#[must_use]
+pub fn folder(ledger: &Path) -> PathBuf {
+    let mut name = ledger.as_os_str().to_owned();
+    name.push(".inbox");
+    name.into()
+}
+
+/// Leaves a request for the daemon that writes this ledger, and waits until it is done.
+///
+/// # Errors
+/// When it cannot be left, is refused, or is not taken in time.
+pub fn ask(ledger: &Path, request: &Request) -> Result<(), InboxError> {
+    let folder = folder(ledger);
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| InboxError::Io { path, source }
+    };
+    fs::create_dir_all(&folder).map_err(failed(&folder))?;
+    let Request::Assign { call, assignment } = request;
+    let written = Written {
+        assign: call.to_string(),
+        contract: assignment.contract.to_string(),
+        who: assignment.who.to_string(),
+        why: assignment.why.to_string(),
+        at: assignment.at.micros(),
+    };
+    let name = format!("{}-{}.json", assignment.at.micros(), std::process::id());
+    let (temporary, path) = (folder.join(format!(".{name}")), folder.join(&name));
+    let mut file = fs::File::create(&temporary).map_err(failed(&temporary))?;
+    let text = serde_json::to_vec(&written).unwrap_or_default();
+    file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed(&temporary))?;
+    fs::rename(&temporary, &path).map_err(failed(&path))?;
+    let refused = refusal(&path);
+    let step = Duration::from_millis(100);
+    let mut waited = Duration::ZERO;
+    while waited < PATIENCE {
+        if let Ok(why) = fs::read_to_string(&refused) {
+            let _ = fs::remove_file(&refused);
+            return Err(InboxError::Refused(why));
+        }
+        if !path.exists() {
+            return Ok(());
+        }
+        sleep(step);
+        waited += step;
+    }
+    Err(InboxError::NotTaken { path })
+}
+
+/// The requests that wait, oldest first, each with its file; files that are none are refused at once.
+#[must_use]
+pub fn waiting(ledger: &Path) -> Vec<(PathBuf, Request)> {
+    let Ok(entries) = fs::read_dir(folder(ledger)) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_request(path)).collect();
+    paths.sort();
+    let mut requests = Vec::new();
+    for path in paths {
+        match read(&path) {
+            Ok(request) => requests.push((path, request)),
+            Err(why) => refuse(&path, &why),
+        }
+    }
+    requests
+}
+
+fn is_request(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".json") && !name.starts_with('.')
+}
+
+fn read(path: &Path) -> Result<Request, String> {
+    if fs::metadata(path).map_err(|error| error.to_string())?.len() > LARGEST {
+        return Err("too large for a request".to_owned());
+    }
+    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let Written { assign, contract, who, why, at } = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let call = CallId::new(&assign).ok_or("assign: is empty")?;
+    let assignment = Assignment { contract: contract.into(), who: who.into(), why: why.into(), at: Timestamp::from_micros(at) };
+    Ok(Request::Assign { call, assignment })
+}
+
+/// It is done.
+pub fn done(path: &Path) {
+    if let Err(error) = fs::remove_file(path) {
+        tracing::warn!(path = %path.display(), %error, "a request that is done cannot be removed; it will be tried again and change nothing");
+    }
+}
+
+/// It cannot be done.
+pub fn refuse(path: &Path, why: &str) {
+    tracing::warn!(path = %path.display(), why, "a request was refused");
+    if fs::write(refusal(path), why).is_ok() {
+        done(path);
+    }
+}
+
+fn refusal(path: &Path) -> PathBuf {
+    path.with_extension("refused")
+}
