@@ -19,8 +19,8 @@ use std::time::Duration;
 /// What the page cache may take, in KiB. It is the ledger's largest piece of memory.
 const CACHE_KIB: i64 = 10 * 1024;
 
-/// After so many pages (8 MiB) a commit moves the write-ahead log into the file.
-const CHECKPOINT_PAGES: i64 = 2_048;
+/// After so many pages (32 MiB) a commit moves the write-ahead log into the file.
+const CHECKPOINT_PAGES: i64 = 8_192;
 
 /// The log's file is cut to this after a checkpoint.
 const LOG_BYTES: i64 = 64 * 1024 * 1024;

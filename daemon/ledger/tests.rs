@@ -95,7 +95,8 @@ fn nothing_is_journaled_twice() {
     let assignment = Assignment { contract: "K-2".into(), who: "anna".into(), why: "called from home".into(), at };
     let decision = Decision { verdict: Verdict::GoodwillPercent(decimal("40")), who: "anna".into(), reason: "our fault".into(), at };
     let month = NaiveDate::from_ymd_opt(2026, 3, 10).expect("a day");
-    let steps: [(Journaled, &dyn Fn(&mut Batch<'_>) -> Result<Journaled>); 12] = [
+    type Step<'s> = &'s dyn Fn(&mut Batch<'_>) -> Result<Journaled>;
+    let steps: [(Journaled, Step<'_>); 12] = [
         (Journaled::New, &|batch| batch.journal_call(&running, &matched("K-1"))),
         (Journaled::Same, &|batch| batch.journal_call(&running, &matched("K-1"))),
         (Journaled::Changed, &|batch| batch.journal_call(&ended, &matched("K-1"))),
@@ -262,7 +263,8 @@ fn calls_are_listed_by_contract_time_and_state() {
         batch.journal_call(&call("n", 40), &Match::Unmatched { reason: "no number".into() })
     });
     let names = |calls: Vec<StoredCall>| calls.iter().map(|stored| stored.call.id.to_string()).collect::<Vec<_>>().join(" ");
-    let gather = |read: &dyn Fn(&mut dyn FnMut(StoredCall) -> Result<()>) -> Result<()>| {
+    type Each<'e> = &'e mut dyn FnMut(StoredCall) -> Result<()>;
+    let gather = |read: &dyn Fn(Each<'_>) -> Result<()>| {
         let mut calls = Vec::new();
         read(&mut |stored| {
             calls.push(stored);
@@ -343,7 +345,7 @@ fn a_forgotten_number_changes_nothing_else() {
     // Settled anew, it comes to the same record: the token stands for the caller.
     let again = record(&stored, "K-1", "0.50");
     assert!(matches!(again.caller, Party::Raw(_)));
-    assert_eq!(commit(&mut ledger, |batch| batch.post(&[again.clone()])), Posted::default());
+    assert_eq!(commit(&mut ledger, |batch| batch.post(std::slice::from_ref(&again))), Posted::default());
     assert_eq!(ledger.heads(), heads);
     let mut json = Vec::new();
     write_json(&mut json, &again, &Style::PLAIN);
