@@ -131,7 +131,8 @@ pub(super) fn begun_of(record: &Record) -> Timestamp {
 pub(super) fn key_of(key: &RecordKey) -> (i64, Cow<'_, str>) {
     match key {
         RecordKey::Call(id) => (CALL, id.as_str().into()),
-        RecordKey::Fee { contract, plan, from } => (FEE, format!("{contract}/{plan}/{from}").into()),
+        // As a JSON array: no two fees have the same text, whatever signs their names have.
+        RecordKey::Fee { contract, plan, from } => (FEE, serde_json::json!([contract, plan, from.to_string()]).to_string().into()),
     }
 }
 

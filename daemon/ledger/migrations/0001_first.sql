@@ -34,7 +34,7 @@ CREATE TABLE catalogue_document (
 CREATE TABLE subject (
     no         INTEGER PRIMARY KEY,
     kind       INTEGER NOT NULL CHECK (kind IN (0, 1)),  -- 0 call, 1 fee
-    key        TEXT NOT NULL,     -- call_id; CONTRACT/PLAN/DATE
+    key        TEXT NOT NULL,     -- call_id; ["CONTRACT","PLAN","DATE"]
     key_hash   INTEGER NOT NULL,
     contract   TEXT,              -- as assigned, else as matched
     begun      INTEGER NOT NULL,  -- talk start, else set-up
