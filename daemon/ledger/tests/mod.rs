@@ -4,6 +4,7 @@ mod journaling;
 mod posting;
 mod privacy;
 mod safety;
+mod stored_form;
 mod tampering;
 
 use super::result::{Style, write_json};
