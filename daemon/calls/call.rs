@@ -180,6 +180,17 @@ impl Call {
         self.talks.iter().filter_map(|talk| talk.level).max()
     }
 
+    /// Whether later evidence of the same call takes the place of this: an end that is seen is not given up for one that is
+    /// supposed, nor for none (a recording read again from its beginning).
+    #[must_use]
+    pub fn yields_to(&self, newer: &Self) -> bool {
+        match (self.ended_at, newer.ended_at) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(_), Some(_)) => newer.end <= self.end,
+        }
+    }
+
     /// Adds a mark, once, in order.
     pub fn mark(&mut self, mark: Mark) {
         if let Err(place) = self.marks.binary_search(&mark) {

@@ -251,13 +251,10 @@ impl Calls {
 
     /// The second leg of an internal call (the switch's to the agent called) joins the first.
     fn agent_calls_agent(&mut self, id: LegId, mut leg: Leg, invitation: &Invitation, at: Timestamp) {
-        let same = self.open.iter().rev().find(|(_, open)| {
-            open.kind == Kind::Internal
-                && at.since(open.started_at).abs() < 2 * SETTLE_MICROS
-                && open.caller.raw == leg.from
-                && open.called.0 == leg.target
+        let same = self.index.internal().filter_map(|call| Some((call, self.open.get(&call)?))).find(|(_, open)| {
+            at.since(open.started_at).abs() < 2 * SETTLE_MICROS && open.caller.raw == leg.from && open.called.0 == leg.target
         });
-        if let Some((call, _)) = same.map(|(call, open)| (*call, open.first)) {
+        if let Some(call) = same.map(|(call, _)| call) {
             leg.call = Some(call);
             self.legs.insert(id, leg);
             if let Some(open) = self.open.get_mut(&call) {
@@ -285,6 +282,7 @@ impl Calls {
         self.next = self.next.saturating_add(1);
         leg.call = Some(number);
         let started_at = leg.invited_at;
+        self.index.add_keys(number, &leg.keys);
         self.legs.insert(first, leg);
         let open = Open {
             kind,
@@ -338,8 +336,9 @@ impl Calls {
 
     fn send_on(&mut self, call: CallNo, target: &RawNumber, at: Timestamp, mark: Mark) {
         if let Some(open) = self.open.get_mut(&call) {
-            open.sent_to = Some((target.clone(), at));
-            self.index.sent.insert(call);
+            let number = self.directory.dial_plan.normalize(target.as_str().as_bytes());
+            open.sent_to = Some((target.clone(), number, at));
+            self.index.sent.insert(call, at);
         }
         self.mark(Some(call), mark);
     }
@@ -382,11 +381,14 @@ impl Calls {
 
     /// An attended transfer: the agents of the consultation call go on with the caller.
     fn adopt(&mut self, call: CallNo, replaces: &Replaces, at: Timestamp, out: &mut Vec<Update>) {
-        let consulted = self.open.iter().find(|(number, open)| {
-            **number != call && open.kind == Kind::Internal && self.legs.get(&open.first).is_some_and(|leg| leg.call_id == replaces.call_id)
+        let consulted = self.index.internal().find_map(|number| {
+            let open = self.open.get(&number)?;
+            let replaced = self.legs.get(&open.first)?.call_id == replaces.call_id;
+            replaced.then(|| (number, open.agents.iter().map(|(leg, _)| *leg).collect::<Vec<_>>()))
         });
-        let Some((consulted, agents)) = consulted.map(|(number, open)| (*number, open.agents.clone())) else { return };
-        self.take_over(call, consulted, &agents.iter().map(|(leg, _)| *leg).collect::<Vec<_>>(), at, out);
+        if let Some((consulted, agents)) = consulted {
+            self.take_over(call, consulted, &agents, at, out);
+        }
     }
 
     /// Legs of an internal call serve another call from now on.
@@ -458,8 +460,9 @@ impl Calls {
             Some((Some(call), _)) => self.review(call, at, out),
             Some((None, true)) => {
                 // A leg of no call, or one that rang in vain while nobody knew whose it was.
-                self.legs.remove(&id);
-                self.index.pending.remove(&id);
+                if let Some(leg) = self.legs.remove(&id) {
+                    self.index.wait_no_more(id, &leg.candidates);
+                }
                 self.unmetered.orphans = self.unmetered.orphans.saturating_add(1);
             }
             Some((None, false)) | None => {}
@@ -503,6 +506,9 @@ impl Calls {
             customer.end(over);
         }
         self.index.remove(number, &open);
+        if let Some(first) = self.legs.get(&open.first) {
+            self.index.remove_keys(number, &first.keys);
+        }
         self.due.remove(&(open.started_at.plus(open.max_call(&self.directory)), Due::MaxCall(number)));
         if open.kind == Kind::Internal {
             self.unmetered.internal = self.unmetered.internal.saturating_add(1);

@@ -39,10 +39,14 @@ pub struct Index {
     shown: BTreeMap<Shown, Vec<CallNo>>,
     /// Callbacks by the number called.
     called: BTreeMap<E164, Vec<CallNo>>,
-    /// Calls that were sent on.
-    pub(super) sent: BTreeSet<CallNo>,
-    /// Legs that wait for evidence.
-    pub(super) pending: BTreeSet<LegId>,
+    /// Calls that were sent on, and when: the next leg to their target is theirs.
+    pub(super) sent: BTreeMap<CallNo, Timestamp>,
+    /// Legs that wait for evidence, by each call they could belong to.
+    waiting: BTreeMap<CallNo, Vec<LegId>>,
+    /// Internal calls.
+    internal: BTreeSet<CallNo>,
+    /// Calls by the leg headers of their first leg.
+    keys: BTreeMap<(usize, Box<str>), CallNo>,
     /// Legs that serve a call without being its first, its customer's or an agent's.
     beside: BTreeMap<CallNo, Vec<LegId>>,
 }
@@ -56,6 +60,40 @@ impl Index {
         if let (Kind::Callback, Some(called)) = (open.kind, open.called.1) {
             self.called.entry(called).or_default().push(number);
         }
+        if open.kind == Kind::Internal {
+            self.internal.insert(number);
+        }
+    }
+
+    /// The leg headers of a call's first leg.
+    pub fn add_keys(&mut self, number: CallNo, keys: &[(usize, Box<str>)]) {
+        for key in keys {
+            self.keys.entry(key.clone()).or_insert(number);
+        }
+    }
+
+    /// Internal calls under way, the latest first.
+    pub fn internal(&self) -> impl Iterator<Item = CallNo> {
+        self.internal.iter().rev().copied()
+    }
+
+    /// A leg waits for evidence whose of these calls it is.
+    fn wait(&mut self, leg: LegId, candidates: &[CallNo]) {
+        for call in candidates {
+            self.waiting.entry(*call).or_default().push(leg);
+        }
+    }
+
+    /// A leg waits no longer.
+    pub fn wait_no_more(&mut self, leg: LegId, candidates: &[CallNo]) {
+        for call in candidates {
+            remove(&mut self.waiting, *call, leg);
+        }
+    }
+
+    /// Legs that may belong to a call.
+    fn waiting_for(&self, call: CallNo) -> &[LegId] {
+        self.waiting.get(&call).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// A call that is over.
@@ -67,12 +105,25 @@ impl Index {
             remove(&mut self.called, called, number);
         }
         self.sent.remove(&number);
+        self.waiting.remove(&number);
+        self.internal.remove(&number);
+    }
+
+    /// Forgets the leg headers of a call's first leg.
+    pub fn remove_keys(&mut self, number: CallNo, keys: &[(usize, Box<str>)]) {
+        for key in keys {
+            if self.keys.get(key) == Some(&number) {
+                self.keys.remove(key);
+            }
+        }
     }
 
     /// Appends what does not follow from the calls.
     pub fn write(&self, out: &mut Writer) {
-        out.list(self.sent.iter(), |out, call| out.number(*call));
-        out.list(self.pending.iter(), |out, leg| out.number(leg.0));
+        out.list(self.sent.iter(), |out, (call, at)| {
+            out.number(*call);
+            out.time(*at);
+        });
         out.list(self.beside.iter(), |out, (call, legs)| {
             out.number(*call);
             out.list(legs.iter(), |out, leg| out.number(leg.0));
@@ -80,13 +131,18 @@ impl Index {
     }
 
     /// Reads it back, beside the calls.
-    pub fn read(from: &mut Reader<'_>, open: &BTreeMap<CallNo, Open>) -> Option<Self> {
+    pub fn read(from: &mut Reader<'_>, open: &BTreeMap<CallNo, Open>, legs: &BTreeMap<LegId, Leg>) -> Option<Self> {
         let mut index = Self::default();
         for (number, open) in open {
             index.add(*number, open);
+            if let Some(first) = legs.get(&open.first) {
+                index.add_keys(*number, &first.keys);
+            }
         }
-        index.sent = from.list(Reader::number)?.into_iter().collect();
-        index.pending = from.list(|from| from.number().map(LegId))?.into_iter().collect();
+        for (id, leg) in legs {
+            index.wait(*id, &leg.candidates);
+        }
+        index.sent = from.list(|from| Some((from.number()?, from.time()?)))?.into_iter().collect();
         index.beside = from.list(|from| Some((from.number()?, from.list(|from| from.number().map(LegId))?)))?.into_iter().collect();
         Some(index)
     }
@@ -120,10 +176,10 @@ fn keys(open: &Open) -> impl Iterator<Item = Shown> {
     [number, hidden].into_iter().flatten().filter(move |_| inbound)
 }
 
-fn remove<K: Ord>(map: &mut BTreeMap<K, Vec<CallNo>>, key: K, number: CallNo) {
-    if let Some(calls) = map.get_mut(&key) {
-        calls.retain(|call| *call != number);
-        if calls.is_empty() {
+fn remove<K: Ord, V: PartialEq>(map: &mut BTreeMap<K, Vec<V>>, key: K, value: V) {
+    if let Some(values) = map.get_mut(&key) {
+        values.retain(|other| *other != value);
+        if values.is_empty() {
             map.remove(&key);
         }
     }
@@ -136,18 +192,19 @@ impl Calls {
         if let Some(call) = self.by_key(leg) {
             return self.join(id, call, Correlation::Explicit, at, out);
         }
-        let sent = self.sent_to(&leg.target, at);
+        let (target, number) = (leg.target.clone(), leg.target_number);
+        let sent = self.sent_to(&target, number, at);
+        let Some(leg) = self.legs.get(&id) else { return };
         let candidates = if sent.is_empty() { self.waiting_callers(leg) } else { sent };
         match *candidates.as_slice() {
             [] => {}
             [call] => self.join(id, call, Correlation::Numbers, at, out),
             _ => {
-                let target = leg.target.clone();
-                let named = candidates.iter().copied().find(|call| self.was_named(*call, &target, at));
+                let named = candidates.iter().copied().find(|call| self.was_named(*call, leg, at));
+                self.index.wait(id, &candidates);
                 if let Some(leg) = self.legs.get_mut(&id) {
                     leg.candidates = candidates;
                 }
-                self.index.pending.insert(id);
                 match named {
                     Some(call) => self.join(id, call, Correlation::Numbers, at, out),
                     None => {
@@ -158,33 +215,27 @@ impl Calls {
         }
     }
 
-    /// Calls with the same value of a leg header, the best header first.
+    /// The call with the same value of a leg header, the best header first.
     fn by_key(&self, leg: &Leg) -> Option<CallNo> {
-        leg.keys.iter().find_map(|key| {
-            self.open.iter().find_map(|(number, open)| {
-                let first = self.legs.get(&open.first)?;
-                (open.conclude_at.is_none() && first.keys.contains(key)).then_some(*number)
-            })
-        })
+        let open = |call: &&CallNo| self.open.get(call).is_some_and(|open| open.conclude_at.is_none());
+        leg.keys.iter().find_map(|key| self.index.keys.get(key).filter(open).copied())
     }
 
     /// Calls that were sent to this target a moment ago.
-    fn sent_to(&self, target: &RawNumber, at: Timestamp) -> Vec<CallNo> {
+    fn sent_to(&mut self, target: &RawNumber, number: Option<E164>, at: Timestamp) -> Vec<CallNo> {
+        self.index.sent.retain(|_, when| at.since(*when) < SENT_MICROS);
         let fits = |call: &&CallNo| {
-            self.open.get(*call).is_some_and(|open| {
-                open.conclude_at.is_none()
-                    && open.sent_to.as_ref().is_some_and(|(to, when)| at.since(*when) < SENT_MICROS && self.same_number(to, target))
+            self.open.get(call).is_some_and(|open| {
+                let same = |(to, of, _): &(RawNumber, Option<E164>, Timestamp)| to == target || (of.is_some() && *of == number);
+                open.conclude_at.is_none() && open.sent_to.as_ref().is_some_and(same)
             })
         };
-        self.index.sent.iter().filter(fits).copied().collect()
+        self.index.sent.keys().filter(fits).copied().collect()
     }
 
-    fn same_number(&self, one: &RawNumber, other: &RawNumber) -> bool {
-        one == other || {
-            let plan = &self.directory.dial_plan;
-            let number = plan.normalize(one.as_str().as_bytes());
-            number.is_some() && number == plan.normalize(other.as_str().as_bytes())
-        }
+    fn is_target(&self, number: &RawNumber, leg: &Leg) -> bool {
+        *number == leg.target
+            || (leg.target_number.is_some() && self.directory.dial_plan.normalize(number.as_str().as_bytes()) == leg.target_number)
     }
 
     /// Open inbound calls of the caller a leg shows; those that wait, if any does.
@@ -206,9 +257,9 @@ impl Calls {
         self.open.get(&call).is_some_and(|open| open.agents.iter().any(|(leg, _)| connected(leg)))
     }
 
-    fn was_named(&self, call: CallNo, target: &RawNumber, at: Timestamp) -> bool {
+    fn was_named(&self, call: CallNo, leg: &Leg, at: Timestamp) -> bool {
         let named = self.open.get(&call).and_then(|open| open.connected.as_ref());
-        named.is_some_and(|(number, when)| at.since(*when).abs() <= NAMED_MICROS && self.same_number(number, target))
+        named.is_some_and(|(number, when)| at.since(*when).abs() <= NAMED_MICROS && self.is_target(number, leg))
     }
 
     /// The switch names somebody to the caller: the leg that rings that phone now is the caller's.
@@ -217,11 +268,9 @@ impl Calls {
         let Some(open) = self.open.get_mut(&call) else { return };
         open.connected = Some((number.clone(), at));
         let fits = |id: &&LegId| {
-            self.legs.get(*id).is_some_and(|leg| {
-                leg.candidates.contains(&call) && at.since(leg.invited_at).abs() <= NAMED_MICROS && self.same_number(number, &leg.target)
-            })
+            self.legs.get(id).is_some_and(|leg| at.since(leg.invited_at).abs() <= NAMED_MICROS && self.is_target(number, leg))
         };
-        if let Some(leg) = self.index.pending.iter().find(fits).copied() {
+        if let Some(leg) = self.index.waiting_for(call).iter().find(fits).copied() {
             return self.join(leg, call, Correlation::Numbers, at, out);
         }
         self.passed_on(call, number, at, out);
@@ -230,16 +279,17 @@ impl Calls {
     /// The switch itself passed the caller on (by a key code): an agent of the call had rung another, has gone, and the
     /// caller is told the other's name.
     fn passed_on(&mut self, call: CallNo, number: &RawNumber, at: Timestamp, out: &mut Vec<Update>) {
-        if self.is_served(call) {
+        if self.index.internal.is_empty() || self.is_served(call) {
             return;
         }
         let Some(open) = self.open.get(&call) else { return };
         let served: Vec<&RawNumber> = open.agents.iter().filter_map(|(leg, _)| self.legs.get(leg)).map(|leg| &leg.target).collect();
-        let consulted = self.open.iter().find_map(|(number_of, other)| {
-            let from_agent = other.kind == Kind::Internal && served.contains(&&other.caller.raw);
+        let consulted = self.index.internal().find_map(|number_of| {
+            let other = self.open.get(&number_of)?;
+            let from_agent = served.contains(&&other.caller.raw);
             let legs = [other.first].into_iter().chain(other.agents.iter().map(|(leg, _)| *leg));
-            let connected = |leg: &LegId| self.legs.get(leg).is_some_and(|leg| leg.is_connected() && self.same_number(number, &leg.target));
-            from_agent.then(|| legs.filter(connected).last()).flatten().map(|leg| (*number_of, leg))
+            let connected = |leg: &LegId| self.legs.get(leg).is_some_and(|leg| leg.is_connected() && self.is_target(number, leg));
+            from_agent.then(|| legs.filter(connected).last()).flatten().map(|leg| (number_of, leg))
         });
         if let Some((from, leg)) = consulted {
             self.take_over(call, from, &[leg], at, out);
@@ -249,12 +299,10 @@ impl Calls {
     /// A caller is answered: the agent's leg that was answered a moment before is the caller's.
     pub(super) fn answered_together(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
         let fits = |id: &&LegId| {
-            self.legs.get(*id).is_some_and(|leg| {
-                leg.candidates.contains(&call)
-                    && leg.answered_at().is_some_and(|answered| (-5_000..=ANSWER_MICROS).contains(&at.since(answered)))
-            })
+            let answered = self.legs.get(id).and_then(Leg::answered_at);
+            answered.is_some_and(|answered| (-5_000..=ANSWER_MICROS).contains(&at.since(answered)))
         };
-        let mut fitting = self.index.pending.iter().filter(fits).copied();
+        let mut fitting = self.index.waiting_for(call).iter().filter(fits).copied();
         if let (Some(leg), None) = (fitting.next(), fitting.next()) {
             self.join(leg, call, Correlation::Numbers, at, out);
         }
@@ -301,10 +349,9 @@ impl Calls {
 
     /// The leg serves the call.
     fn join(&mut self, id: LegId, call: CallNo, correlation: Correlation, at: Timestamp, out: &mut Vec<Update>) {
-        self.index.pending.remove(&id);
         let (Some(leg), Some(open)) = (self.legs.get_mut(&id), self.open.get_mut(&call)) else { return };
         leg.call = Some(call);
-        leg.candidates = Vec::new();
+        self.index.wait_no_more(id, &std::mem::take(&mut leg.candidates));
         open.agents.push((id, None));
         weaken(open, correlation);
         if correlation == Correlation::Guess {
@@ -316,11 +363,12 @@ impl Calls {
     /// The switch calls outside: a callback's customer, a transfer, a forward, or a click-to-call.
     pub(super) fn place_outside_leg(&mut self, id: LegId, invitation: &Invitation, at: Timestamp, out: &mut Vec<Update>) {
         let Some(leg) = self.legs.get(&id) else { return };
-        let number = self.directory.dial_plan.normalize(leg.target.as_str().as_bytes());
+        let (target, number) = (leg.target.clone(), leg.target_number);
         let beside = self.by_key(leg).filter(|call| self.open.get(call).is_some_and(|open| open.kind == Kind::Inbound));
-        if let Some(call) = beside.or_else(|| self.sent_to(&leg.target, at).first().copied()) {
+        if let Some(call) = beside.or_else(|| self.sent_to(&target, number, at).first().copied()) {
             return self.stand_beside(id, call);
         }
+        let Some(leg) = self.legs.get(&id) else { return };
         let callbacks = number.and_then(|number| self.index.called.get(&number)).map(Vec::as_slice).unwrap_or_default();
         let free: Vec<CallNo> = callbacks
             .iter()

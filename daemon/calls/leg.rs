@@ -40,6 +40,8 @@ pub struct Leg {
     pub hidden: bool,
     /// Whom it invites.
     pub target: RawNumber,
+    /// The same, normalized.
+    pub target_number: Option<E164>,
     /// When.
     pub invited_at: Timestamp,
     /// Values of the configured leg headers.
@@ -81,6 +83,7 @@ impl Leg {
     /// A leg from its first INVITE.
     pub fn new(role: Role, directory: &Directory, invitation: &Invitation, at: Timestamp) -> Self {
         let from = invitation.from.number.clone();
+        let target = target(invitation);
         Self {
             role,
             call: None,
@@ -88,7 +91,8 @@ impl Leg {
             from_number: directory.dial_plan.normalize(from.as_str().as_bytes()),
             from,
             hidden: invitation.from.anonymous,
-            target: target(invitation),
+            target_number: directory.dial_plan.normalize(target.as_str().as_bytes()),
+            target,
             invited_at: at,
             keys: invitation.leg_keys.clone(),
             forks: Vec::new(),

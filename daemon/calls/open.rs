@@ -49,7 +49,7 @@ pub struct Open {
     /// What a reader should know.
     pub marks: Vec<Mark>,
     /// Where an agent or a phone sent the caller, and when: the next leg to it belongs here.
-    pub sent_to: Option<(RawNumber, Timestamp)>,
+    pub sent_to: Option<(RawNumber, Option<E164>, Timestamp)>,
     /// The connected line last named to the caller, and when.
     pub connected: Option<(RawNumber, Timestamp)>,
     /// Its first talk has been reported.

@@ -69,7 +69,7 @@ impl Calls {
             })?
             .into_iter()
             .collect();
-        let index = Index::read(from, &open)?;
+        let index = Index::read(from, &open, &legs)?;
         Some(Self { directory, legs, open, index, due, next, unmetered, dropped: Vec::new() })
     }
 }
@@ -117,6 +117,7 @@ fn write_leg(out: &mut Writer, leg: &Leg) {
     write_e164(out, leg.from_number);
     out.flag(leg.hidden);
     write_raw(out, &leg.target);
+    write_e164(out, leg.target_number);
     out.time(leg.invited_at);
     out.list(leg.keys.iter(), |out, (place, value)| {
         out.number(u64::try_from(*place).unwrap_or(u64::MAX));
@@ -151,6 +152,7 @@ fn read_leg(from: &mut Reader<'_>) -> Option<Leg> {
         from_number: read_e164(from)?,
         hidden: from.flag()?,
         target: read_raw(from)?,
+        target_number: read_e164(from)?,
         invited_at: from.time()?,
         keys: from.list(|from| Some((from.small()?, from.text()?.into())))?,
         forks: from.list(|from| Some((BranchId(from.small()?), read_raw(from)?)))?,
@@ -214,18 +216,20 @@ fn write_open(out: &mut Writer, open: &Open, directory: &Directory) {
     out.number(open.end.code());
     out.number(open.correlation.code());
     out.list(open.marks.iter(), |out, mark| out.number(mark.code()));
-    for sent in [&open.sent_to, &open.connected] {
-        out.option(sent.as_ref(), |out, (number, at)| {
-            write_raw(out, number);
-            out.time(*at);
-        });
-    }
+    out.option(open.sent_to.as_ref(), |out, (target, number, at)| {
+        write_raw(out, target);
+        write_e164(out, *number);
+        out.time(*at);
+    });
+    out.option(open.connected.as_ref(), |out, (number, at)| {
+        write_raw(out, number);
+        out.time(*at);
+    });
     out.flag(open.reported);
     out.option(open.conclude_at, Writer::time);
 }
 
 fn read_open(from: &mut Reader<'_>, directory: &Directory) -> Option<Open> {
-    let sent = |from: &mut Reader<'_>| from.option(|from| Some((read_raw(from)?, from.time()?)));
     Some(Open {
         kind: match from.number()? {
             0 => Kind::Inbound,
@@ -254,8 +258,8 @@ fn read_open(from: &mut Reader<'_>, directory: &Directory) -> Option<Open> {
         end: End::from_code(from.number()?)?,
         correlation: Correlation::from_code(from.number()?)?,
         marks: from.list(|from| Mark::from_code(from.number()?))?,
-        sent_to: sent(from)?,
-        connected: sent(from)?,
+        sent_to: from.option(|from| Some((read_raw(from)?, read_e164(from)?, from.time()?)))?,
+        connected: from.option(|from| Some((read_raw(from)?, from.time()?)))?,
         reported: from.flag()?,
         conclude_at: from.option(Reader::time)?,
     })

@@ -15,10 +15,9 @@ fn settings(directory: &Path) -> Settings {
 fn post(ledger: &mut Ledger, records: &[Record]) {
     let mut batch = ledger.batch().expect("a batch");
     for record in records {
-        if let crate::meter::RecordKey::Call(name) = &record.key {
-            if batch.ledger().call(name).expect("read").is_none() {
-                batch.journal_call(&call(name.as_str(), 0), &matched("K-1")).expect("journaled");
-            }
+        let crate::meter::RecordKey::Call(name) = &record.key else { continue };
+        if batch.ledger().call(name).expect("read").is_none() {
+            batch.journal_call(&call(name.as_str(), 0), &matched("K-1")).expect("journaled");
         }
     }
     batch.post(records).expect("posted");

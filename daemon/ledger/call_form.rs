@@ -24,7 +24,7 @@ const UNMATCHED: u64 = 2;
 
 /// The bytes of a call and its match; numbers become tokens, and go into the side table.
 pub(super) fn write(call: &Call, matched: &Match, hiding: &mut Hiding<'_>) -> Result<Vec<u8>> {
-    let mut out = Writer::new();
+    let mut out = Writer::with_capacity(256);
     out.number(VERSION);
     out.text(call.id.as_str());
     write_word(&mut out, call.direction);

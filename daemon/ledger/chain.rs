@@ -43,7 +43,7 @@ pub(super) struct EvidenceRow<'a> {
 
 impl EvidenceRow<'_> {
     pub fn hash(&self, before: &Hash) -> Hash {
-        let mut out = Writer::new();
+        let mut out = Writer::with_capacity(128);
         out.number(self.seq.cast_unsigned());
         out.number(self.kind.cast_unsigned());
         out.option(self.key, write_key);
@@ -66,7 +66,7 @@ pub(super) struct EntryRow<'a> {
 
 impl EntryRow<'_> {
     pub fn hash(&self, before: &Hash) -> Hash {
-        let mut out = Writer::new();
+        let mut out = Writer::with_capacity(128);
         out.number(self.seq.cast_unsigned());
         out.number(self.kind.cast_unsigned());
         write_key(&mut out, self.key);

@@ -101,7 +101,7 @@ impl Batch<'_> {
                 .db
                 .prepare_cached("SELECT body = ?2 FROM evidence WHERE seq = ?1")?
                 .query_row((subject.latest, &body), |row| row.get(0))?;
-            if known {
+            if known || !ledger.latest_call(subject.latest)?.yields_to(call) {
                 return Ok(Journaled::Same);
             }
             let seq = append(ledger, kind::CALL, Some((subject.no, call.id.as_str())), Some(subject.last), told, &body)?;
@@ -213,6 +213,12 @@ impl Batch<'_> {
 }
 
 impl Ledger {
+    /// The call as a piece of evidence has it.
+    fn latest_call(&self, seq: i64) -> Result<Call> {
+        let body: Vec<u8> = self.db.prepare_cached("SELECT body FROM evidence WHERE seq = ?1")?.query_row([seq], |row| row.get(0))?;
+        Ok(self.read_call(seq, &body)?.0)
+    }
+
     fn mark_unsettled(&mut self, contract: Option<&str>, since: i64) -> Result<()> {
         let (Some(contract), Some(writing)) = (contract, &mut self.writing) else { return Ok(()) };
         if writing.unsettled.get(contract).is_some_and(|known| *known <= since) {

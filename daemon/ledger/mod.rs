@@ -9,7 +9,7 @@
 //! | `migrations/` | the tables |
 //! | `open` | opening for writing (one at a time) and for reading (beside the writer) |
 //! | `batch`, `journal`, `post` | writing: transactions, evidence, entries |
-//! | `query` | reading |
+//! | `query`, `standing` | reading: what was said, what was concluded |
 //! | `verify` | checking everything again |
 //! | `chain`, `call_form`, `record_form`, `fields`, `words` | hashes and the stored form |
 //! | `numbers` | tokens in the place of phone numbers |
@@ -30,6 +30,7 @@ mod record_form;
 pub mod result;
 #[cfg(test)]
 pub(crate) mod samples;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -42,7 +43,8 @@ pub use error::{LedgerError, Result};
 pub use journal::{Assignment, Decision, Journaled};
 pub use numbers::{NumberKey, Token, is_forgotten};
 pub use post::{Posted, Scope};
-pub use query::{Closing, Dirty, Found, Heads, HistoryRow, RangeLine, StoredCall};
+pub use query::{Closing, Dirty, Found, Heads, StoredCall};
+pub use standing::{HistoryRow, RangeLine};
 pub use verify::Finding;
 pub use words::Word;
 

@@ -19,8 +19,8 @@ use std::time::Duration;
 /// What the page cache may take, in KiB. It is the ledger's largest piece of memory.
 const CACHE_KIB: i64 = 10 * 1024;
 
-/// After so many pages (8 MiB) a commit moves the write-ahead log into the file.
-const CHECKPOINT_PAGES: i64 = 2_048;
+/// After so many pages (32 MiB) a commit moves the write-ahead log into the file.
+const CHECKPOINT_PAGES: i64 = 8_192;
 
 /// The log's file is cut to this after a checkpoint.
 const LOG_BYTES: i64 = 64 * 1024 * 1024;
@@ -39,7 +39,7 @@ impl Ledger {
     pub fn open(path: &Path, key: &NumberKey) -> Result<Self> {
         let lock = lock(path)?;
         // SQLite gives the log and its index the mode of the file, so that makes all three private.
-        OpenOptions::new().append(true).create(true).mode(0o640).open(path)?;
+        OpenOptions::new().append(true).create(true).mode(0o640).open(path).map_err(|error| named(path, &error))?;
         let mut db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         migrate::check(&db, path)?;
         db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
@@ -130,7 +130,7 @@ fn lock(path: &Path) -> Result<File> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let name = PathBuf::from(name);
-    let cannot = |error: std::io::Error| std::io::Error::new(error.kind(), format!("{}: {error}", name.display()));
+    let cannot = |error: std::io::Error| named(&name, &error);
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o640).open(&name).map_err(cannot)?;
     match file.try_lock() {
         Ok(()) => {}
@@ -147,6 +147,11 @@ fn lock(path: &Path) -> Result<File> {
     file.rewind().map_err(cannot)?;
     writeln!(file, "process {}", std::process::id()).map_err(cannot)?;
     Ok(file)
+}
+
+/// An error of the file system with the name of the file.
+fn named(path: &Path, error: &std::io::Error) -> std::io::Error {
+    std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// A new ledger remembers its key; an old one takes no other.

@@ -44,6 +44,8 @@ pub struct Scope<'a> {
 struct Standing {
     subject: i64,
     contract: Option<String>,
+    /// The start of the record that stands, if one does.
+    begun: i64,
     /// The last row about it, and whether that is an entry.
     last: Option<(i64, bool)>,
     /// The body of that entry.
@@ -101,6 +103,7 @@ fn post_one(ledger: &mut Ledger, record: &Record, posted: &mut Posted) -> Result
         None => Standing {
             subject: add_fee(ledger, record, begun)?,
             contract: record.contract.as_deref().map(Into::into),
+            begun: begun.micros(),
             last: None,
             body: None,
         },
@@ -110,8 +113,7 @@ fn post_one(ledger: &mut Ledger, record: &Record, posted: &mut Posted) -> Result
     }
     let mut previous = standing.last.map(|(seq, _)| seq);
     if let Some((entry, true)) = standing.last {
-        let at = ledger.db.prepare_cached("SELECT begun FROM entry WHERE seq = ?1")?.query_row([entry], |row| row.get(0))?;
-        previous = Some(append(ledger, REVERSAL, standing.subject, (kind, &key), Some(entry), at, &[])?);
+        previous = Some(append(ledger, REVERSAL, standing.subject, (kind, &key), Some(entry), standing.begun, &[])?);
         posted.reversals += 1;
     }
     append(ledger, ENTRY, standing.subject, (kind, &key), previous, begun.micros(), &body)?;
@@ -129,7 +131,8 @@ pub(super) fn begun_of(record: &Record) -> Timestamp {
 pub(super) fn key_of(key: &RecordKey) -> (i64, Cow<'_, str>) {
     match key {
         RecordKey::Call(id) => (CALL, id.as_str().into()),
-        RecordKey::Fee { contract, plan, from } => (FEE, format!("{contract}/{plan}/{from}").into()),
+        // As a JSON array: no two fees have the same text, whatever signs their names have.
+        RecordKey::Fee { contract, plan, from } => (FEE, serde_json::json!([contract, plan, from.to_string()]).to_string().into()),
     }
 }
 
@@ -143,13 +146,14 @@ fn find(ledger: &Ledger, kind: i64, key: &str) -> Result<Option<Standing>> {
     let found = ledger
         .db
         .prepare_cached(
-            "SELECT s.no, s.contract, r.entry, r.live, e.body
+            "SELECT s.no, s.contract, s.begun, r.entry, r.live, e.body
              FROM subject s LEFT JOIN record r ON r.subject = s.no LEFT JOIN entry e ON e.seq = r.entry AND r.live = 1
              WHERE s.key_hash = ?1 AND s.key = ?2 AND s.kind = ?3",
         )?
         .query_row((key_hash((kind, key)), key, kind), |row| {
-            let (entry, live): (Option<i64>, Option<bool>) = (row.get(2)?, row.get(3)?);
-            Ok(Standing { subject: row.get(0)?, contract: row.get(1)?, last: entry.zip(live), body: row.get(4)? })
+            let (entry, live): (Option<i64>, Option<bool>) = (row.get(3)?, row.get(4)?);
+            let last = entry.zip(live);
+            Ok(Standing { subject: row.get(0)?, contract: row.get(1)?, begun: row.get(2)?, last, body: row.get(5)? })
         });
     Ok(found.optional()?)
 }
@@ -173,7 +177,9 @@ fn keep_projection(ledger: &Ledger, record: &Record, standing: &Standing, begun:
     if moved.is_some() || standing.last.is_some() {
         ledger.db.prepare_cached("UPDATE record SET moved = ?2 WHERE subject = ?1")?.execute((standing.subject, moved))?;
     }
-    ledger.db.prepare_cached("UPDATE subject SET begun = ?2 WHERE no = ?1 AND begun <> ?2")?.execute((standing.subject, begun.micros()))?;
+    if standing.begun != begun.micros() {
+        ledger.db.prepare_cached("UPDATE subject SET begun = ?2 WHERE no = ?1")?.execute((standing.subject, begun.micros()))?;
+    }
     Ok(())
 }
 

@@ -16,7 +16,7 @@ const VERSION: u64 = 1;
 
 /// The bytes of a record; numbers become tokens, and go into the side table.
 pub(super) fn write(record: &Record, hiding: &mut Hiding<'_>) -> Result<Vec<u8>> {
-    let mut out = Writer::new();
+    let mut out = Writer::with_capacity(384);
     out.number(VERSION);
     match &record.key {
         RecordKey::Call(id) => {

@@ -259,7 +259,7 @@ impl<'a> Object<'a> {
 
     /// An array of texts.
     pub fn list_of<'t>(&mut self, name: &str, values: impl Iterator<Item = &'t str>) {
-        self.array(name, values, |out, value| write_text(out, value));
+        self.array(name, values, write_text);
     }
 
     fn array<T>(&mut self, name: &str, values: impl Iterator<Item = T>, mut write: impl FnMut(&mut Vec<u8>, T)) {

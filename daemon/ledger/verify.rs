@@ -304,6 +304,7 @@ impl Ledger {
 
 /// Rows that should not be: table, what is wrong, and a query for their keys.
 const PROJECTIONS: &[(&str, &str, &str)] = &[
+    ("record", "it is about nothing", "SELECT CAST(subject AS TEXT) FROM record WHERE subject NOT IN (SELECT no FROM subject)"),
     ("subject", "there are two with this key", "SELECT key FROM subject GROUP BY kind, key HAVING count(*) > 1"),
     (
         "subject",

@@ -18,6 +18,12 @@ impl Writer {
         Self::default()
     }
 
+    /// An empty buffer with room for so many bytes, for writers that know about how many there will be.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes) }
+    }
+
     /// A number, 7 bits a byte, least significant first (LEB128).
     pub fn number(&mut self, mut value: u64) {
         while value >= 0x80 {

@@ -68,6 +68,10 @@ impl RawNumber {
     /// The text as received; bytes that are not UTF-8 become U+FFFD, and what is longer than 64 characters is cut.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
+        let trimmed = bytes.trim_ascii();
+        if trimmed.is_ascii() && trimmed.len() <= 64 {
+            return Self(std::str::from_utf8(trimmed).unwrap_or_default().into());
+        }
         Self(String::from_utf8_lossy(bytes).trim().chars().take(64).collect::<String>().into())
     }
 

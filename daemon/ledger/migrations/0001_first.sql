@@ -34,7 +34,7 @@ CREATE TABLE catalogue_document (
 CREATE TABLE subject (
     no         INTEGER PRIMARY KEY,
     kind       INTEGER NOT NULL CHECK (kind IN (0, 1)),  -- 0 call, 1 fee
-    key        TEXT NOT NULL,     -- call_id; CONTRACT/PLAN/DATE
+    key        TEXT NOT NULL,     -- call_id; ["CONTRACT","PLAN","DATE"]
     key_hash   INTEGER NOT NULL,
     contract   TEXT,              -- as assigned, else as matched
     begun      INTEGER NOT NULL,  -- talk start, else set-up
@@ -67,7 +67,7 @@ CREATE INDEX evidence_marks ON evidence (kind, seq) WHERE kind >= 4;
 CREATE TABLE entry (
     seq       INTEGER PRIMARY KEY,
     kind      INTEGER NOT NULL CHECK (kind IN (0, 1)),  -- 0 entry, 1 reversal of `previous`
-    subject   INTEGER NOT NULL REFERENCES subject (no),
+    subject   INTEGER NOT NULL,   -- subject.no; `verify` checks it, a constraint would cost a look-up for each entry
     previous  INTEGER,            -- the entry or reversal before it about the same subject
     catalogue INTEGER NOT NULL REFERENCES catalogue (version),
     begun     INTEGER NOT NULL,   -- the record's talk start, else set-up
