@@ -3,7 +3,7 @@
 //! The one invariant: what cannot be read gives `None` or an empty number, never part of another field.
 
 use super::event::{Identity, Replaces};
-use super::text::{cut, param, pieces, trim, unescape};
+use super::text::{cut, is_space, param, pieces, trim, unescape};
 use crate::units::RawNumber;
 
 /// `"Name" <uri>;params`, or `uri;params` (whose parameters then belong to the header, RFC 3261 §20).
@@ -48,7 +48,7 @@ impl<'a> NameAddr<'a> {
     pub fn tag(&self) -> Option<&'a [u8]> {
         // Nearly every From and To ends in `;tag=…` and nothing else.
         let tag = match self.params.strip_prefix(b";tag=") {
-            Some(tag) if memchr::memchr3(b';', b' ', b'"', tag).is_none() => trim(tag),
+            Some(tag) if !tag.iter().any(|byte| is_space(*byte) || matches!(byte, b';' | b'"')) => tag,
             _ => self.param("tag")?,
         };
         (!tag.is_empty()).then_some(tag)
@@ -180,7 +180,8 @@ fn host_and_port(authority: &[u8]) -> Option<(&[u8], Option<u16>)> {
             None => (authority, None),
         },
     };
-    let good = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'%');
+    // A host is nobody's number: an odd one does not cost the user part, one that shows a wrong split does.
+    let good = |byte: &u8| byte.is_ascii_graphic() && !b"@<>\"\\,[]".contains(byte);
     if host.is_empty() || !host.iter().all(good) {
         return None;
     }
