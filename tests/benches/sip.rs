@@ -80,7 +80,8 @@ fn packets() -> Vec<Packet> {
         packets.push(Packet { at, source: far, destination: near, payload: noise(number).into_bytes() });
     }
     packets.sort_by_key(|packet| packet.at);
-    packets
+    // One after the other in memory, as a file's or a socket's buffer has them.
+    packets.into_iter().map(|packet| Packet { payload: packet.payload.clone(), ..packet }).collect()
 }
 
 fn observe(packets: &[Packet]) -> (usize, usize) {

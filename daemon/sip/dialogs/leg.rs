@@ -121,6 +121,8 @@ impl Leg {
         let place = match self.dialogs.iter().position(|dialog| *dialog.far_tag == *heard.far_tag) {
             Some(place) => place,
             None if self.dialogs.len() < MANY => {
+                // Nearly every leg has one: room for more would be most of its memory.
+                self.dialogs.reserve_exact(1);
                 self.dialogs.push(Dialog::new(heard.far_tag, heard.at));
                 self.dialogs.len().saturating_sub(1)
             }

@@ -26,7 +26,7 @@ use hashbrown::{HashMap, HashTable};
 use heard::{Heard, Out};
 use leg::{Again, Leg};
 use std::collections::BTreeSet;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 /// How the table is set up.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ pub enum Observed {
 #[derive(Debug)]
 pub struct Dialogs {
     options: Options,
-    legs: HashMap<LegId, Box<Leg>, KeyedState>,
+    legs: HashMap<LegId, Box<Leg>, OwnNumbers>,
     /// The same legs by the hash of their Call-ID.
     by_call: HashTable<LegId>,
     /// When to look at a leg again: never later than its own next deadline, perhaps earlier.
@@ -77,7 +77,7 @@ impl Dialogs {
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self {
-            legs: HashMap::with_hasher(options.key),
+            legs: HashMap::with_hasher(OwnNumbers),
             by_call: HashTable::new(),
             wakes: BTreeSet::new(),
             idle: BTreeSet::new(),
@@ -132,7 +132,7 @@ impl Dialogs {
             let Some(leg) = self.legs.get_mut(&id) else { continue };
             leg.wake = None;
             match leg.expire(wake, &mut Out { leg: id, events: out }) {
-                timers::After::Keep => self.settle(id),
+                timers::After::Keep => settle(leg, &mut self.wakes, &mut self.idle),
                 timers::After::Forget => self.drop_leg(id),
             }
         }
@@ -191,7 +191,7 @@ impl Dialogs {
         } else {
             leg.hear(heard, &mut out)
         };
-        self.settle(id);
+        settle(leg, &mut self.wakes, &mut self.idle);
         observed
     }
 
@@ -221,32 +221,64 @@ impl Dialogs {
 
     fn insert(&mut self, leg: Leg) {
         let (id, hash) = (leg.id, self.options.key.hash_one(&*leg.call_id));
-        let Self { legs, by_call, options, .. } = self;
-        legs.insert(id, Box::new(leg));
+        let Self { legs, by_call, options, wakes, idle, .. } = self;
+        let leg = legs.entry(id).insert(Box::new(leg)).into_mut();
+        settle(leg, wakes, idle);
         by_call.insert_unique(hash, id, |id| legs.get(id).map_or(0, |leg| options.key.hash_one(&*leg.call_id)));
-        self.settle(id);
+    }
+}
+
+/// After a leg changed: when it must be looked at again, and whether it may be given up.
+fn settle(leg: &mut Leg, wakes: &mut BTreeSet<(Timestamp, LegId)>, idlers: &mut BTreeSet<LegId>) {
+    let idle = !leg.talks();
+    if idle != leg.idle {
+        leg.idle = idle;
+        if idle {
+            idlers.insert(leg.id)
+        } else {
+            idlers.remove(&leg.id)
+        };
+    }
+    // A wake that comes too early only looks and sleeps again; most legs are never woken at all.
+    let due = leg.deadline();
+    if due.is_some_and(|due| leg.wake.is_none_or(|wake| due < wake)) {
+        if let Some(wake) = leg.wake {
+            wakes.remove(&(wake, leg.id));
+        }
+        leg.wake = due;
+        wakes.extend(due.map(|due| (due, leg.id)));
+    }
+}
+
+/// Hashes the numbers we gave ourselves, which nobody outside can choose: spreading them is enough.
+#[derive(Clone, Copy, Debug, Default)]
+struct OwnNumbers;
+
+/// The state of [`OwnNumbers`].
+#[derive(Clone, Copy, Debug, Default)]
+struct Spread(u64);
+
+impl BuildHasher for OwnNumbers {
+    type Hasher = Spread;
+
+    fn build_hasher(&self) -> Spread {
+        Spread::default()
+    }
+}
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
     }
 
-    /// After a leg changed: when it must be looked at again, and whether it may be given up.
-    fn settle(&mut self, id: LegId) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        let idle = !leg.talks();
-        if idle != leg.idle {
-            leg.idle = idle;
-            if idle {
-                self.idle.insert(id)
-            } else {
-                self.idle.remove(&id)
-            };
-        }
-        // A wake that comes too early only looks and sleeps again; most legs are never woken at all.
-        let due = leg.deadline();
-        if due.is_some_and(|due| leg.wake.is_none_or(|wake| due < wake)) {
-            if let Some(wake) = leg.wake {
-                self.wakes.remove(&(wake, id));
-            }
-            leg.wake = due;
-            self.wakes.extend(due.map(|due| (due, id)));
-        }
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 over the golden ratio (Knuth, TAOCP 3, §6.4).
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
