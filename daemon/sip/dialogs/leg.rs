@@ -88,6 +88,18 @@ impl Leg {
         }
     }
 
+    /// Who started the transaction of this message; `None` if it is another leg's.
+    pub fn side_of(&self, heard: &Heard<'_, '_>) -> Option<Side> {
+        if *self.call_id != *heard.scanned.call_id {
+            return None;
+        }
+        match (*self.from_tag == *heard.from_tag, *self.from_tag == *heard.to_tag) {
+            (true, _) => Some(Side::Caller),
+            (false, true) if !heard.to_tag.is_empty() => Some(Side::Callee),
+            (false, _) => None,
+        }
+    }
+
     /// How far the own transaction is.
     pub fn own(&self) -> Progress {
         self.branches.first().map_or(Progress::Refused, |own| own.state)

@@ -22,11 +22,11 @@ use super::event::{LegEvent, LegEventKind, LegId, Replaces, Side};
 use super::method::Method;
 use super::scan::{Start, Unread, scan};
 use crate::units::{KeyedState, Message, Timestamp};
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashTable;
 use heard::{Heard, Out};
 use leg::{Again, Leg};
-use std::collections::BTreeSet;
-use std::hash::{BuildHasher, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher;
 
 /// How the table is set up.
 #[derive(Clone, Debug)]
@@ -62,9 +62,10 @@ pub enum Observed {
 #[derive(Debug)]
 pub struct Dialogs {
     options: Options,
-    legs: HashMap<LegId, Box<Leg>, OwnNumbers>,
-    /// The same legs by the hash of their Call-ID.
-    by_call: HashTable<LegId>,
+    /// By the hash of their Call-ID.
+    legs: HashTable<Box<Leg>>,
+    /// The same hashes, by the numbers of the legs.
+    hashes: BTreeMap<LegId, u64>,
     /// When to look at a leg again: never later than its own next deadline, perhaps earlier.
     wakes: BTreeSet<(Timestamp, LegId)>,
     /// Legs without an answered dialog: what goes first when the table is full.
@@ -76,14 +77,7 @@ impl Dialogs {
     /// An empty table.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self {
-            legs: HashMap::with_hasher(OwnNumbers),
-            by_call: HashTable::new(),
-            wakes: BTreeSet::new(),
-            idle: BTreeSet::new(),
-            next: 0,
-            options,
-        }
+        Self { legs: HashTable::new(), hashes: BTreeMap::new(), wakes: BTreeSet::new(), idle: BTreeSet::new(), next: 0, options }
     }
 
     /// How many legs are kept, those that ended a moment ago included.
@@ -106,17 +100,30 @@ impl Dialogs {
             Err(Unread::NotSip | Unread::NoCallId | Unread::Contradictory | Unread::BadCSeq) => return Observed::Malformed,
         };
         let Some(mut heard) = Heard::new(message, &scanned) else { return Observed::Malformed };
-        match self.find(scanned.call_id, heard.from_tag, heard.to_tag) {
-            Some((id, side)) => {
-                heard.set_side(side);
-                self.pass_on(id, &heard, out)
-            }
-            None => match (scanned.start, heard.to_tag) {
+        let hash = self.options.key.hash_one(scanned.call_id);
+        let Some(leg) = self.legs.find_mut(hash, |leg| leg.side_of(&heard).is_some()) else {
+            return match (scanned.start, heard.to_tag) {
                 (Start::Request { method: Method::Invite, .. }, []) => self.invite(&heard, out),
                 _ if heard.cseq.method.needs_dialog() => Observed::NoCall,
                 _ => Observed::UnknownDialog,
-            },
-        }
+            };
+        };
+        heard.set_side(leg.side_of(&heard).unwrap_or(Side::Caller));
+        let id = leg.id;
+        let mut to = Out { leg: id, events: out };
+        let observed = if heard.is_first_invite() {
+            match leg.invited_again(&heard, &mut to) {
+                Again::Same(observed) => observed,
+                Again::Anew => {
+                    self.drop_leg(id);
+                    return self.invite(&heard, out);
+                }
+            }
+        } else {
+            leg.hear(&heard, &mut to)
+        };
+        settle(leg, &mut self.wakes, &mut self.idle);
+        observed
     }
 
     /// When [`Dialogs::expire`] next has work; perhaps a little earlier. `None` while nothing waits.
@@ -129,7 +136,7 @@ impl Dialogs {
     pub fn expire(&mut self, now: Timestamp, out: &mut Vec<LegEvent>) {
         while let Some((wake, id)) = self.wakes.first().copied().filter(|(wake, _)| *wake <= now) {
             self.wakes.remove(&(wake, id));
-            let Some(leg) = self.legs.get_mut(&id) else { continue };
+            let Some(leg) = leg_mut(&mut self.legs, &self.hashes, id) else { continue };
             leg.wake = None;
             match leg.expire(wake, &mut Out { leg: id, events: out }) {
                 timers::After::Keep => settle(leg, &mut self.wakes, &mut self.idle),
@@ -143,56 +150,20 @@ impl Dialogs {
     pub fn leg_of(&self, replaces: &Replaces) -> Option<LegId> {
         let (to, from) = (&*replaces.to_tag, &*replaces.from_tag);
         let near = |leg: &Leg| (*leg.from_tag == *from && leg.has_dialog(to)) || (*leg.from_tag == *to && leg.has_dialog(from));
-        self.by_call
-            .find(self.options.key.hash_one(&*replaces.call_id), |id| {
-                self.legs.get(id).is_some_and(|leg| *leg.call_id == *replaces.call_id && near(leg))
-            })
-            .copied()
+        let hash = self.options.key.hash_one(&*replaces.call_id);
+        self.legs.find(hash, |leg| *leg.call_id == *replaces.call_id && near(leg)).map(|leg| leg.id)
     }
 
     /// Forgets a leg, without an event: whoever consumes them has ended it.
     pub fn drop_leg(&mut self, id: LegId) {
-        let Some(leg) = self.legs.remove(&id) else { return };
-        if let Ok(entry) = self.by_call.find_entry(self.options.key.hash_one(&*leg.call_id), |other| *other == id) {
-            entry.remove();
-        }
-        if let Some(wake) = leg.wake {
-            self.wakes.remove(&(wake, id));
+        let Some(hash) = self.hashes.remove(&id) else { return };
+        if let Ok(entry) = self.legs.find_entry(hash, |leg| leg.id == id) {
+            let (leg, _) = entry.remove();
+            if let Some(wake) = leg.wake {
+                self.wakes.remove(&(wake, id));
+            }
         }
         self.idle.remove(&id);
-    }
-
-    /// The leg of a message, and the side that started its transaction.
-    fn find(&self, call_id: &[u8], from_tag: &[u8], to_tag: &[u8]) -> Option<(LegId, Side)> {
-        let mut side = Side::Caller;
-        let id = self.by_call.find(self.options.key.hash_one(call_id), |id| {
-            let Some(leg) = self.legs.get(id).filter(|leg| *leg.call_id == *call_id) else { return false };
-            if *leg.from_tag == *from_tag {
-                side = Side::Caller;
-                return true;
-            }
-            side = Side::Callee;
-            !to_tag.is_empty() && *leg.from_tag == *to_tag
-        })?;
-        Some((*id, side))
-    }
-
-    fn pass_on(&mut self, id: LegId, heard: &Heard<'_, '_>, out: &mut Vec<LegEvent>) -> Observed {
-        let Some(leg) = self.legs.get_mut(&id) else { return Observed::UnknownDialog };
-        let mut out = Out { leg: id, events: out };
-        let observed = if heard.is_first_invite() {
-            match leg.invited_again(heard, &mut out) {
-                Again::Same(observed) => observed,
-                Again::Anew => {
-                    self.drop_leg(id);
-                    return self.invite(heard, out.events);
-                }
-            }
-        } else {
-            leg.hear(heard, &mut out)
-        };
-        settle(leg, &mut self.wakes, &mut self.idle);
-        observed
     }
 
     fn invite(&mut self, heard: &Heard<'_, '_>, out: &mut Vec<LegEvent>) -> Observed {
@@ -212,7 +183,7 @@ impl Dialogs {
     /// Makes room: the oldest leg without an answered dialog goes, as one that failed if it is not over yet.
     fn give_up_one(&mut self, out: &mut Vec<LegEvent>) -> bool {
         let Some(id) = self.idle.first().copied() else { return false };
-        if let Some(leg) = self.legs.get_mut(&id) {
+        if let Some(leg) = leg_mut(&mut self.legs, &self.hashes, id) {
             leg.give_up(&mut Out { leg: id, events: out });
         }
         self.drop_leg(id);
@@ -220,12 +191,17 @@ impl Dialogs {
     }
 
     fn insert(&mut self, leg: Leg) {
-        let (id, hash) = (leg.id, self.options.key.hash_one(&*leg.call_id));
-        let Self { legs, by_call, options, wakes, idle, .. } = self;
-        let leg = legs.entry(id).insert(Box::new(leg)).into_mut();
-        settle(leg, wakes, idle);
-        by_call.insert_unique(hash, id, |id| legs.get(id).map_or(0, |leg| options.key.hash_one(&*leg.call_id)));
+        let Self { legs, hashes, options, wakes, idle, .. } = self;
+        let hash = options.key.hash_one(&*leg.call_id);
+        hashes.insert(leg.id, hash);
+        let mut leg = Box::new(leg);
+        settle(&mut leg, wakes, idle);
+        legs.insert_unique(hash, leg, |leg| options.key.hash_one(&*leg.call_id));
     }
+}
+
+fn leg_mut<'a>(legs: &'a mut HashTable<Box<Leg>>, hashes: &BTreeMap<LegId, u64>, id: LegId) -> Option<&'a mut Box<Leg>> {
+    legs.find_mut(*hashes.get(&id)?, |leg| leg.id == id)
 }
 
 /// After a leg changed: when it must be looked at again, and whether it may be given up.
@@ -247,38 +223,5 @@ fn settle(leg: &mut Leg, wakes: &mut BTreeSet<(Timestamp, LegId)>, idlers: &mut 
         }
         leg.wake = due;
         wakes.extend(due.map(|due| (due, leg.id)));
-    }
-}
-
-/// Hashes the numbers we gave ourselves, which nobody outside can choose: spreading them is enough.
-#[derive(Clone, Copy, Debug, Default)]
-struct OwnNumbers;
-
-/// The state of [`OwnNumbers`].
-#[derive(Clone, Copy, Debug, Default)]
-struct Spread(u64);
-
-impl BuildHasher for OwnNumbers {
-    type Hasher = Spread;
-
-    fn build_hasher(&self) -> Spread {
-        Spread::default()
-    }
-}
-
-impl Hasher for Spread {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // 2^64 over the golden ratio (Knuth, TAOCP 3, §6.4).
-        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
