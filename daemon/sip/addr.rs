@@ -216,11 +216,11 @@ pub(super) fn number_in(value: &[u8]) -> Option<RawNumber> {
     (user.iter().all(dialled) && user.iter().any(u8::is_ascii_digit)).then(|| uri.number())
 }
 
-/// Replaces, as its header has it (RFC 3891 §6.1): `call-id;to-tag=…;from-tag=…`.
+/// Replaces, as its header has it (RFC 3891 §6.1): `call-id;to-tag=…;from-tag=…`. `None` also for one longer than any
+/// dialog's names can be.
 #[must_use]
 pub(super) fn replaces(value: &[u8]) -> Option<Replaces> {
-    let mut parts = pieces(value, b';');
-    let call_id = parts.next().filter(|call_id| !call_id.is_empty())?;
+    let call_id = pieces(value, b';').next().filter(|call_id| !call_id.is_empty() && value.len() <= 4_096)?;
     let tag = |name: &str| param(value, name.as_bytes()).filter(|tag| !tag.is_empty());
     Some(Replaces { call_id: call_id.into(), to_tag: tag("to-tag")?.into(), from_tag: tag("from-tag")?.into() })
 }

@@ -180,8 +180,12 @@ fn a_message_without_tags_or_cseq_is_malformed() {
         ("CSeq: 17 INVITE\n", Observed::Malformed),
         ("To: <sip:201@192.0.2.2>\n", Observed::Malformed),
         ("Contact: <sip:+4989123@192.0.2.1:5060>\n", Observed::Call),
+        ("a Call-ID without end", Observed::Malformed),
     ] {
-        let payload = with(line, "");
+        let payload = match line {
+            "a Call-ID without end" => with("abc@", &"a".repeat(1_025)),
+            line => with(line, ""),
+        };
         let address = "192.0.2.1:5060".parse().expect("an address");
         let message =
             Message { captured_at: Timestamp::default(), source: address, destination: address, correlation: None, payload: &payload };
