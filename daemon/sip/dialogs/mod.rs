@@ -10,6 +10,7 @@ mod dialog;
 mod heard;
 mod invite;
 mod leg;
+mod name;
 mod snapshot;
 mod timers;
 
