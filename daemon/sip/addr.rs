@@ -3,7 +3,7 @@
 //! The one invariant: what cannot be read gives `None` or an empty number, never part of another field.
 
 use super::event::{Identity, Replaces};
-use super::text::{cut, param, pieces, trim, unescape};
+use super::text::{cut, is_space, param, pieces, trim, unescape};
 use crate::units::RawNumber;
 
 /// `"Name" <uri>;params`, or `uri;params` (whose parameters then belong to the header, RFC 3261 §20).
@@ -48,7 +48,7 @@ impl<'a> NameAddr<'a> {
     pub fn tag(&self) -> Option<&'a [u8]> {
         // Nearly every From and To ends in `;tag=…` and nothing else.
         let tag = match self.params.strip_prefix(b";tag=") {
-            Some(tag) if memchr::memchr3(b';', b' ', b'"', tag).is_none() => trim(tag),
+            Some(tag) if !tag.iter().any(|byte| is_space(*byte) || matches!(byte, b';' | b'"')) => tag,
             _ => self.param("tag")?,
         };
         (!tag.is_empty()).then_some(tag)
@@ -180,7 +180,8 @@ fn host_and_port(authority: &[u8]) -> Option<(&[u8], Option<u16>)> {
             None => (authority, None),
         },
     };
-    let good = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'%');
+    // A host is nobody's number: an odd one does not cost the user part, one that shows a wrong split does.
+    let good = |byte: &u8| byte.is_ascii_graphic() && !b"@<>\"\\,[]".contains(byte);
     if host.is_empty() || !host.iter().all(good) {
         return None;
     }
@@ -215,11 +216,11 @@ pub(super) fn number_in(value: &[u8]) -> Option<RawNumber> {
     (user.iter().all(dialled) && user.iter().any(u8::is_ascii_digit)).then(|| uri.number())
 }
 
-/// Replaces, as its header has it (RFC 3891 §6.1): `call-id;to-tag=…;from-tag=…`.
+/// Replaces, as its header has it (RFC 3891 §6.1): `call-id;to-tag=…;from-tag=…`. `None` also for one longer than any
+/// dialog's names can be.
 #[must_use]
 pub(super) fn replaces(value: &[u8]) -> Option<Replaces> {
-    let mut parts = pieces(value, b';');
-    let call_id = parts.next().filter(|call_id| !call_id.is_empty())?;
+    let call_id = pieces(value, b';').next().filter(|call_id| !call_id.is_empty() && value.len() <= 4_096)?;
     let tag = |name: &str| param(value, name.as_bytes()).filter(|tag| !tag.is_empty());
     Some(Replaces { call_id: call_id.into(), to_tag: tag("to-tag")?.into(), from_tag: tag("from-tag")?.into() })
 }

@@ -15,6 +15,11 @@ pub mod scan;
 mod sdp;
 mod text;
 
+#[cfg(test)]
+mod against_rsip;
+#[cfg(test)]
+mod torture;
+
 pub use dialogs::{Dialogs, Observed, Options};
 pub use event::{BranchId, DialogId, Identity, Invitation, LegEvent, LegEventKind, LegId, Privacy, Reason, Replaces, Side};
 pub use method::Method;

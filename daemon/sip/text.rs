@@ -81,15 +81,15 @@ pub(super) fn pieces(bytes: &[u8], separator: u8) -> impl Iterator<Item = &[u8]>
 pub(super) fn param<'a>(params: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     pieces(params, b';').find_map(|piece| {
         let (key, value) = cut(piece, b'=');
-        trim(key).eq_ignore_ascii_case(name).then(|| unquote(trim(value.unwrap_or_default())))
+        trim(key).eq_ignore_ascii_case(name).then(|| word(trim(value.unwrap_or_default())))
     })
 }
 
-/// The inside of a quoted string, its escapes left as they are; anything else as it stands.
-pub(super) fn unquote(bytes: &[u8]) -> &[u8] {
+/// The inside of a quoted string, its escapes left as they are; else a token, which ends at the first white space.
+fn word(bytes: &[u8]) -> &[u8] {
     match bytes {
         [b'"', inside @ .., b'"'] => inside,
-        _ => bytes,
+        _ => bytes.split(|byte| is_space(*byte)).next().unwrap_or_default(),
     }
 }
 
@@ -150,6 +150,7 @@ mod tests {
             ("a=1;TAG = x ;c", "tag", Some("x")),
             ("a=1;c", "c", Some("")),
             ("a=\"x;tag=no\";tag=yes", "tag", Some("yes")),
+            ("tag=1\r.;x", "tag", Some("1")),
             ("xtag=1", "tag", None),
             ("", "tag", None),
         ] {

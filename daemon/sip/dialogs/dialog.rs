@@ -4,6 +4,7 @@
 
 use super::Observed;
 use super::heard::{Heard, Out};
+use super::name::Name;
 use crate::sip::addr::refer_to;
 use crate::sip::event::{BranchId, DialogId, LegEventKind, Replaces, Side};
 use crate::sip::fields::{connected, reason, session_expires};
@@ -18,7 +19,7 @@ const REMEMBERED: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Dialog {
     /// The callee's tag; empty for a peer that gives none.
-    pub far_tag: Box<[u8]>,
+    pub far_tag: Name,
     /// The branch that made it, where it is known.
     pub branch: Option<BranchId>,
     pub phase: Phase,
@@ -99,7 +100,7 @@ pub(super) enum Offer {
 pub(super) struct Bye {
     pub at: Timestamp,
     pub by: Side,
-    pub branch: Box<[u8]>,
+    pub branch: Name,
     /// As which dialog its end was told.
     pub told: Option<DialogId>,
     /// Whether it came again.
@@ -286,7 +287,7 @@ impl Dialog {
     /// The first BYE.
     pub fn hang_up(&mut self, told: Option<DialogId>, heard: &Heard<'_, '_>, out: &mut Out<'_>) -> Observed {
         self.phase = Phase::Ended;
-        let branch = heard.branch().unwrap_or_default().into();
+        let branch = heard.branch().unwrap_or_default().as_ref().into();
         self.bye = Some(Bye { at: heard.at, by: heard.side, branch, told, repeated: false, settled: false });
         out.say(heard.at, LegEventKind::Bye { dialog: told, by: heard.side, reason: reason(heard.scanned) });
         Observed::Call

@@ -9,6 +9,11 @@ use crate::sip::scan::{CSeq, Header, Scanned, Start};
 use crate::units::{Message, RawNumber, Timestamp};
 use std::borrow::Cow;
 
+/// The longest Call-ID, tag or branch that is kept, and the longest value of a configured header: real ones have tens of
+/// bytes, and a table full of longer ones would have no bound worth the name.
+const LONGEST_NAME: usize = 1_024;
+const LONGEST_VALUE: usize = 256;
+
 /// A message with what every step needs of it.
 pub(super) struct Heard<'m, 'a> {
     pub message: &'m Message<'a>,
@@ -25,11 +30,14 @@ pub(super) struct Heard<'m, 'a> {
 }
 
 impl<'m, 'a> Heard<'m, 'a> {
-    /// `None` where From, To or CSeq is missing.
+    /// `None` where From, To or CSeq is missing, or a name is too long to keep.
     pub fn new(message: &'m Message<'a>, scanned: &'m Scanned<'a>) -> Option<Self> {
         let tag = |header| Some(NameAddr::parse(scanned.first(header)?)?.tag().unwrap_or_default());
         let (from_tag, to_tag) = (tag(Header::From)?, tag(Header::To)?);
         let (at, cseq) = (message.captured_at, scanned.cseq?);
+        if [scanned.call_id, from_tag, to_tag].iter().any(|name| name.len() > LONGEST_NAME) {
+            return None;
+        }
         Some(Self { message, scanned, at, cseq, from_tag, to_tag, side: Side::Caller, far_tag: to_tag })
     }
 
@@ -56,7 +64,7 @@ impl<'m, 'a> Heard<'m, 'a> {
 
     /// The transaction's key, of the top Via.
     pub fn branch(&self) -> Option<Cow<'a, [u8]>> {
-        branch_key(self.scanned, self.cseq)
+        branch_key(self.scanned, self.cseq).filter(|key| key.len() <= LONGEST_NAME)
     }
 
     /// The user part of the Request-URI.
@@ -70,7 +78,7 @@ impl<'m, 'a> Heard<'m, 'a> {
     pub fn invitation(&self, options: &Options) -> Invitation {
         let scanned = self.scanned;
         let text = |name: &str| {
-            let value = scanned.named(name).filter(|value| !value.is_empty())?;
+            let value = scanned.named(name).filter(|value| (1..=LONGEST_VALUE).contains(&value.len()))?;
             Some(Box::from(String::from_utf8_lossy(value).as_ref()))
         };
         Invitation {
@@ -87,7 +95,7 @@ impl<'m, 'a> Heard<'m, 'a> {
             contract: options.contract_header.as_deref().and_then(text),
             leg_keys: options.leg_headers.iter().enumerate().filter_map(|(place, name)| Some((place, text(name)?))).collect(),
             replaces: scanned.first(Header::Replaces).and_then(replaces),
-            correlation: self.message.correlation.map(Into::into),
+            correlation: self.message.correlation.filter(|id| id.len() <= LONGEST_VALUE).map(Into::into),
         }
     }
 }

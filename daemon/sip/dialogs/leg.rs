@@ -6,6 +6,7 @@
 use super::Observed;
 use super::dialog::{Dialog, Phase};
 use super::heard::{Heard, Out};
+use super::name::Name;
 use crate::sip::event::{BranchId, DialogId, Invitation, LegEventKind, LegId, Side};
 use crate::sip::fields::reason;
 use crate::sip::method::Method;
@@ -19,8 +20,8 @@ const MANY: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Leg {
     pub id: LegId,
-    pub call_id: Box<[u8]>,
-    pub from_tag: Box<[u8]>,
+    pub call_id: Name,
+    pub from_tag: Name,
     /// Who sent the own INVITE: responses that reach it are the leg's own.
     pub source: SocketAddr,
     /// The number of the INVITE that counts.
@@ -41,7 +42,7 @@ pub(super) struct Leg {
 /// An INVITE transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Branch {
-    pub key: Box<[u8]>,
+    pub key: Name,
     pub state: Progress,
 }
 
@@ -72,11 +73,11 @@ pub(super) enum Again {
 
 impl Leg {
     pub fn new(id: LegId, heard: &Heard<'_, '_>, invitation: &Invitation) -> Self {
-        let key = heard.branch().unwrap_or_default().into();
+        let key = heard.branch().unwrap_or_default().as_ref().into();
         Self {
             id,
-            call_id: invitation.call_id.clone(),
-            from_tag: invitation.from_tag.clone(),
+            call_id: heard.scanned.call_id.into(),
+            from_tag: heard.from_tag.into(),
             source: invitation.source,
             cseq: heard.cseq.number,
             branches: vec![Branch { key, state: Progress::Open }],
@@ -85,6 +86,18 @@ impl Leg {
             named: invitation.asserted.clone().or_else(|| invitation.remote_party.clone()),
             wake: None,
             idle: false,
+        }
+    }
+
+    /// Who started the transaction of this message; `None` if it is another leg's.
+    pub fn side_of(&self, heard: &Heard<'_, '_>) -> Option<Side> {
+        if *self.call_id != *heard.scanned.call_id {
+            return None;
+        }
+        match (*self.from_tag == *heard.from_tag, *self.from_tag == *heard.to_tag) {
+            (true, _) => Some(Side::Caller),
+            (false, true) if !heard.to_tag.is_empty() => Some(Side::Callee),
+            (false, _) => None,
         }
     }
 
@@ -127,6 +140,8 @@ impl Leg {
         let place = match self.dialogs.iter().position(|dialog| *dialog.far_tag == *heard.far_tag) {
             Some(place) => place,
             None if self.dialogs.len() < MANY => {
+                // Nearly every leg has one: room for more would be most of its memory.
+                self.dialogs.reserve_exact(1);
                 self.dialogs.push(Dialog::new(heard.far_tag, heard.at));
                 self.dialogs.len().saturating_sub(1)
             }

@@ -10,6 +10,7 @@ mod dialog;
 mod heard;
 mod invite;
 mod leg;
+mod name;
 mod snapshot;
 mod timers;
 
@@ -22,10 +23,10 @@ use super::event::{LegEvent, LegEventKind, LegId, Replaces, Side};
 use super::method::Method;
 use super::scan::{Start, Unread, scan};
 use crate::units::{KeyedState, Message, Timestamp};
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashTable;
 use heard::{Heard, Out};
 use leg::{Again, Leg};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 
 /// How the table is set up.
@@ -62,9 +63,10 @@ pub enum Observed {
 #[derive(Debug)]
 pub struct Dialogs {
     options: Options,
-    legs: HashMap<LegId, Box<Leg>, KeyedState>,
-    /// The same legs by the hash of their Call-ID.
-    by_call: HashTable<LegId>,
+    /// By the hash of their Call-ID.
+    legs: HashTable<Box<Leg>>,
+    /// The same hashes, by the numbers of the legs.
+    hashes: BTreeMap<LegId, u64>,
     /// When to look at a leg again: never later than its own next deadline, perhaps earlier.
     wakes: BTreeSet<(Timestamp, LegId)>,
     /// Legs without an answered dialog: what goes first when the table is full.
@@ -76,14 +78,7 @@ impl Dialogs {
     /// An empty table.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self {
-            legs: HashMap::with_hasher(options.key),
-            by_call: HashTable::new(),
-            wakes: BTreeSet::new(),
-            idle: BTreeSet::new(),
-            next: 0,
-            options,
-        }
+        Self { legs: HashTable::new(), hashes: BTreeMap::new(), wakes: BTreeSet::new(), idle: BTreeSet::new(), next: 0, options }
     }
 
     /// How many legs are kept, those that ended a moment ago included.
@@ -106,17 +101,30 @@ impl Dialogs {
             Err(Unread::NotSip | Unread::NoCallId | Unread::Contradictory | Unread::BadCSeq) => return Observed::Malformed,
         };
         let Some(mut heard) = Heard::new(message, &scanned) else { return Observed::Malformed };
-        match self.find(scanned.call_id, heard.from_tag, heard.to_tag) {
-            Some((id, side)) => {
-                heard.set_side(side);
-                self.pass_on(id, &heard, out)
-            }
-            None => match (scanned.start, heard.to_tag) {
+        let hash = self.options.key.hash_one(scanned.call_id);
+        let Some(leg) = self.legs.find_mut(hash, |leg| leg.side_of(&heard).is_some()) else {
+            return match (scanned.start, heard.to_tag) {
                 (Start::Request { method: Method::Invite, .. }, []) => self.invite(&heard, out),
                 _ if heard.cseq.method.needs_dialog() => Observed::NoCall,
                 _ => Observed::UnknownDialog,
-            },
-        }
+            };
+        };
+        heard.set_side(leg.side_of(&heard).unwrap_or(Side::Caller));
+        let id = leg.id;
+        let mut to = Out { leg: id, events: out };
+        let observed = if heard.is_first_invite() {
+            match leg.invited_again(&heard, &mut to) {
+                Again::Same(observed) => observed,
+                Again::Anew => {
+                    self.drop_leg(id);
+                    return self.invite(&heard, out);
+                }
+            }
+        } else {
+            leg.hear(&heard, &mut to)
+        };
+        settle(leg, &mut self.wakes, &mut self.idle);
+        observed
     }
 
     /// When [`Dialogs::expire`] next has work; perhaps a little earlier. `None` while nothing waits.
@@ -129,10 +137,10 @@ impl Dialogs {
     pub fn expire(&mut self, now: Timestamp, out: &mut Vec<LegEvent>) {
         while let Some((wake, id)) = self.wakes.first().copied().filter(|(wake, _)| *wake <= now) {
             self.wakes.remove(&(wake, id));
-            let Some(leg) = self.legs.get_mut(&id) else { continue };
+            let Some(leg) = leg_mut(&mut self.legs, &self.hashes, id) else { continue };
             leg.wake = None;
             match leg.expire(wake, &mut Out { leg: id, events: out }) {
-                timers::After::Keep => self.settle(id),
+                timers::After::Keep => settle(leg, &mut self.wakes, &mut self.idle),
                 timers::After::Forget => self.drop_leg(id),
             }
         }
@@ -143,11 +151,8 @@ impl Dialogs {
     pub fn leg_of(&self, replaces: &Replaces) -> Option<LegId> {
         let (to, from) = (&*replaces.to_tag, &*replaces.from_tag);
         let near = |leg: &Leg| (*leg.from_tag == *from && leg.has_dialog(to)) || (*leg.from_tag == *to && leg.has_dialog(from));
-        self.by_call
-            .find(self.options.key.hash_one(&*replaces.call_id), |id| {
-                self.legs.get(id).is_some_and(|leg| *leg.call_id == *replaces.call_id && near(leg))
-            })
-            .copied()
+        let hash = self.options.key.hash_one(&*replaces.call_id);
+        self.legs.find(hash, |leg| *leg.call_id == *replaces.call_id && near(leg)).map(|leg| leg.id)
     }
 
     /// The last sign of life of a leg: of a dialog that talks, of the side that has been silent longer; else of any message.
@@ -158,47 +163,14 @@ impl Dialogs {
 
     /// Forgets a leg, without an event: whoever consumes them has ended it.
     pub fn drop_leg(&mut self, id: LegId) {
-        let Some(leg) = self.legs.remove(&id) else { return };
-        if let Ok(entry) = self.by_call.find_entry(self.options.key.hash_one(&*leg.call_id), |other| *other == id) {
-            entry.remove();
-        }
-        if let Some(wake) = leg.wake {
-            self.wakes.remove(&(wake, id));
+        let Some(hash) = self.hashes.remove(&id) else { return };
+        if let Ok(entry) = self.legs.find_entry(hash, |leg| leg.id == id) {
+            let (leg, _) = entry.remove();
+            if let Some(wake) = leg.wake {
+                self.wakes.remove(&(wake, id));
+            }
         }
         self.idle.remove(&id);
-    }
-
-    /// The leg of a message, and the side that started its transaction.
-    fn find(&self, call_id: &[u8], from_tag: &[u8], to_tag: &[u8]) -> Option<(LegId, Side)> {
-        let mut side = Side::Caller;
-        let id = self.by_call.find(self.options.key.hash_one(call_id), |id| {
-            let Some(leg) = self.legs.get(id).filter(|leg| *leg.call_id == *call_id) else { return false };
-            if *leg.from_tag == *from_tag {
-                side = Side::Caller;
-                return true;
-            }
-            side = Side::Callee;
-            !to_tag.is_empty() && *leg.from_tag == *to_tag
-        })?;
-        Some((*id, side))
-    }
-
-    fn pass_on(&mut self, id: LegId, heard: &Heard<'_, '_>, out: &mut Vec<LegEvent>) -> Observed {
-        let Some(leg) = self.legs.get_mut(&id) else { return Observed::UnknownDialog };
-        let mut out = Out { leg: id, events: out };
-        let observed = if heard.is_first_invite() {
-            match leg.invited_again(heard, &mut out) {
-                Again::Same(observed) => observed,
-                Again::Anew => {
-                    self.drop_leg(id);
-                    return self.invite(heard, out.events);
-                }
-            }
-        } else {
-            leg.hear(heard, &mut out)
-        };
-        self.settle(id);
-        observed
     }
 
     fn invite(&mut self, heard: &Heard<'_, '_>, out: &mut Vec<LegEvent>) -> Observed {
@@ -218,7 +190,7 @@ impl Dialogs {
     /// Makes room: the oldest leg without an answered dialog goes, as one that failed if it is not over yet.
     fn give_up_one(&mut self, out: &mut Vec<LegEvent>) -> bool {
         let Some(id) = self.idle.first().copied() else { return false };
-        if let Some(leg) = self.legs.get_mut(&id) {
+        if let Some(leg) = leg_mut(&mut self.legs, &self.hashes, id) {
             leg.give_up(&mut Out { leg: id, events: out });
         }
         self.drop_leg(id);
@@ -226,33 +198,37 @@ impl Dialogs {
     }
 
     fn insert(&mut self, leg: Leg) {
-        let (id, hash) = (leg.id, self.options.key.hash_one(&*leg.call_id));
-        let Self { legs, by_call, options, .. } = self;
-        legs.insert(id, Box::new(leg));
-        by_call.insert_unique(hash, id, |id| legs.get(id).map_or(0, |leg| options.key.hash_one(&*leg.call_id)));
-        self.settle(id);
+        let Self { legs, hashes, options, wakes, idle, .. } = self;
+        let hash = options.key.hash_one(&*leg.call_id);
+        hashes.insert(leg.id, hash);
+        let mut leg = Box::new(leg);
+        settle(&mut leg, wakes, idle);
+        legs.insert_unique(hash, leg, |leg| options.key.hash_one(&*leg.call_id));
     }
+}
 
-    /// After a leg changed: when it must be looked at again, and whether it may be given up.
-    fn settle(&mut self, id: LegId) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        let idle = !leg.talks();
-        if idle != leg.idle {
-            leg.idle = idle;
-            if idle {
-                self.idle.insert(id)
-            } else {
-                self.idle.remove(&id)
-            };
+fn leg_mut<'a>(legs: &'a mut HashTable<Box<Leg>>, hashes: &BTreeMap<LegId, u64>, id: LegId) -> Option<&'a mut Box<Leg>> {
+    legs.find_mut(*hashes.get(&id)?, |leg| leg.id == id)
+}
+
+/// After a leg changed: when it must be looked at again, and whether it may be given up.
+fn settle(leg: &mut Leg, wakes: &mut BTreeSet<(Timestamp, LegId)>, idlers: &mut BTreeSet<LegId>) {
+    let idle = !leg.talks();
+    if idle != leg.idle {
+        leg.idle = idle;
+        if idle {
+            idlers.insert(leg.id)
+        } else {
+            idlers.remove(&leg.id)
+        };
+    }
+    // A wake that comes too early only looks and sleeps again; most legs are never woken at all.
+    let due = leg.deadline();
+    if due.is_some_and(|due| leg.wake.is_none_or(|wake| due < wake)) {
+        if let Some(wake) = leg.wake {
+            wakes.remove(&(wake, leg.id));
         }
-        // A wake that comes too early only looks and sleeps again; most legs are never woken at all.
-        let due = leg.deadline();
-        if due.is_some_and(|due| leg.wake.is_none_or(|wake| due < wake)) {
-            if let Some(wake) = leg.wake {
-                self.wakes.remove(&(wake, id));
-            }
-            leg.wake = due;
-            self.wakes.extend(due.map(|due| (due, id)));
-        }
+        leg.wake = due;
+        wakes.extend(due.map(|due| (due, leg.id)));
     }
 }

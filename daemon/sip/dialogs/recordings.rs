@@ -77,7 +77,10 @@ fn times(events: &[LegEvent], pick: impl Fn(&LegEventKind) -> bool) -> Vec<Times
 }
 
 fn near(at: Timestamp, seconds: &Value) -> bool {
-    let truth = Timestamp::from_micros(format!("{:.0}", seconds.as_f64().unwrap() * 1e6).parse().unwrap());
+    let text = seconds.to_string();
+    let (whole, part) = text.split_once('.').unwrap_or((&text, "0"));
+    let micros = |text: &str| text.parse::<i64>().expect("digits");
+    let truth = Timestamp::from_micros(micros(whole) * 1_000_000 + micros(&format!("{part:0<6.6}")));
     at.since(truth).abs() < 30_000
 }
 

@@ -765,7 +765,7 @@ proptest::proptest! {
         }).collect();
         let told = play(&steps, false, None);
         proptest::prop_assert_eq!(&play(&steps, false, Some(cut)), &told);
-        for (event, most) in [("answered d0", 1), ("answered d1", 1), ("bye d0", 1), ("canceled", 2), ("expired d0", 1), ("refused b0", 1)] {
+        for (event, most) in [(" answered d0", 1), (" answered d1", 1), ("bye d0", 1), ("canceled", 2), ("expired d0", 1), ("refused b0", 1)] {
             // Legs of their own may follow one another under the same names.
             let legs = told.matches("invited").count();
             proptest::prop_assert!(told.matches(event).count() <= most * legs.max(1), "{} in {}", event, told);

@@ -20,7 +20,7 @@ impl Dialogs {
     pub fn write(&self, out: &mut Writer) {
         out.number(VERSION);
         out.number(self.next);
-        let mut legs: Vec<&Leg> = self.legs.values().map(|leg| &**leg).collect();
+        let mut legs: Vec<&Leg> = self.legs.iter().map(|leg| &**leg).collect();
         legs.sort_unstable_by_key(|leg| leg.id);
         out.list(legs.into_iter(), |out, leg| leg.write(out));
     }
@@ -35,7 +35,7 @@ impl Dialogs {
         let mut table = Self::new(options);
         table.next = from.number()?;
         for leg in from.list(Leg::read)? {
-            if leg.id.0 >= table.next || table.legs.contains_key(&leg.id) {
+            if leg.id.0 >= table.next || table.hashes.contains_key(&leg.id) {
                 return None;
             }
             table.insert(leg);
