@@ -22,7 +22,7 @@ pub(super) const ANSWER_MICROS: i64 = 100_000;
 /// A switch that rings a phone at once does so within this time of the caller's INVITE.
 const FRESH_MICROS: i64 = 100_000;
 /// A transfer or forward reaches its target within this time.
-const SENT_MICROS: i64 = 60_000_000;
+const SENT_MICROS: i64 = 5_000_000;
 /// A click-to-call rings the customer within this time of the agent's answer.
 const CLICK_MICROS: i64 = 5_000_000;
 
@@ -192,10 +192,11 @@ impl Calls {
         if let Some(call) = self.by_key(leg) {
             return self.join(id, call, Correlation::Explicit, at, out);
         }
-        let (target, number) = (leg.target.clone(), leg.target_number);
-        let sent = self.sent_to(&target, number, at);
+        if let Some(call) = self.sent_to(id, at) {
+            return self.join(id, call, Correlation::Numbers, at, out);
+        }
         let Some(leg) = self.legs.get(&id) else { return };
-        let candidates = if sent.is_empty() { self.waiting_callers(leg) } else { sent };
+        let candidates = self.waiting_callers(leg);
         match *candidates.as_slice() {
             [] => {}
             [call] => self.join(id, call, Correlation::Numbers, at, out),
@@ -221,16 +222,21 @@ impl Calls {
         leg.keys.iter().find_map(|key| self.index.keys.get(key).filter(open).copied())
     }
 
-    /// Calls that were sent to this target a moment ago.
-    fn sent_to(&mut self, target: &RawNumber, number: Option<E164>, at: Timestamp) -> Vec<CallNo> {
+    /// Calls that were sent to a leg's target a moment ago, and whose caller the leg shows (or one of our own numbers, as
+    /// switches do towards the outside): the latest sent.
+    fn sent_to(&mut self, id: LegId, at: Timestamp) -> Option<CallNo> {
         self.index.sent.retain(|_, when| at.since(*when) < SENT_MICROS);
-        let fits = |call: &&CallNo| {
+        let leg = self.legs.get(&id)?;
+        let ours = leg.from_number.is_some_and(|number| self.directory.hotline(number).is_some());
+        let fits = |(call, _): &(&CallNo, &Timestamp)| {
             self.open.get(call).is_some_and(|open| {
-                let same = |(to, of, _): &(RawNumber, Option<E164>, Timestamp)| to == target || (of.is_some() && *of == number);
-                open.conclude_at.is_none() && open.sent_to.as_ref().is_some_and(same)
+                let shown = if leg.hidden { open.caller.withheld == Withheld::Yes } else { open.caller.number == leg.from_number };
+                let same =
+                    |(to, of, _): &(RawNumber, Option<E164>, Timestamp)| *to == leg.target || (of.is_some() && *of == leg.target_number);
+                open.conclude_at.is_none() && (ours || shown) && open.sent_to.as_ref().is_some_and(same)
             })
         };
-        self.index.sent.keys().filter(fits).copied().collect()
+        self.index.sent.iter().filter(fits).max_by_key(|(_, when)| **when).map(|(call, _)| *call)
     }
 
     fn is_target(&self, number: &RawNumber, leg: &Leg) -> bool {
@@ -363,9 +369,9 @@ impl Calls {
     /// The switch calls outside: a callback's customer, a transfer, a forward, or a click-to-call.
     pub(super) fn place_outside_leg(&mut self, id: LegId, invitation: &Invitation, at: Timestamp, out: &mut Vec<Update>) {
         let Some(leg) = self.legs.get(&id) else { return };
-        let (target, number) = (leg.target.clone(), leg.target_number);
+        let number = leg.target_number;
         let beside = self.by_key(leg).filter(|call| self.open.get(call).is_some_and(|open| open.kind == Kind::Inbound));
-        if let Some(call) = beside.or_else(|| self.sent_to(&target, number, at).first().copied()) {
+        if let Some(call) = beside.or_else(|| self.sent_to(id, at)) {
             return self.stand_beside(id, call);
         }
         let Some(leg) = self.legs.get(&id) else { return };

@@ -158,7 +158,8 @@ impl Dialogs {
     /// The last sign of life of a leg: of a dialog that talks, of the side that has been silent longer; else of any message.
     #[must_use]
     pub fn last_seen(&self, id: LegId) -> Option<Timestamp> {
-        self.legs.get(&id).map(|leg| leg.last_seen())
+        let hash = *self.hashes.get(&id)?;
+        self.legs.find(hash, |leg| leg.id == id).map(|leg| leg.last_seen())
     }
 
     /// Forgets a leg, without an event: whoever consumes them has ended it.
