@@ -1,6 +1,7 @@
 //! Every integration test, one module a subject: one binary links once.
 
 mod config;
+mod daemon;
 mod http;
 mod metrics;
 mod recordings;
