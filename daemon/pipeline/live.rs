@@ -27,7 +27,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// So much may wait for the writer before the inputs wait too.
@@ -105,6 +105,8 @@ pub fn run(start: Start) -> Result<(), LiveError> {
 }
 
 async fn live(start: Start) -> Result<(), LiveError> {
+    // Before anything else: a signal that comes while we start must not kill us.
+    let mut signals = Signals::listen()?;
     let Start { ledger, in_force, inputs, http, export, export_at, close_after, keep, mask_digits, max_legs, key, reload } = start;
     let metrics = Metrics::new();
     let now = clock::now();
@@ -143,7 +145,7 @@ async fn live(start: Start) -> Result<(), LiveError> {
     tracing::info!(sources = reading.len(), http = %address, "metering");
     let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status("metering")]);
     let watchdog = tokio::spawn(watchdog(Arc::clone(&heartbeat), quitting.clone()));
-    signals(&shared, &metrics, &directory, max_legs, key, reload.as_ref()).await?;
+    signals.answer(&shared, &metrics, &directory, max_legs, key, reload.as_ref()).await;
 
     let _ = sd_notify::notify(&[NotifyState::Stopping, NotifyState::Status("draining")]);
     tracing::info!("ending: sources stop, queues empty, the ledger closes last");
@@ -274,39 +276,51 @@ fn start_inputs(
     Ok(threads)
 }
 
-/// Answers SIGHUP until SIGTERM or SIGINT comes.
-async fn signals(
-    shared: &Shared,
-    metrics: &Metrics,
-    directory: &Mutex<Directory>,
-    max_legs: usize,
-    key: KeyedState,
-    reload: &(dyn Fn() -> Result<Arc<InForce>, String> + Send),
-) -> Result<(), LiveError> {
-    let listen = |kind| signal(kind).map_err(io_error("signals"));
-    let (mut terminate, mut interrupt, mut hang_up) =
-        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => {}
-        }
-        let _ = sd_notify::notify(&[NotifyState::Reloading]);
-        match reload() {
-            Ok(in_force) => {
-                take_directory(shared, directory, &in_force, max_legs, key);
-                let sent = shared.writer.send(Told::Reload(in_force));
-                if sent.is_ok() {
-                    metrics.config_accepted(clock::now());
+/// The signals we answer.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, LiveError> {
+        let listen = |kind| signal(kind).map_err(io_error("signals"));
+        let terminate = listen(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())?, hang_up: listen(SignalKind::hangup())? })
+    }
+
+    /// Answers SIGHUP until SIGTERM or SIGINT comes.
+    async fn answer(
+        &mut self,
+        shared: &Shared,
+        metrics: &Metrics,
+        directory: &Mutex<Directory>,
+        max_legs: usize,
+        key: KeyedState,
+        reload: &(dyn Fn() -> Result<Arc<InForce>, String> + Send),
+    ) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {}
+            }
+            let _ = sd_notify::notify(&[NotifyState::Reloading]);
+            match reload() {
+                Ok(in_force) => {
+                    take_directory(shared, directory, &in_force, max_legs, key);
+                    if shared.writer.send(Told::Reload(in_force)).is_ok() {
+                        metrics.config_accepted(clock::now());
+                    }
+                }
+                Err(problems) => {
+                    metrics.config_refused();
+                    tracing::error!(%problems, "the new configuration is refused whole; the old one stays in force");
                 }
             }
-            Err(problems) => {
-                metrics.config_refused();
-                tracing::error!(%problems, "the new configuration is refused whole; the old one stays in force");
-            }
+            let _ = sd_notify::notify(&[NotifyState::Ready]);
         }
-        let _ = sd_notify::notify(&[NotifyState::Ready]);
     }
 }
 

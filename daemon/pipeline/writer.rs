@@ -26,6 +26,8 @@ use tokio::sync::watch;
 const UPDATES_AT_ONCE: usize = 1_024;
 /// How long the writer sleeps at most: requests of operators are looked for this often.
 const NAP: Duration = Duration::from_secs(1);
+/// Requests and the clock are looked at this often, in microseconds.
+const LOOK_MICROS: i64 = 500_000;
 /// After a failed commit the next attempt waits so long.
 const RETRY: Duration = Duration::from_secs(1);
 /// The view is made anew at most this often, in microseconds; and never for more than a tenth of the time.
@@ -83,7 +85,7 @@ impl Writer {
     pub fn run(mut self, inbox: &Receiver<Told>) -> Result<(), LedgerError> {
         let mut waiting = Waiting::default();
         let mut reasons: Vec<String> = Vec::new();
-        let mut next_view = Timestamp::default();
+        let (mut next_view, mut next_look) = (Timestamp::default(), Timestamp::default());
         let mut changed = true;
         self.by_the_clock();
         loop {
@@ -112,9 +114,12 @@ impl Writer {
                 continue;
             }
             reasons.retain(|reason| !reason.starts_with(LEDGER));
-            self.requests();
-            changed |= self.by_the_clock();
             let now = clock::now();
+            if now >= next_look {
+                self.requests();
+                changed |= self.by_the_clock();
+                next_look = now.plus_micros(LOOK_MICROS);
+            }
             if now >= next_view && (changed || self.view_is_due(now)) {
                 let watch = clock::Stopwatch::start();
                 self.publish(&reasons);
