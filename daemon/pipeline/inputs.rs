@@ -3,7 +3,7 @@
 //! The one invariant: a snapshot is sent behind the news it contains, so that what is committed belongs together.
 
 use super::replay::{SIP, records_key};
-use super::signalling::Signalling;
+use super::signalling::{AHEAD_MICROS, Signalling};
 use super::writer::Told;
 use crate::calls::{Directory, Records, Stage, Update};
 use crate::clock;
@@ -217,6 +217,7 @@ pub fn files(shared: &Shared, files: &Files, source: &SourceMetrics) {
     let (mut dirty, mut next_snapshot) = (false, Timestamp::default());
     let mut troubled = false;
     let mut rejected = Growth::default();
+    let mut ahead = false;
     loop {
         let ends = shared.ends();
         let mut more = false;
@@ -244,10 +245,11 @@ pub fn files(shared: &Shared, files: &Files, source: &SourceMetrics) {
             }
         }
         shared.metrics.rejected.get(Rejection::BadRow).inc_by(rejected.of(tail.counts().malformed_rows + tail.counts().broken_rows));
-        let told = if ends { records.flush() } else { records.settled(clock::now()) };
+        let now = clock::now();
+        warn_of_future(&records, &files.config, now, &mut ahead);
+        let told = if ends { records.flush_by(now.plus_micros(AHEAD_MICROS)) } else { records.settled(now) };
         let updates: Vec<Update> = told.into_iter().map(|call| Update { stage: Stage::Concluded, call }).collect();
         dirty |= !updates.is_empty();
-        let now = clock::now();
         let keep = dirty && (ends || now >= next_snapshot);
         let snapshots = if keep { kept(files.place, &records, &tail) } else { Vec::new() };
         if keep {
@@ -269,6 +271,17 @@ pub fn files(shared: &Shared, files: &Files, source: &SourceMetrics) {
         }
     }
     source.stopped();
+}
+
+/// A row from the future would move the ledger's time, and post fees that nobody owes yet: it waits, and is told of once.
+fn warn_of_future(records: &Records, config: &asterisk_cdr::Config, now: Timestamp, told: &mut bool) {
+    let latest = records.latest_waiting().filter(|latest| *latest > now.plus_micros(AHEAD_MICROS));
+    if let Some(latest) = latest
+        && !*told
+    {
+        tracing::warn!(path = %config.path.display(), %latest, "a record lies in the future and waits for its time; compare the clocks, and the timezone of the source");
+    }
+    *told = latest.is_some();
 }
 
 /// Whether two directories say the same: they hold plain values, so their text tells.

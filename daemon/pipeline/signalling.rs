@@ -10,10 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A message's own time may run ahead of its arrival by this much before we doubt it: a clock that jumps must not end
 /// every call under way.
-const AHEAD_MICROS: i64 = 60_000_000;
+pub(super) const AHEAD_MICROS: i64 = 60_000_000;
 
 /// A lag below this is the way of the packet, not the clock.
 const SMALL_LAG_MICROS: i64 = 2_000_000;
+
+/// A lag that grows is believed after so long without a message that says less.
+const DOUBT_MICROS: i64 = 10_000_000;
 
 /// So many calls without dialogs are remembered.
 const MOST_ADRIFT: usize = 10_000;
