@@ -2,6 +2,7 @@
 
 mod config;
 mod daemon;
+mod hostile;
 mod http;
 mod metrics;
 mod recordings;
