@@ -7,7 +7,7 @@ use super::inputs::{self, Files, Shared, position_key};
 use super::replay::{SIP, records_key};
 use super::schedule::Schedule;
 use super::signalling::Signalling;
-use super::writer::{Told, Writer};
+use super::writer::{self, Told, Writer};
 use crate::calls::Directory;
 use crate::clock;
 use crate::export::Settings;
@@ -79,7 +79,7 @@ pub enum LiveError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// A socket, a signal or a thread.
-    #[error("{what}: {source}")]
+    #[error("{what}")]
     Io {
         /// What.
         what: String,
@@ -116,6 +116,10 @@ async fn live(start: Start) -> Result<(), LiveError> {
     if let Err(error) = inbox::prepare(&path) {
         tracing::warn!(path = %inbox::folder(&path).display(), %error, "the folder of requests cannot be made; calls cannot be assigned while the daemon runs");
     }
+    let exported = writer::last_export(&ledger)?;
+    if let Some((at, entry)) = exported {
+        metrics.exported(at, entry);
+    }
     let books = Books::open(ledger, Arc::clone(&in_force))?;
     let (view, viewer) = watch::channel(Arc::new(View::starting(now)));
     let (sender, receiver) = sync_channel(QUEUE);
@@ -131,7 +135,7 @@ async fn live(start: Start) -> Result<(), LiveError> {
         signalling: Arc::clone(&shared.signalling),
         metrics: metrics.clone(),
         view,
-        schedule: Schedule::new(in_force.zone(), close_after, keep, export_at, now),
+        schedule: Schedule::new(in_force.zone(), close_after, keep, export_at, exported.map(|(at, _)| at), now),
         export,
         ledger: path,
         mask_digits,

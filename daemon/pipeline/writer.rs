@@ -12,7 +12,7 @@ use crate::calls::Update;
 use crate::clock;
 use crate::export::{self, Settings};
 use crate::http::View;
-use crate::ledger::{LedgerError, Snapshot};
+use crate::ledger::{Ledger, LedgerError, Snapshot};
 use crate::metrics::{EntryKind, Metrics};
 use crate::units::Timestamp;
 use std::path::PathBuf;
@@ -283,7 +283,11 @@ impl Writer {
             Ok(reports) => {
                 let lines: u64 = reports.iter().map(|report| report.lines).sum();
                 tracing::info!(exports = reports.len(), lines, "the nightly export is written");
-                self.metrics.exported(now, u64::try_from(self.books.ledger().heads().entry.0).unwrap_or(0));
+                let entry = u64::try_from(self.books.ledger().heads().entry.0).unwrap_or(0);
+                self.metrics.exported(now, entry);
+                if let Err(error) = self.remember_export(now, entry) {
+                    tracing::warn!(%error, "when the export was written could not be kept; after a restart it may be looked for once more");
+                }
                 self.schedule.export_done(now);
             }
             Err(error) => {
@@ -291,6 +295,12 @@ impl Writer {
                 self.schedule.export_failed(now);
             }
         }
+    }
+
+    fn remember_export(&mut self, now: Timestamp, entry: u64) -> Result<(), LedgerError> {
+        let mut batch = self.books.ledger_mut().batch()?;
+        batch.put_snapshot(EXPORTED, &Snapshot { position: format!("{} {entry}", now.micros()), body: Vec::new() })?;
+        batch.commit()
     }
 
     /// Whether a running call's next increment has begun since the last view: the one timer.
@@ -338,6 +348,19 @@ fn hear(told: Told, waiting: &mut Waiting, reasons: &mut Vec<String>, changed: &
         Told::End => return true,
     }
     false
+}
+
+/// Where it is kept when the last export was written.
+const EXPORTED: &str = "exported";
+
+/// When the last nightly export was written, and up to which entry; `None` while there was none.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn last_export(ledger: &Ledger) -> Result<Option<(Timestamp, u64)>, LedgerError> {
+    let kept = ledger.snapshot(EXPORTED)?;
+    let parts = kept.as_ref().and_then(|kept| kept.position.split_once(' '));
+    Ok(parts.and_then(|(at, entry)| Some((Timestamp::from_micros(at.parse().ok()?), entry.parse().ok()?))))
 }
 
 /// What a reason begins with that is about the ledger.
