@@ -2,12 +2,14 @@
 
 use super::books::Books;
 use super::catalogue::InForce;
+use super::duties;
+use super::files::{self, Files, position_key};
 use super::inbox;
-use super::inputs::{self, Files, Shared, position_key};
+use super::inputs::{self, Shared};
 use super::replay::{SIP, records_key};
 use super::schedule::Schedule;
 use super::signalling::Signalling;
-use super::writer::{self, Told, Writer};
+use super::writer::{Told, Writer};
 use crate::calls::Directory;
 use crate::clock;
 use crate::export::Settings;
@@ -116,7 +118,7 @@ async fn live(start: Start) -> Result<(), LiveError> {
     if let Err(error) = inbox::prepare(&path) {
         tracing::warn!(path = %inbox::folder(&path).display(), %error, "the folder of requests cannot be made; calls cannot be assigned while the daemon runs");
     }
-    let exported = writer::last_export(&ledger)?;
+    let exported = duties::last_export(&ledger)?;
     if let Some((at, entry)) = exported {
         metrics.exported(at, entry);
     }
@@ -277,7 +279,7 @@ fn start_inputs(
                 let found = kept.iter_mut().find(|(known, ..)| *known == place);
                 let (records, position) = found.map_or((None, None), |(_, records, position)| (records.take(), position.take()));
                 let files = Files { place, config, records, position, directory: Arc::clone(directory) };
-                spawn("records", move || inputs::files(&shared, &files, &source))?
+                spawn("records", move || files::follow(&shared, &files, &source))?
             }
         });
     }
