@@ -285,3 +285,20 @@ fn a_request_is_a_plain_file_in_a_private_folder() {
     assert_eq!(daemon.get("/readyz").0, 200);
     verify(&daemon.end());
 }
+
+#[test]
+fn two_calls_of_one_number_stay_two_where_all_have_one_address() {
+    let live = tempfile::tempdir().expect("a folder");
+    let config = configure(live.path(), HEP);
+    let daemon = Daemon::start(&config);
+    let hep = daemon.hep.expect("it listens");
+    let begun = now() - 600 * SECOND;
+    for (name, at) in [("first", begun), ("second", begun + SECOND / 2)] {
+        let caller = Caller { call_id: name, tag: name, number: "+491713920021", leg: name };
+        let invite = caller.outer("INVITE sip:+4989555099@10.0.0.1 SIP/2.0", "1 INVITE", false);
+        // As an agent does that knows no addresses: no chunk of them, or one for all.
+        send(hep, &[frame(KEY, (SWITCH, SWITCH), at, &invite)]);
+    }
+    until("both are seen", || daemon.calls().len() == 2);
+    verify(&daemon.end());
+}

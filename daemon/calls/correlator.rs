@@ -241,7 +241,9 @@ impl Calls {
         let outer = self.index.of_caller(caller.number, caller.withheld).into_iter().find(|call| {
             self.open.get(call).is_some_and(|open| {
                 let near = at.since(open.started_at).abs() < SETTLE_MICROS && open.called.1 == called_number;
-                near && self.legs.get(&open.first).is_some_and(|first| first.path.1 == leg.path.0 && first.call_id != leg.call_id)
+                // Both from one address: two calls of one caller, not one that was sent on.
+                let sent_on = |first: &Leg| first.path.1 == leg.path.0 && first.path.0 != leg.path.0 && first.call_id != leg.call_id;
+                near && self.legs.get(&open.first).is_some_and(sent_on)
             })
         });
         if let Some(outer) = outer {
