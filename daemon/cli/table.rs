@@ -39,6 +39,7 @@ pub fn row(record: &Record) -> String {
         record.contract.as_deref().unwrap_or("-"),
         why(record)
     )
+    .replace(char::is_control, "\u{fffd}")
 }
 
 fn shown(party: &crate::meter::Party) -> String {

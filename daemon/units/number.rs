@@ -65,14 +65,15 @@ impl fmt::Display for E164 {
 pub struct RawNumber(Box<str>);
 
 impl RawNumber {
-    /// The text as received; bytes that are not UTF-8 become U+FFFD, and what is longer than 64 characters is cut.
+    /// The text as received; control characters (which a terminal or a spreadsheet would obey) and bytes that are not UTF-8
+    /// become U+FFFD, and what is longer than 64 characters is cut.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let trimmed = bytes.trim_ascii();
-        if trimmed.is_ascii() && trimmed.len() <= 64 {
+        if trimmed.len() <= 64 && trimmed.iter().all(|byte| matches!(byte, b' '..=b'~')) {
             return Self(std::str::from_utf8(trimmed).unwrap_or_default().into());
         }
-        Self(String::from_utf8_lossy(bytes).trim().chars().take(64).collect::<String>().into())
+        Self(String::from_utf8_lossy(bytes).trim().chars().take(64).map(shown).collect::<String>().into())
     }
 
     /// The text.
@@ -80,6 +81,10 @@ impl RawNumber {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn shown(character: char) -> char {
+    if character.is_control() { char::REPLACEMENT_CHARACTER } else { character }
 }
 
 /// A number, or with a trailing `*` all numbers that begin with it.
@@ -250,6 +255,20 @@ mod tests {
 
     fn munich() -> DialPlan {
         DialPlan::new("DE", "89").expect("known")
+    }
+
+    #[test]
+    fn a_raw_number_obeys_nobody() {
+        let long = "9".repeat(70);
+        for (bytes, text) in [
+            (b" 201 ".as_slice(), "201"),
+            (b"030\x0011\x1b[2J", "030\u{fffd}11\u{fffd}[2J"),
+            ("Bj\u{9b}\u{f6}rn".as_bytes(), "Bj\u{fffd}\u{f6}rn"),
+            (b"\xff1", "\u{fffd}1"),
+            (long.as_bytes(), &long[..64]),
+        ] {
+            assert_eq!(RawNumber::from_bytes(bytes).as_str(), text, "{}", bytes.escape_ascii());
+        }
     }
 
     #[test]
