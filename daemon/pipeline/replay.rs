@@ -201,6 +201,7 @@ fn read_all(
 ) -> Result<(), ReplayError> {
     let mut latest: Option<Timestamp> = None;
     let mut outcome = Ok(());
+    let before = reading.signalling.unmetered();
     for recording in recordings {
         outcome = match recording {
             Recording::Capture(path) => read_capture(&mut reading, path, sender, summary, progress, &mut latest),
@@ -229,7 +230,7 @@ fn read_all(
         updates.extend(records.flush().into_iter().map(|call| Update { stage: Stage::Concluded, call }));
     }
     note(summary, &updates);
-    summary.unmetered = signalling.unmetered();
+    summary.unmetered = signalling.unmetered().since(before);
     let mut snapshots = vec![(SIP.to_owned(), Snapshot { position: String::new(), body: signalling.write() })];
     for (place, records) in &records {
         let mut out = Writer::new();
