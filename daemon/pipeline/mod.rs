@@ -6,4 +6,5 @@ pub mod catalogue;
 pub mod inbox;
 pub mod replay;
 pub mod signalling;
+mod streams;
 mod twins;

@@ -136,7 +136,7 @@ fn an_earlier_recording_gives_a_running_call_nothing() {
     let alone = Desk::new();
     alone.replay(recording("kamailio/sip.pcap")).fine();
     let expected = alone.calls();
-    for cut in (20..count).step_by(40) {
+    for cut in (20..count).step_by(120) {
         let desk = Desk::new();
         desk.replay(&pieces(&desk, &file, &[cut])[0]).fine();
         let late = desk.calls();
@@ -145,6 +145,66 @@ fn an_earlier_recording_gives_a_running_call_nothing() {
             desk.calls().into_iter().partition(|call| expected.iter().any(|other| other["call_id"] == call["call_id"]));
         same(&earlier, &expected, &format!("the earlier recording after {cut} packets of a later one"));
         same(&later, &late, &format!("{cut} packets of a recording before an earlier one"));
+        desk.verified();
+    }
+}
+/// The whole recording after a part of it, wherever that part ended.
+#[test]
+fn the_whole_after_a_part() {
+    for (capture, step) in [("asterisk-16/sip.pcap", 29), ("kamailio/all/hep.pcap", 37)] {
+        let file = std::fs::read(recording(capture)).expect("it is there");
+        let once = Desk::new();
+        once.replay(recording(capture)).fine();
+        let calls = once.calls();
+        for cut in (1..packets(&file).1.len()).step_by(step) {
+            let desk = Desk::new();
+            desk.replay(&pieces(&desk, &file, &[cut])[0]).fine();
+            desk.replay(recording(capture)).fine();
+            same(&desk.calls(), &calls, &format!("{capture} whole, after {cut} of its packets"));
+        }
+    }
+}
+
+/// A part after the whole, told to conclude what it leaves open: the whole knows better.
+#[test]
+fn a_part_after_the_whole() {
+    for (capture, step) in [("asterisk-16/sip.pcap", 71), ("kamailio/all/hep.pcap", 53)] {
+        let file = std::fs::read(recording(capture)).expect("it is there");
+        let desk = Desk::new();
+        desk.replay(recording(capture)).fine();
+        let calls = desk.calls();
+        for cut in (1..packets(&file).1.len()).step_by(step) {
+            let part = pieces(&desk, &file, &[cut])[0].display().to_string();
+            desk.taktd(&["replay", &part]).fine();
+            same(&desk.calls(), &calls, &format!("{capture}, then {cut} of its packets"));
+            desk.taktd(&["replay", "--final", &part]).fine();
+            same(&desk.calls(), &calls, &format!("{capture}, then {cut} of its packets, concluded"));
+        }
+        desk.verified();
+    }
+}
+
+/// Days that come last to first, each cut in two.
+#[test]
+fn earlier_days_in_pieces() {
+    let (early, late) = (recording("kamailio/sip.pcap"), recording("asterisk-16/sip.pcap"));
+    let file = std::fs::read(&early).expect("it is there");
+    let both = Desk::new();
+    both.replay(&early).fine();
+    both.replay(&late).fine();
+    let calls = both.calls();
+    for cut in (1..packets(&file).1.len()).step_by(83) {
+        let desk = Desk::new();
+        let parts = pieces(&desk, &file, &[cut]);
+        let late_file = std::fs::read(&late).expect("it is there");
+        let (head, all) = packets(&late_file);
+        let half = desk.path("late-half.pcap");
+        let bytes: Vec<u8> = head.iter().chain(all[..cut.min(all.len())].iter().flat_map(|packet| packet.iter())).copied().collect();
+        std::fs::write(&half, bytes).expect("written");
+        for path in [&half, &parts[0], &parts[1], &late] {
+            desk.replay(path).fine();
+        }
+        same(&desk.calls(), &calls, &format!("cut at {cut}"));
         desk.verified();
     }
 }
