@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 mod rate;
+mod records;
 
 mod replay;
 
