@@ -5,6 +5,7 @@ mod rate;
 mod records;
 
 mod replay;
+mod standing;
 
 use serde_json::Value;
 use std::collections::BTreeMap;

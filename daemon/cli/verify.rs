@@ -2,6 +2,7 @@
 
 use super::office::Office;
 use super::{Common, Result};
+use crate::ledger::LedgerError;
 use crate::pipeline::audit;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -22,8 +23,15 @@ pub fn run(common: &Common) -> Result {
         .into_iter()
         .map(|finding| format!("{} {}: {}", finding.table, finding.row, finding.what))
         .collect();
-    let (settled, differing) = audit::settle_anew(&ledger, &office.in_force)?;
-    findings.extend(differing);
+    let settled = match audit::settle_anew(&ledger, &office.in_force) {
+        Ok((settled, differing)) => {
+            findings.extend(differing);
+            settled
+        }
+        // What cannot be read was found above; the rest of it is not settled again.
+        Err(LedgerError::Damaged { .. }) if !findings.is_empty() => 0,
+        Err(error) => return Err(error.into()),
+    };
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
