@@ -2,6 +2,7 @@
 
 mod commands;
 mod config;
+mod daemon;
 mod http;
 mod metrics;
 mod recordings;

@@ -37,7 +37,7 @@ fn the_example_loads() {
     assert_eq!(catalogue.contracts.len(), 7);
     let names: Vec<&str> = catalogue.documents.iter().map(|(name, _)| &**name).collect();
     assert_eq!(names, ["tariffs/support-level.toml", "tariffs/cash-desk.toml", "contracts.csv"]);
-    assert_eq!(config.ledger.expect("configured").path, Path::new("config/ledger.db"));
+    assert_eq!(config.ledger.expect("configured").path, Path::new("/var/lib/taktd/ledger.db"));
 }
 
 #[test]

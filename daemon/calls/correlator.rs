@@ -25,6 +25,8 @@ const CANCEL_MICROS: i64 = 32_000_000;
 pub enum Stage {
     /// Its first talk began: from now on it must survive a crash.
     Connected,
+    /// Its customer has gone: its end must survive a crash, too. Its other legs may still say something.
+    Ended,
     /// It is over.
     Concluded,
 }
@@ -184,6 +186,12 @@ impl Calls {
     /// Calls whose customer has gone, but whose other legs may still say something: as they stand.
     pub fn ended(&self) -> impl Iterator<Item = Call> {
         self.open.values().filter(|open| open.kind != Kind::Internal && open.conclude_at.is_some()).map(|open| self.call_of(open))
+    }
+
+    /// The company's own numbers.
+    #[must_use]
+    pub const fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// How many calls are under way.
@@ -502,8 +510,10 @@ impl Calls {
         let due = at.plus_micros(if all_over { SETTLE_MICROS } else { LINGER_MICROS });
         if open.conclude_at.is_none_or(|before| due < before) {
             self.due.insert((due, Due::Conclude(call)));
-            if let Some(open) = self.open.get_mut(&call) {
-                open.conclude_at = Some(due);
+            let Some(open) = self.open.get_mut(&call) else { return };
+            let first = open.conclude_at.replace(due).is_none();
+            if let Some(open) = self.open.get(&call).filter(|open| first && open.kind != Kind::Internal) {
+                out.push(Update { stage: Stage::Ended, call: self.call_of(open) });
             }
         }
     }

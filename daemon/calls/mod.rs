@@ -22,4 +22,5 @@ pub use correlator::{Calls, Stage, Unmetered, Update};
 pub use directory::{
     Agent, AgentPattern, BillFrom, Caller, Directory, Hotline, IdentityHeader, IdentityRules, OnHold, Withheld, WithheldNumbers,
 };
+pub use open::call_id as call_id_of;
 pub use records::{RecordCounts, Records};

@@ -1,5 +1,89 @@
-//! `taktd run`.
-use super::{Common, Result};
-pub fn run(_common: &Common) -> Result {
-    Err(super::Failure::Usage("not yet".into()))
+//! `taktd run`: the daemon.
+
+use super::export::settings;
+use super::office::Office;
+use super::replay::{MAX_LEGS, records_config};
+use super::{Common, Failure, Result};
+use crate::config::{LogFormat, LogLevel, SourceConfig};
+use crate::logging;
+use crate::pipeline::live::{self, Input, Start};
+use crate::sources::hep::Receiver;
+use crate::tariff::Period;
+use crate::units::KeyedState;
+use std::collections::hash_map::RandomState;
+use std::fs;
+use std::hash::BuildHasher;
+use std::path::Path;
+use std::process::ExitCode;
+
+pub fn run(common: &Common) -> Result {
+    let office = Office::load(common)?;
+    let log = office.config.log;
+    let format = match log.format {
+        LogFormat::Json => logging::Format::Json,
+        LogFormat::Journald => logging::Format::Journal,
+        LogFormat::Text => logging::Format::Text,
+    };
+    let level = match log.level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    };
+    logging::init(format, level)?;
+    let export = match &office.config.export {
+        Some(export) => Some((settings(&office, None)?, export.at.map(|at| (at, export.timezone)))),
+        None => None,
+    };
+    let (export, export_at) = export.map_or((None, None), |(settings, at)| (Some(settings), at));
+    let inputs = inputs(&office)?;
+    if inputs.is_empty() {
+        return Err(Failure::Usage(format!("{}: no [[source]] is configured; there is nothing to meter", office.config.file.display())));
+    }
+    let reloaded = common.clone();
+    let start = Start {
+        ledger: office.writer()?,
+        in_force: office.in_force.clone(),
+        inputs,
+        http: office.config.http,
+        export,
+        export_at,
+        close_after: office.config.ledger.as_ref().map_or(Period::Days(5), |ledger| ledger.close_after),
+        keep: office.config.privacy.keep,
+        mask_digits: office.config.privacy.mask_digits,
+        max_legs: MAX_LEGS,
+        key: KeyedState::new(RandomState::new().hash_one("taktd")),
+        reload: Box::new(move || match Office::load(&reloaded) {
+            Ok(office) => Ok(office.in_force),
+            Err(Failure::Usage(problems)) => Err(problems),
+            Err(Failure::Work(error)) => Err(format!("{error:#}")),
+        }),
+    };
+    live::run(start)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens what is configured: ports are bound now, so that a mistake stops the start.
+fn inputs(office: &Office) -> Result<Vec<Input>> {
+    let mut inputs = Vec::with_capacity(office.config.sources.len());
+    for (place, source) in office.config.sources.iter().enumerate() {
+        inputs.push(match source {
+            SourceConfig::Hep(hep) => {
+                let key = hep.auth_key_file.as_deref().map(auth_key).transpose()?;
+                let bound = Receiver::bind(hep.listen, key.as_deref());
+                Input::Hep(bound.map_err(|error| anyhow::anyhow!("source.listen: udp://{}: {error}", hep.listen))?)
+            }
+            SourceConfig::AsteriskCdr(source) => Input::Files(place, records_config(source, None)?),
+        });
+    }
+    Ok(inputs)
+}
+
+/// The key that every packet must carry; a line end behind it does not belong to it.
+fn auth_key(path: &Path) -> Result<Vec<u8>> {
+    let wrong = |what: String| Failure::Usage(format!("{}: {what}", path.display()));
+    let key = fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let key = key.trim_ascii_end().to_vec();
+    if key.is_empty() { Err(wrong("is empty; it should hold the password that the PBX sends".into())) } else { Ok(key) }
 }

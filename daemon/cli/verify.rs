@@ -2,8 +2,10 @@
 
 use super::office::Office;
 use super::{Common, Result};
-use crate::ledger::LedgerError;
+use crate::config::Catalogue;
+use crate::ledger::{Ledger, LedgerError};
 use crate::pipeline::audit;
+use crate::pipeline::catalogue::InForce;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -23,7 +25,7 @@ pub fn run(common: &Common) -> Result {
         .into_iter()
         .map(|finding| format!("{} {}: {}", finding.table, finding.row, finding.what))
         .collect();
-    let settled = match audit::settle_anew(&ledger, &office.in_force) {
+    let settled = match audit::settle_anew(&ledger, &then_in_force(&office, &ledger)?) {
         Ok((settled, differing)) => {
             findings.extend(differing);
             settled
@@ -54,4 +56,14 @@ pub fn run(common: &Common) -> Result {
         writeln!(out, "records settled anew: {settled}; findings: {}", findings.len())?;
     }
     Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// The tariffs and contracts that the ledger was settled with last, from its own texts: what the files say by now may be
+/// another thing.
+fn then_in_force(office: &Office, ledger: &Ledger) -> Result<InForce> {
+    let texts = ledger.catalogue().map(|version| ledger.documents(version)).transpose()?.unwrap_or_default();
+    let directory = office.config.directory.clone();
+    let catalogue = Catalogue::of_texts(texts, &directory.dial_plan)
+        .map_err(|problems| anyhow::anyhow!("the texts that the ledger keeps cannot be read any more\n{problems}"))?;
+    Ok(InForce::new(catalogue.tariffs, catalogue.contracts, directory, Vec::new()))
 }

@@ -79,6 +79,41 @@ impl Catalogue {
     }
 }
 
+impl Catalogue {
+    /// From texts that were in force once, as a ledger keeps them: kind (`tariff` or `contracts`), name, text.
+    ///
+    /// # Errors
+    /// Their mistakes: those this program finds in them, whatever an older one thought.
+    pub fn of_texts(texts: Vec<(String, String, String)>, dial_plan: &DialPlan) -> Result<Self, Problems> {
+        let mut loaded = Loaded::default();
+        let mut whole = true;
+        for (_, name, text) in texts.iter().filter(|(kind, ..)| kind == "tariff") {
+            let read = tariff::read(name, text);
+            loaded.problems.extend(read.problems);
+            match read.tariff {
+                Some(tariff) => loaded.tariff(Tariff { file: name.as_str().into(), ..tariff }, Path::new(name)),
+                None => whole = false,
+            }
+        }
+        if whole {
+            let files: Vec<_> = texts
+                .iter()
+                .filter(|(kind, ..)| kind == "contracts")
+                .map(|(_, name, text)| ContractFile { file: name, name, text })
+                .collect();
+            let (contracts, problems, _) = contracts::read(&files, &loaded.tariffs, dial_plan);
+            loaded.contracts = contracts;
+            loaded.problems.extend(problems);
+        }
+        if loaded.problems.is_empty() {
+            let documents = texts.into_iter().map(|(_, name, text)| (name.into(), text)).collect();
+            Ok(Self { tariffs: loaded.tariffs, contracts: loaded.contracts, documents })
+        } else {
+            Err(loaded.problems.into())
+        }
+    }
+}
+
 /// Reads all files, and goes on after every mistake.
 pub(super) fn everything(path: &Path) -> Loaded {
     let mut loaded = Loaded::default();

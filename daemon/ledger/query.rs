@@ -195,6 +195,15 @@ impl Ledger {
         self.each_call(&sql, (from.micros(), to.micros()), &mut each)
     }
 
+    /// When the first call began; `None` while there is none.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn first_begun(&self) -> Result<Option<Timestamp>> {
+        let begun: Option<i64> = self.db.query_row("SELECT min(begun) FROM subject WHERE kind = 0", [], |row| row.get(0))?;
+        Ok(begun.map(Timestamp::from_micros))
+    }
+
     /// The calls that have not ended.
     ///
     /// # Errors

@@ -6,8 +6,8 @@ use super::catalogue::{InForce, Said};
 use crate::calls::{Call, Stage, Update};
 use crate::contracts::local_date;
 use crate::ledger::{Assignment, Batch, Closing, Document, Journaled, Ledger, Posted, Scope, Snapshot, StoredCall};
-use crate::meter::{self, Record, Timing};
-use crate::units::{CallId, Timestamp};
+use crate::meter::{self, Outcome, Record, RecordKey, Timing};
+use crate::units::{CallId, Direction, Seconds, Timestamp};
 use chrono::{Datelike, NaiveDate};
 use std::sync::Arc;
 
@@ -36,6 +36,17 @@ pub struct Done {
     pub same: u64,
     /// Entries and reversals.
     pub posted: Posted,
+}
+
+/// What became of a call that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// In or out.
+    pub direction: Direction,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Its talk.
+    pub talk: Seconds,
 }
 
 /// Why the books could not be kept.
@@ -105,12 +116,15 @@ impl Books {
         Ok(done)
     }
 
-    /// Journals news and settles the contracts they touch, in one transaction: what live metering does.
+    /// Journals news and settles the contracts they touch, in one transaction: what live metering does. Also says what
+    /// became of the calls that ended.
     ///
     /// # Errors
     /// When the ledger cannot be written; then nothing of it is.
-    pub fn take(&mut self, updates: Vec<Update>, snapshots: &[(String, Snapshot)], time: Option<Timestamp>) -> Result<Done> {
+    pub fn take(&mut self, updates: Vec<Update>, snapshots: &[(String, Snapshot)], time: Option<Timestamp>) -> Result<(Done, Vec<Ended>)> {
         let mut done = Done::default();
+        let concluded: Vec<CallId> =
+            updates.iter().filter(|update| update.stage == Stage::Concluded).map(|update| update.call.id.clone()).collect();
         let Self { ledger, in_force, closings, mixed } = self;
         let mut batch = ledger.batch()?;
         write(&mut batch, in_force, mixed, updates, &mut done)?;
@@ -123,8 +137,16 @@ impl Books {
         for dirty in batch.ledger().unsettled()? {
             add(&mut done.posted, settle_one(&mut batch, in_force, closings, &dirty.contract)?);
         }
+        let mut ended = Vec::with_capacity(concluded.len());
+        for id in concluded {
+            if let Some(record) = batch.ledger().record(&RecordKey::Call(id))?
+                && let Some(direction) = record.direction
+            {
+                ended.push(Ended { direction, outcome: record.outcome, talk: record.talk });
+            }
+        }
         batch.commit()?;
-        Ok(done)
+        Ok((done, ended))
     }
 
     /// Settles every contract with news, many in a transaction, and posts fees that have fallen due; `progress` hears
@@ -277,7 +299,7 @@ fn write(batch: &mut Batch<'_>, in_force: &InForce, mixed: &mut bool, updates: V
             Journaled::Changed => done.changed += 1,
             Journaled::Same => done.same += 1,
         }
-        if journaled != Journaled::Same && stage == Stage::Concluded {
+        if journaled != Journaled::Same && stage != Stage::Connected {
             post_unbilled(batch, in_force, &call, done)?;
         }
     }

@@ -1,13 +1,22 @@
 //! One input of SIP messages: dialogs and calls, moved by the messages' own time. Replay and live run this same code.
 
-use crate::calls::{Calls, Directory, Unmetered, Update};
-use crate::sip::{Dialogs, LegEvent, Observed, Options};
+use crate::calls::{Call, Calls, Directory, End, Mark, Stage, Unmetered, Update, call_id_of};
+use crate::sip::addr::NameAddr;
+use crate::sip::scan::{Header, Start};
+use crate::sip::{Dialogs, LegEvent, Method, Observed, Options, scan};
 use crate::units::codec::{Reader, Writer};
-use crate::units::{KeyedState, Message, Timestamp};
+use crate::units::{CallId, KeyedState, Message, Seconds, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A message's own time may run ahead of its arrival by this much before we doubt it: a clock that jumps must not end
 /// every call under way.
 const AHEAD_MICROS: i64 = 60_000_000;
+
+/// A lag below this is the way of the packet, not the clock.
+const SMALL_LAG_MICROS: i64 = 2_000_000;
+
+/// So many calls without dialogs are remembered.
+const MOST_ADRIFT: usize = 10_000;
 
 /// Dialogs and calls of one input, and the time they have reached.
 pub struct Signalling {
@@ -15,6 +24,11 @@ pub struct Signalling {
     calls: Calls,
     events: Vec<LegEvent>,
     now: Option<Timestamp>,
+    /// By how much the messages' own time lags behind our clock, in microseconds: a switch whose clock is slow is still
+    /// metered by its own, and its timers run out by it.
+    lag_micros: i64,
+    /// Calls whose dialogs are lost or were given up: only a BYE can still say when they ended.
+    adrift: BTreeMap<CallId, Call>,
 }
 
 /// How the dialog table is set up for a directory.
@@ -32,7 +46,7 @@ impl Signalling {
     #[must_use]
     pub fn new(directory: Directory, max_legs: usize, key: KeyedState) -> Self {
         let dialogs = Dialogs::new(options(&directory, max_legs, key));
-        Self { dialogs, calls: Calls::new(directory), events: Vec::new(), now: None }
+        Self { dialogs, calls: Calls::new(directory), events: Vec::new(), now: None, lag_micros: 0, adrift: BTreeMap::new() }
     }
 
     /// What was under way when a snapshot was taken; `None` if the bytes are none of ours.
@@ -41,7 +55,8 @@ impl Signalling {
         let mut from = Reader::new(bytes);
         let dialogs = Dialogs::read(&mut from, options(&directory, max_legs, key))?;
         let calls = Calls::read(&mut from, directory)?;
-        from.is_empty().then_some(Self { dialogs, calls, events: Vec::new(), now: None })
+        let lag_micros = i64::try_from(from.number()?).ok()?;
+        from.is_empty().then_some(Self { dialogs, calls, events: Vec::new(), now: None, lag_micros, adrift: BTreeMap::new() })
     }
 
     /// The state as bytes.
@@ -50,6 +65,7 @@ impl Signalling {
         let mut out = Writer::new();
         self.dialogs.write(&mut out);
         self.calls.write(&mut out);
+        out.number(self.lag_micros.unsigned_abs());
         out.finish()
     }
 
@@ -61,6 +77,8 @@ impl Signalling {
     /// Takes a message that arrived at `arrived_at` (in a capture: its packet's time).
     pub fn observe(&mut self, message: &Message<'_>, arrived_at: Timestamp, out: &mut Vec<Update>) -> Observed {
         let at = message.captured_at.min(arrived_at.plus_micros(AHEAD_MICROS));
+        let lag = arrived_at.since(at).max(0);
+        self.lag_micros = if lag < SMALL_LAG_MICROS { 0 } else { lag };
         let now = self.now.map_or(at, |now| now.max(at));
         self.advance(now, out);
         let observed = if at == message.captured_at {
@@ -69,12 +87,82 @@ impl Signalling {
             self.dialogs.observe(&Message { captured_at: at, ..*message }, &mut self.events)
         };
         self.apply(out);
+        if observed == Observed::UnknownDialog && !self.adrift.is_empty() {
+            self.end_adrift(message.payload, at, out);
+        }
         observed
     }
 
-    /// It is `now`: ends what is due.
+    /// Calls that run as far as the ledger knows, but whose dialogs this input does not have: after a crash, those answered
+    /// since the last snapshot. Their BYE ends them; without one, `max_call` does.
+    pub fn resume(&mut self, calls: Vec<Call>) {
+        let known: BTreeSet<CallId> = self.calls.running().map(|call| call.id).collect();
+        self.adrift.extend(calls.into_iter().filter(|call| !known.contains(&call.id)).map(|call| (call.id.clone(), call)));
+    }
+
+    /// A BYE of a dialog that is not in the table: of a call adrift, perhaps. `call_id` follows from it either way round.
+    fn end_adrift(&mut self, payload: &[u8], at: Timestamp, out: &mut Vec<Update>) {
+        let Ok(scanned) = scan(payload) else { return };
+        if !matches!(scanned.start, Start::Request { method: Method::Bye, .. }) {
+            return;
+        }
+        let tag = |header| scanned.first(header).and_then(NameAddr::parse).and_then(|address| address.tag());
+        let names = [tag(Header::From), tag(Header::To)].into_iter().flatten().map(|tag| call_id_of(scanned.call_id, tag));
+        for name in names {
+            if let Some(call) = self.adrift.remove(&name) {
+                out.push(Update { stage: Stage::Concluded, call: ended(call, at, End::Observed) });
+            }
+        }
+    }
+
+    /// Calls adrift for longer than a call may last end where they were last known to talk.
+    fn give_up_adrift(&mut self, now: Timestamp, out: &mut Vec<Update>) {
+        let longest = |call: &Call| {
+            let hotline = self.calls.directory().hotlines.iter().find(|hotline| Some(&hotline.name) == call.hotline.as_ref());
+            hotline.map_or(Seconds::new(4 * 3_600), |hotline| hotline.max_call)
+        };
+        let over: Vec<CallId> =
+            self.adrift.values().filter(|call| call.started_at.plus(longest(call)) <= now).map(|call| call.id.clone()).collect();
+        for id in over {
+            let Some(call) = self.adrift.remove(&id) else { continue };
+            if call.ended_at.is_none() {
+                let last = call.talks.iter().map(|talk| talk.to.unwrap_or(talk.from)).max().unwrap_or(call.started_at);
+                out.push(Update { stage: Stage::Concluded, call: ended(call, last, End::Estimated) });
+            }
+        }
+    }
+
+    /// What time the messages have reached when our clock shows `wall`.
+    #[must_use]
+    pub fn feed_time(&self, wall: Timestamp) -> Timestamp {
+        wall.plus_micros(self.lag_micros.saturating_neg())
+    }
+
+    /// It is `now`, in the messages' time: ends what is due.
     pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Update>) {
         self.now = Some(now);
+        if !self.adrift.is_empty() {
+            self.give_up_adrift(now, out);
+        }
+        let before = out.len();
+        self.expire(now, out);
+        for update in out.get(before..).unwrap_or_default() {
+            self.keep_adrift(update);
+        }
+    }
+
+    /// A call whose end was only supposed: a BYE that comes after all corrects it.
+    fn keep_adrift(&mut self, Update { stage, call }: &Update) {
+        if *stage == Stage::Concluded && matches!(call.end, End::SessionTimer | End::Estimated) && self.adrift.len() < MOST_ADRIFT {
+            let mut call = call.clone();
+            if let Some(last) = call.talks.last_mut() {
+                last.to = None;
+            }
+            self.adrift.insert(call.id.clone(), call);
+        }
+    }
+
+    fn expire(&mut self, now: Timestamp, out: &mut Vec<Update>) {
         loop {
             let (dialogs, calls) = (self.dialogs.deadline(), self.calls.deadline());
             match [dialogs, calls].into_iter().flatten().min().filter(|due| *due <= now) {
@@ -105,6 +193,13 @@ impl Signalling {
         [self.dialogs.deadline(), self.calls.deadline()].into_iter().flatten().min()
     }
 
+    /// Calls that run, those adrift included.
+    #[must_use]
+    pub fn running(&self) -> Vec<Call> {
+        let adrift = self.adrift.values().filter(|call| call.ended_at.is_none()).cloned();
+        self.calls.running().chain(adrift).collect()
+    }
+
     /// The calls under way.
     #[must_use]
     pub fn calls(&self) -> &Calls {
@@ -123,6 +218,17 @@ impl Signalling {
         self.calls.unmetered()
     }
 
+    /// Takes a directory that changed; what is under way goes on.
+    ///
+    /// # Errors
+    /// Never for a state of our own; then the old directory stays.
+    pub fn reconfigure(&mut self, directory: Directory, max_legs: usize, key: KeyedState) -> Result<(), ()> {
+        let fresh = Self::read(&self.write(), directory, max_legs, key).ok_or(())?;
+        let Self { dialogs, calls, .. } = fresh;
+        (self.dialogs, self.calls) = (dialogs, calls);
+        Ok(())
+    }
+
     fn apply(&mut self, out: &mut Vec<Update>) {
         if self.events.is_empty() {
             return;
@@ -139,4 +245,17 @@ impl Signalling {
             self.dialogs.drop_leg(leg);
         }
     }
+}
+
+/// A call that ended then: its open talk ends there too.
+fn ended(mut call: Call, at: Timestamp, end: End) -> Call {
+    for talk in &mut call.talks {
+        talk.to.get_or_insert(at.max(talk.from));
+    }
+    call.ended_at = Some(at);
+    call.end = end;
+    if end != End::Observed {
+        call.mark(Mark::LostParty);
+    }
+    call
 }

@@ -1,0 +1,333 @@
+//! The daemon: opens everything, starts the threads, answers signals, and drains in the order of the data.
+
+use super::books::Books;
+use super::catalogue::InForce;
+use super::inputs::{self, Files, Shared, position_key};
+use super::replay::{SIP, records_key};
+use super::schedule::Schedule;
+use super::signalling::Signalling;
+use super::writer::{Told, Writer};
+use crate::calls::Directory;
+use crate::clock;
+use crate::export::Settings;
+use crate::http::{self, HttpState, Limits, View};
+use crate::ledger::{Ledger, LedgerError};
+use crate::metrics::{Metrics, SourceKind};
+use crate::sources::asterisk_cdr;
+use crate::sources::hep::Receiver;
+use crate::tariff::Period;
+use crate::units::KeyedState;
+use chrono::NaiveTime;
+use chrono_tz::Tz;
+use sd_notify::NotifyState;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+/// So much may wait for the writer before the inputs wait too.
+const QUEUE: usize = 16_384;
+/// How long the drain may take before it is given up; systemd waits longer.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// An input, checked and opened.
+pub enum Input {
+    /// A HEP port that is bound already.
+    Hep(Receiver),
+    /// The files of a switch: its number among the sources, and how they are read.
+    Files(usize, asterisk_cdr::Config),
+}
+
+/// Everything the daemon starts with.
+pub struct Start {
+    /// The ledger, open for writing.
+    pub ledger: Ledger,
+    /// Tariffs, contracts, directory.
+    pub in_force: Arc<InForce>,
+    /// What is read.
+    pub inputs: Vec<Input>,
+    /// Where HTTP listens.
+    pub http: SocketAddr,
+    /// Where exports go.
+    pub export: Option<Settings>,
+    /// When each night.
+    pub export_at: Option<(NaiveTime, Tz)>,
+    /// How long after its end a month closes.
+    pub close_after: Period,
+    /// How long numbers are kept.
+    pub keep: Period,
+    /// So many digits are not shown over HTTP.
+    pub mask_digits: u8,
+    /// Legs followed at most.
+    pub max_legs: usize,
+    /// The key of hash tables.
+    pub key: KeyedState,
+    /// Reads the configuration anew: on SIGHUP.
+    pub reload: Box<dyn Fn() -> Result<Arc<InForce>, String> + Send>,
+}
+
+/// Why the daemon could not start or end well.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A socket, a signal or a thread.
+    #[error("{what}: {source}")]
+    Io {
+        /// What.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The writer ended by a panic: its evidence is in the ledger up to the last commit.
+    #[error("the writer ended unexpectedly; what was committed is safe, running calls resume at the next start")]
+    Writer,
+}
+
+fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> LiveError {
+    let what = what.into();
+    move |source| LiveError::Io { what, source }
+}
+
+/// Runs until SIGTERM or SIGINT; then sources stop, queues empty, the ledger closes last.
+///
+/// # Errors
+/// When something cannot be opened, or what was left could not be written.
+pub fn run(start: Start) -> Result<(), LiveError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io_error("the runtime"))?;
+    runtime.block_on(live(start))
+}
+
+async fn live(start: Start) -> Result<(), LiveError> {
+    // Before anything else: a signal that comes while we start must not kill us.
+    let mut signals = Signals::listen()?;
+    let Start { ledger, in_force, inputs, http, export, export_at, close_after, keep, mask_digits, max_legs, key, reload } = start;
+    let metrics = Metrics::new();
+    let now = clock::now();
+    let (signalling, kept) = restore(&ledger, &in_force, max_legs, key, &inputs)?;
+    let path = ledger.path().to_owned();
+    let books = Books::open(ledger, Arc::clone(&in_force))?;
+    let (view, viewer) = watch::channel(Arc::new(View::starting(now)));
+    let (sender, receiver) = sync_channel(QUEUE);
+    let shared = Shared {
+        signalling: Arc::new(Mutex::new(signalling)),
+        writer: sender,
+        metrics: metrics.clone(),
+        stop: Arc::new(AtomicBool::new(false)),
+    };
+    let heartbeat = Arc::new(AtomicU64::new(0));
+    let writer = Writer {
+        books,
+        signalling: Arc::clone(&shared.signalling),
+        metrics: metrics.clone(),
+        view,
+        schedule: Schedule::new(in_force.zone(), close_after, keep, export_at, now),
+        export,
+        ledger: path,
+        mask_digits,
+        heartbeat: Arc::clone(&heartbeat),
+    };
+    let listener = tokio::net::TcpListener::bind(http).await.map_err(io_error(format!("http.listen {http}")))?;
+    let address = listener.local_addr().map_err(io_error("http.listen"))?;
+    let (quit, quitting) = watch::channel(false);
+    let limits = Limits::default();
+    let server = tokio::spawn(http::serve(listener, HttpState { metrics: metrics.clone(), view: viewer }, limits, told(quitting.clone())));
+    let writing = spawn("writer", move || writer.run(&receiver))?;
+    let directory = Arc::new(Mutex::new(in_force.directory().clone()));
+    let reading = start_inputs(&shared, inputs, kept, &directory)?;
+    metrics.config_accepted(now);
+    tracing::info!(sources = reading.len(), http = %address, "metering");
+    let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status("metering")]);
+    let watchdog = tokio::spawn(watchdog(Arc::clone(&heartbeat), quitting.clone()));
+    signals.answer(&shared, &metrics, &directory, max_legs, key, reload.as_ref()).await;
+
+    let _ = sd_notify::notify(&[NotifyState::Stopping, NotifyState::Status("draining")]);
+    tracing::info!("ending: sources stop, queues empty, the ledger closes last");
+    shared.stop.store(true, Ordering::Relaxed);
+    let drained = tokio::time::timeout(GRACE, tokio::task::spawn_blocking(move || drain(&shared, reading, writing))).await;
+    let _ = quit.send(true);
+    let _ = tokio::join!(server, watchdog);
+    match drained {
+        Ok(Ok(Ok(Ok(())))) => {
+            tracing::info!("drained and closed the ledger");
+            Ok(())
+        }
+        Ok(Ok(Ok(Err(error)))) => Err(error.into()),
+        Ok(_) => Err(LiveError::Writer),
+        Err(_) => {
+            tracing::warn!(grace_seconds = GRACE.as_secs(), "not drained in time; open calls resume from the ledger");
+            Ok(())
+        }
+    }
+}
+
+/// Sources end first, then their last snapshot, then the writer.
+fn drain(
+    shared: &Shared,
+    reading: Vec<JoinHandle<()>>,
+    writing: JoinHandle<Result<(), LedgerError>>,
+) -> std::thread::Result<Result<(), LedgerError>> {
+    for thread in reading {
+        if thread.join().is_err() {
+            tracing::error!("an input ended unexpectedly");
+        }
+    }
+    inputs::conclude(shared);
+    inputs::snapshot(shared);
+    let _ = shared.writer.send(Told::End);
+    writing.join()
+}
+
+async fn told(mut quitting: watch::Receiver<bool>) {
+    // When the sender is gone it is time to go, too.
+    let _ = quitting.wait_for(|quit| *quit).await;
+}
+
+/// Tells systemd that the writer lives, as long as it does.
+async fn watchdog(heartbeat: Arc<AtomicU64>, quitting: watch::Receiver<bool>) {
+    let Some(within) = sd_notify::watchdog_enabled() else {
+        return told(quitting).await;
+    };
+    let mut last = None;
+    loop {
+        tokio::select! {
+            () = told(quitting.clone()) => return,
+            () = tokio::time::sleep(within / 3) => {}
+        }
+        let beat = heartbeat.load(Ordering::Relaxed);
+        if last.replace(beat) != Some(beat) {
+            let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+/// What was kept of the inputs: per source of files, its records and its position.
+type Kept = Vec<(usize, Option<Vec<u8>>, Option<Vec<u8>>)>;
+
+/// The state that was kept when the daemon last ran, and running calls that it does not know.
+fn restore(
+    ledger: &Ledger,
+    in_force: &InForce,
+    max_legs: usize,
+    key: KeyedState,
+    inputs: &[Input],
+) -> Result<(Signalling, Kept), LiveError> {
+    let directory = in_force.directory().clone();
+    let kept = ledger.snapshot(SIP)?;
+    let restored = kept.as_ref().and_then(|snapshot| Signalling::read(&snapshot.body, directory.clone(), max_legs, key));
+    if kept.is_some() && restored.is_none() {
+        tracing::warn!("the snapshot of open dialogs is of another version; running calls end when their BYE is seen");
+    }
+    let mut signalling = restored.unwrap_or_else(|| Signalling::new(directory, max_legs, key));
+    let mut running = Vec::new();
+    ledger.running_calls(|stored| {
+        running.push(stored.call);
+        Ok(())
+    })?;
+    if !running.is_empty() {
+        tracing::info!(calls = running.len(), "running calls go on");
+    }
+    signalling.resume(running);
+    let mut files = Vec::new();
+    for input in inputs {
+        if let Input::Files(place, _) = input {
+            let body = |key: &str| Ok::<_, LedgerError>(ledger.snapshot(key)?.map(|snapshot| snapshot.body));
+            files.push((*place, body(&records_key(*place))?, body(&position_key(*place))?));
+        }
+    }
+    Ok((signalling, files))
+}
+
+fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, LiveError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(io_error(format!("the thread of the {name}")))
+}
+
+fn start_inputs(
+    shared: &Shared,
+    inputs: Vec<Input>,
+    mut kept: Kept,
+    directory: &Arc<Mutex<Directory>>,
+) -> Result<Vec<JoinHandle<()>>, LiveError> {
+    let mut threads = Vec::with_capacity(inputs.len());
+    for (number, input) in (1u16..).zip(inputs) {
+        let shared = shared.clone();
+        threads.push(match input {
+            Input::Hep(receiver) => {
+                let source = shared.metrics.source(SourceKind::Hep, number);
+                tracing::info!(address = %receiver.local_addr(), "listening for HEP");
+                spawn("hep", move || inputs::hep(&shared, receiver, &source))?
+            }
+            Input::Files(place, config) => {
+                let source = shared.metrics.source(SourceKind::AsteriskCdr, number);
+                tracing::info!(path = %config.path.display(), "following a file of records");
+                let found = kept.iter_mut().find(|(known, ..)| *known == place);
+                let (records, position) = found.map_or((None, None), |(_, records, position)| (records.take(), position.take()));
+                let files = Files { place, config, records, position, directory: Arc::clone(directory) };
+                spawn("records", move || inputs::files(&shared, &files, &source))?
+            }
+        });
+    }
+    Ok(threads)
+}
+
+/// The signals we answer.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, LiveError> {
+        let listen = |kind| signal(kind).map_err(io_error("signals"));
+        let terminate = listen(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())?, hang_up: listen(SignalKind::hangup())? })
+    }
+
+    /// Answers SIGHUP until SIGTERM or SIGINT comes.
+    async fn answer(
+        &mut self,
+        shared: &Shared,
+        metrics: &Metrics,
+        directory: &Mutex<Directory>,
+        max_legs: usize,
+        key: KeyedState,
+        reload: &(dyn Fn() -> Result<Arc<InForce>, String> + Send),
+    ) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {}
+            }
+            let _ = sd_notify::notify(&[NotifyState::Reloading]);
+            match reload() {
+                Ok(in_force) => {
+                    take_directory(shared, directory, &in_force, max_legs, key);
+                    if shared.writer.send(Told::Reload(in_force)).is_ok() {
+                        metrics.config_accepted(clock::now());
+                    }
+                }
+                Err(problems) => {
+                    metrics.config_refused();
+                    tracing::error!(%problems, "the new configuration is refused whole; the old one stays in force");
+                }
+            }
+            let _ = sd_notify::notify(&[NotifyState::Ready]);
+        }
+    }
+}
+
+fn take_directory(shared: &Shared, directory: &Mutex<Directory>, in_force: &InForce, max_legs: usize, key: KeyedState) {
+    *directory.lock().unwrap_or_else(PoisonError::into_inner) = in_force.directory().clone();
+    let mut signalling = shared.signalling.lock().unwrap_or_else(PoisonError::into_inner);
+    if signalling.reconfigure(in_force.directory().clone(), max_legs, key).is_err() {
+        tracing::error!("the new hotlines and agents could not be taken; they count from the next start");
+    }
+}

@@ -1,0 +1,80 @@
+//! The live meter: what running calls come to as cut at now. A projection of the same settlement, nothing of its own.
+
+use super::books::Books;
+use super::catalogue::Said;
+use crate::calls::{Call, Unmetered};
+use crate::contracts::Match;
+use crate::http::{RunningCall, State};
+use crate::ledger::LedgerError;
+use crate::meter::{Outcome, Timing};
+use crate::metrics::{self, CallOutcome, Metrics, RunningState};
+use crate::units::Timestamp;
+use std::collections::BTreeMap;
+
+/// Running calls as of `now`, in the order in which they began: each contract settled once, all its calls together.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn project(books: &Books, running: Vec<Call>, now: Timestamp) -> Result<Vec<RunningCall>, LedgerError> {
+    let in_force = books.in_force();
+    let mut shown = Vec::with_capacity(running.len());
+    let mut by_contract: BTreeMap<Box<str>, Vec<Said>> = BTreeMap::new();
+    for call in running {
+        match in_force.find(&call) {
+            Match::Contract { id, authorised, reason } => {
+                by_contract.entry(id).or_default().push(Said { call, authorised, reason, verdict: None, timing: Timing::InTime });
+            }
+            found => {
+                let said = Said { call, authorised: false, reason: None, verdict: None, timing: Timing::InTime };
+                shown.push(RunningCall::new(&said.call, &in_force.alone(&said, &found, now), now));
+            }
+        }
+    }
+    for (contract, running) in by_contract {
+        let Some(terms) = in_force.terms(&contract) else { continue };
+        let mut calls = books.said(&contract)?;
+        calls.retain(|said| running.iter().all(|other| other.call.id != said.call.id));
+        let first = calls.len();
+        calls.extend(running);
+        let settled = in_force.settle(&terms, &calls, now);
+        for (said, settled) in calls.iter().zip(&settled.calls).skip(first) {
+            shown.push(RunningCall::new(&said.call, settled, now));
+        }
+    }
+    shown.sort_by(|one, other| (one.started_at, &one.call_id).cmp(&(other.started_at, &other.call_id)));
+    Ok(shown)
+}
+
+/// Gauges of running calls.
+pub fn count_running(metrics: &Metrics, running: &[RunningCall]) {
+    let talking = running.iter().filter(|call| call.state == State::Talking).count();
+    let set = |state, count: usize| metrics.calls_running.set(state, i64::try_from(count).unwrap_or(i64::MAX));
+    set(RunningState::Talking, talking);
+    set(RunningState::Waiting, running.len() - talking);
+}
+
+/// Counters of calls that make no record: they only grow, so the difference is added.
+pub fn count_unmetered(metrics: &Metrics, so_far: Unmetered) {
+    let Unmetered { internal, unrelated, orphans } = so_far;
+    for (reason, total) in
+        [(metrics::Unmetered::Internal, internal), (metrics::Unmetered::Unrelated, unrelated), (metrics::Unmetered::Orphan, orphans)]
+    {
+        let counter = metrics.unmetered_calls.get(reason);
+        counter.inc_by(total.saturating_sub(counter.get()));
+    }
+}
+
+/// An outcome as a label.
+#[must_use]
+pub const fn label_of(outcome: Outcome) -> CallOutcome {
+    match outcome {
+        Outcome::Missed => CallOutcome::Missed,
+        Outcome::Unmatched => CallOutcome::Unmatched,
+        Outcome::Ambiguous => CallOutcome::Ambiguous,
+        Outcome::Uncovered => CallOutcome::Uncovered,
+        Outcome::Unauthorised => CallOutcome::Unauthorised,
+        Outcome::Held => CallOutcome::Held,
+        Outcome::Charged => CallOutcome::Charged,
+        Outcome::Included => CallOutcome::Included,
+    }
+}

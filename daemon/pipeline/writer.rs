@@ -1,0 +1,296 @@
+//! The writer's thread: takes news from the inputs, journals and settles them in one batch, does what falls due by the
+//! clock, and publishes what runs.
+//!
+//! The one invariant: news that could not be written are kept and tried again, in order; nothing is dropped here.
+
+use super::books::{Books, Ended};
+use super::catalogue::InForce;
+use super::schedule::Schedule;
+use super::signalling::Signalling;
+use super::{inbox, view};
+use crate::calls::Update;
+use crate::clock;
+use crate::export::{self, Settings};
+use crate::http::View;
+use crate::ledger::{LedgerError, Snapshot};
+use crate::metrics::{EntryKind, Metrics};
+use crate::units::Timestamp;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// So many updates go into one transaction.
+const UPDATES_AT_ONCE: usize = 1_024;
+/// How long the writer sleeps at most: requests of operators are looked for this often.
+const NAP: Duration = Duration::from_secs(1);
+/// Requests and the clock are looked at this often, in microseconds.
+const LOOK_MICROS: i64 = 500_000;
+/// After a failed commit the next attempt waits so long.
+const RETRY: Duration = Duration::from_secs(1);
+/// The view is made anew at most this often, in microseconds; and never for more than a tenth of the time.
+const VIEW_MICROS: i64 = 100_000;
+
+/// What the inputs and the shell tell the writer.
+#[derive(Debug)]
+pub enum Told {
+    /// Calls, and the snapshots that belong to them.
+    News(Vec<Update>, Vec<(String, Snapshot)>),
+    /// Something about running calls changed; nothing to write.
+    Nudge,
+    /// Tariffs and contracts that changed.
+    Reload(Arc<InForce>),
+    /// Reason why a source stopped: shown until the next start.
+    SourceStopped(String),
+    /// All inputs have stopped: write what is left, and end.
+    End,
+}
+
+/// The writer and all it needs.
+pub struct Writer {
+    /// The books.
+    pub books: Books,
+    /// The shared state of all SIP inputs.
+    pub signalling: Arc<Mutex<Signalling>>,
+    /// Where counters are kept.
+    pub metrics: Metrics,
+    /// Where running calls are published.
+    pub view: watch::Sender<Arc<View>>,
+    /// What falls due by the clock.
+    pub schedule: Schedule,
+    /// Where exports go; `None` when none are configured.
+    pub export: Option<Settings>,
+    /// The ledger's file: requests stand beside it.
+    pub ledger: PathBuf,
+    /// So many digits are not shown.
+    pub mask_digits: u8,
+    /// Beats as long as the writer lives: the watchdog looks at it.
+    pub heartbeat: Arc<AtomicU64>,
+}
+
+/// What waits to be written.
+#[derive(Default)]
+struct Waiting {
+    updates: Vec<Update>,
+    snapshots: Vec<(String, Snapshot)>,
+}
+
+impl Writer {
+    /// Runs until told to end. `Err` when what was left could not be written.
+    ///
+    /// # Errors
+    /// The ledger's, at the end only; before, a failure is told, and the same is tried again.
+    pub fn run(mut self, inbox: &Receiver<Told>) -> Result<(), LedgerError> {
+        let mut waiting = Waiting::default();
+        let mut reasons: Vec<String> = Vec::new();
+        let (mut next_view, mut next_look) = (Timestamp::default(), Timestamp::default());
+        let mut changed = true;
+        self.by_the_clock();
+        loop {
+            self.heartbeat.fetch_add(1, Ordering::Relaxed);
+            let nap = if changed { Duration::from_micros(u64::try_from(VIEW_MICROS).unwrap_or(0)) } else { NAP };
+            let mut ended = match inbox.recv_timeout(nap) {
+                Ok(told) => self.hear(told, &mut waiting, &mut reasons, &mut changed),
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            };
+            while !ended
+                && waiting.updates.len() < UPDATES_AT_ONCE
+                && let Ok(told) = inbox.try_recv()
+            {
+                ended = self.hear(told, &mut waiting, &mut reasons, &mut changed);
+            }
+            let written = self.write(&mut waiting);
+            if ended {
+                return written;
+            }
+            if let Err(error) = written {
+                reasons.retain(|reason| !reason.starts_with(LEDGER));
+                reasons.push(format!("{LEDGER}{error}"));
+                self.publish(&reasons);
+                std::thread::sleep(RETRY);
+                continue;
+            }
+            reasons.retain(|reason| !reason.starts_with(LEDGER));
+            let now = clock::now();
+            if now >= next_look {
+                self.requests();
+                changed |= self.by_the_clock();
+                next_look = now.plus_micros(LOOK_MICROS);
+            }
+            if now >= next_view && (changed || self.view_is_due(now)) {
+                let watch = clock::Stopwatch::start();
+                self.publish(&reasons);
+                next_view = now.plus_micros(VIEW_MICROS.max(watch.elapsed_micros().saturating_mul(10)));
+                changed = false;
+            }
+        }
+    }
+
+    /// Takes what was told; `true` at the end.
+    fn hear(&mut self, told: Told, waiting: &mut Waiting, reasons: &mut Vec<String>, changed: &mut bool) -> bool {
+        *changed = true;
+        match told {
+            Told::News(updates, snapshots) => {
+                waiting.updates.extend(updates);
+                for (source, snapshot) in snapshots {
+                    waiting.snapshots.retain(|(known, _)| *known != source);
+                    waiting.snapshots.push((source, snapshot));
+                }
+            }
+            Told::Nudge => {}
+            Told::Reload(in_force) => match self.books.put_in_force(in_force).and_then(|()| self.books.settle_all(|_, _| ())) {
+                Ok(posted) => tracing::info!(entries = posted.entries, reversals = posted.reversals, "the new configuration is in force"),
+                Err(error) => tracing::error!(%error, "the new configuration could not be put in force"),
+            },
+            Told::SourceStopped(why) => reasons.push(why),
+            Told::End => return true,
+        }
+        false
+    }
+
+    fn write(&mut self, waiting: &mut Waiting) -> Result<(), LedgerError> {
+        if waiting.updates.is_empty() && waiting.snapshots.is_empty() {
+            return Ok(());
+        }
+        let watch = clock::Stopwatch::start();
+        match self.books.take(waiting.updates.clone(), &waiting.snapshots, None) {
+            Ok((done, ended)) => {
+                self.metrics.commit_seconds.observe(watch.elapsed().as_secs_f64());
+                self.metrics.evidence_rows.inc_by(done.new + done.changed);
+                self.count_entries(done.posted);
+                self.count_ended(&ended);
+                *waiting = Waiting::default();
+                Ok(())
+            }
+            Err(error) => {
+                self.metrics.commit_failures.inc();
+                tracing::error!(%error, calls = waiting.updates.len(), "the ledger cannot be written; it is tried again, and nothing is lost while the daemon runs");
+                Err(error)
+            }
+        }
+    }
+
+    fn count_entries(&self, posted: crate::ledger::Posted) {
+        self.metrics.entries.get(EntryKind::Posting).inc_by(posted.entries as u64);
+        self.metrics.entries.get(EntryKind::Reversal).inc_by(posted.reversals as u64);
+        self.metrics.ledger_sequence.set(self.books.ledger().heads().entry.0);
+        self.metrics.ledger_time_is(self.books.ledger().time());
+    }
+
+    fn count_ended(&self, ended: &[Ended]) {
+        for Ended { direction, outcome, talk } in ended {
+            self.metrics.calls.inc(*direction, view::label_of(*outcome));
+            self.metrics.talk_seconds.inc_by(talk.get());
+        }
+    }
+
+    /// What operators ask for.
+    fn requests(&mut self) {
+        for (path, inbox::Request::Assign { call, assignment }) in inbox::waiting(&self.ledger) {
+            match self.books.assign(&call, &assignment) {
+                Ok(posted) => {
+                    self.count_entries(posted);
+                    tracing::info!(%call, contract = %assignment.contract, who = %assignment.who, "a call was assigned");
+                    inbox::done(&path);
+                }
+                Err(error @ LedgerError::UnknownCall { .. }) => inbox::refuse(&path, &error.to_string()),
+                Err(error) => tracing::error!(%error, "a request could not be written; it is tried again"),
+            }
+        }
+    }
+
+    /// Fees, closings, exports, forgetting; `true` when something was written.
+    fn by_the_clock(&mut self) -> bool {
+        let now = clock::now();
+        let mut wrote = false;
+        if self.schedule.day_is_due(now) {
+            match self.day(now) {
+                Ok(posted) => {
+                    self.count_entries(posted);
+                    self.schedule.day_done(now);
+                    wrote = true;
+                }
+                Err(error) => {
+                    self.metrics.commit_failures.inc();
+                    tracing::error!(%error, "fees and closings could not be written; they are tried again");
+                    self.schedule.day_failed(now);
+                }
+            }
+        }
+        if self.schedule.export_is_due(now) {
+            self.export(now);
+        }
+        wrote
+    }
+
+    /// What a new day brings: the ledger's time moves here, fees fall due, months close, old numbers are forgotten.
+    fn day(&mut self, now: Timestamp) -> Result<crate::ledger::Posted, LedgerError> {
+        self.books.clock(now)?;
+        let posted = self.books.settle_all(|_, _| ())?;
+        for month in self.schedule.months_to_close(&self.books, now)? {
+            self.books.close_month(month, now)?;
+            tracing::info!(%month, "the month is closed; calls that come later for it are late");
+        }
+        let before = self.schedule.forget_before(now);
+        let mut batch = self.books.ledger_mut().batch()?;
+        let forgotten = batch.forget_numbers(before)?;
+        batch.commit()?;
+        if forgotten > 0 {
+            tracing::info!(forgotten, "numbers were anonymised");
+        }
+        Ok(posted)
+    }
+
+    fn export(&mut self, now: Timestamp) {
+        let Some(settings) = &self.export else { return };
+        let made = std::fs::create_dir_all(&settings.directory);
+        match made
+            .map_err(|error| error.to_string())
+            .and_then(|()| export::nightly(self.books.ledger_mut(), settings).map_err(|error| error.to_string()))
+        {
+            Ok(reports) => {
+                let lines: u64 = reports.iter().map(|report| report.lines).sum();
+                tracing::info!(exports = reports.len(), lines, "the nightly export is written");
+                self.metrics.exported(now, u64::try_from(self.books.ledger().heads().entry.0).unwrap_or(0));
+                self.schedule.export_done(now);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the nightly export failed; it is tried again");
+                self.schedule.export_failed(now);
+            }
+        }
+    }
+
+    /// Whether a running call's next increment has begun since the last view: the one timer.
+    fn view_is_due(&self, now: Timestamp) -> bool {
+        let view = self.view.borrow();
+        let passed = view.published.elapsed_micros();
+        let now = view.now.plus_micros(passed).min(now);
+        view.running.iter().filter_map(|call| call.next_increment_at).any(|next| next.plus_micros(1_000_000) <= now && next > view.now)
+    }
+
+    fn publish(&self, reasons: &[String]) {
+        let (running, legs, now) = {
+            let signalling = self.signalling.lock().unwrap_or_else(PoisonError::into_inner);
+            let unmetered = signalling.unmetered();
+            view::count_unmetered(&self.metrics, unmetered);
+            (signalling.running(), signalling.legs(), signalling.feed_time(clock::now()))
+        };
+        self.metrics.legs_open.set(i64::try_from(legs).unwrap_or(i64::MAX));
+        let running = view::project(&self.books, running, now).unwrap_or_else(|error| {
+            tracing::warn!(%error, "running calls cannot be shown");
+            Vec::new()
+        });
+        view::count_running(&self.metrics, &running);
+        let ready = reasons.is_empty();
+        self.metrics.ready.set(i64::from(ready));
+        let published = clock::Stopwatch::start();
+        self.view.send_replace(Arc::new(View { ready, reasons: reasons.to_vec(), now, published, mask_digits: self.mask_digits, running }));
+    }
+}
+
+/// What a reason begins with that is about the ledger.
+const LEDGER: &str = "the ledger cannot be written: ";
