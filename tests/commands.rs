@@ -1,6 +1,7 @@
 //! The program from outside, as its users, its accountant and its attackers meet it.
 #![allow(dead_code)]
 
+mod faults;
 mod rate;
 mod records;
 

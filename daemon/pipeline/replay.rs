@@ -48,6 +48,8 @@ pub enum Step<'a> {
     Reading(&'a Path, u64, Option<u64>),
     /// Rows and lines are being read: the file, and how many so far.
     Rows(&'a Path, u64),
+    /// The file ends within a record, at this byte; all before it was read.
+    CutOff(&'a Path, u64),
     /// Contracts settled so far, and in all.
     Settling(usize, usize),
 }
@@ -289,7 +291,7 @@ fn read_capture(
             Ok(Progress::More) => {}
             Ok(Progress::Complete | Progress::Stopped) => break Ok(()),
             Ok(Progress::CutOff { offset }) => {
-                tracing::warn!(file = %path.display(), offset, "the capture is cut off within a record; all before it was read");
+                progress(Step::CutOff(path, offset));
                 break Ok(());
             }
             Err(error) => break Err(error.into()),
