@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 mod faults;
+mod hostile;
 mod rate;
 mod records;
 

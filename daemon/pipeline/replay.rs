@@ -275,12 +275,13 @@ fn read_capture(
     let ended = loop {
         let advanced = capture.advance(PACKETS_AT_ONCE, |packet| {
             let Observation::Sip(message) = packet.observation;
-            match streams.observe(&message, &mut updates) {
+            match streams.observe(&message, packet.arrived_at, &mut updates) {
                 Observed::Call | Observed::Duplicate => summary.messages += 1,
                 Observed::Malformed | Observed::UnknownDialog | Observed::TooMany => summary.unknown += 1,
                 Observed::NoCall => {}
             }
-            *latest = Some(latest.map_or(message.captured_at, |latest| latest.max(message.captured_at)));
+            let at = message.captured_at.min(packet.arrived_at);
+            *latest = Some(latest.map_or(at, |latest| latest.max(at)));
             ControlFlow::Continue(())
         });
         progress(Step::Reading(path, capture.position(), size));

@@ -79,7 +79,9 @@ impl Signalling {
         let at = message.captured_at.min(arrived_at.plus_micros(AHEAD_MICROS));
         let lag = arrived_at.since(at).max(0);
         self.lag_micros = if lag < SMALL_LAG_MICROS { 0 } else { lag };
-        let now = self.now.map_or(at, |now| now.max(at));
+        // A sender whose clock is fast ends nobody's timers but by the time at which its messages arrive.
+        let reached = at.min(arrived_at);
+        let now = self.now.map_or(reached, |now| now.max(reached));
         self.advance(now, out);
         let observed = if at == message.captured_at {
             self.dialogs.observe(message, &mut self.events)

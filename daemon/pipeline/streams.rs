@@ -102,9 +102,9 @@ impl Streams {
         }
     }
 
-    /// Takes a message of a recording.
-    pub fn observe(&mut self, message: &Message<'_>, out: &mut Vec<Update>) -> Observed {
-        let at = message.captured_at;
+    /// Takes a message of a recording, captured at `arrived_at`.
+    pub fn observe(&mut self, message: &Message<'_>, arrived_at: Timestamp, out: &mut Vec<Update>) -> Observed {
+        let at = message.captured_at.min(arrived_at);
         if !self.begun {
             self.first(at);
         }
@@ -115,9 +115,9 @@ impl Streams {
             }
             stream.through = Some(stream.through.map_or(at, |through| through.max(at)));
             observed = match stream.until {
-                None => stream.signalling.observe(message, at, out),
+                None => stream.signalling.observe(message, arrived_at, out),
                 Some(_) => {
-                    let observed = stream.signalling.observe(message, at, &mut self.news);
+                    let observed = stream.signalling.observe(message, arrived_at, &mut self.news);
                     stream.tell(&mut self.news, out);
                     observed
                 }

@@ -22,9 +22,8 @@ fn check(desk: &Desk, cases: &[Case<'_>]) {
 fn wrong_usage() {
     let desk = Desk::new();
     desk.replay(recording("kamailio/sip.pcap")).fine();
-    let quote = |contract, service, at, duration| {
-        ["quote", "--contract", contract, "--service", service, "--at", at, "--duration", duration]
-    };
+    let quote =
+        |contract, service, at, duration| ["quote", "--contract", contract, "--service", service, "--at", at, "--duration", duration];
     check(
         &desk,
         &[
@@ -41,7 +40,11 @@ fn wrong_usage() {
             (&["export", "--range", "5"], 2, &["--range: \"5\" is no range; 1-5000"]),
             (&["export", "--range", "1-5", "--from", "2026-01-01"], 2, &["cannot be used with"]),
             (&quote("K-9", "support", "2026-03-10T10:00:00+01:00", "5m"), 2, &["no contract is named \"K-9\""]),
-            (&quote("K-1001", "Support", "2026-03-10T10:00:00+01:00", "5m"), 2, &["no tariff sells \"Support\"; did you mean \"support\"?"]),
+            (
+                &quote("K-1001", "Support", "2026-03-10T10:00:00+01:00", "5m"),
+                2,
+                &["no tariff sells \"Support\"; did you mean \"support\"?"],
+            ),
             (&quote("K-1001", "support", "noon", "5m"), 2, &["\"noon\" is no time"]),
             (&quote("K-1001", "support", "2026-03-10T10:00:00+01:00", "soon"), 2, &["--duration: \"soon\" is no span; 12m"]),
             (&["rate", "--calls", "config/contracts.csv"], 2, &["config/contracts.csv:1: no column is called \"contract_id\""]),
@@ -57,8 +60,13 @@ fn wrong_usage() {
 fn every_command_helps() {
     let desk = Desk::new();
     let all = desk.taktd(&["--help"]).fine();
-    let listed: Vec<&str> =
-        all.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next()).collect();
+    let listed: Vec<&str> = all
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
     assert!(listed.len() > 10, "{all}");
     for command in listed.into_iter().filter(|command| *command != "help") {
         let help = desk.taktd(&[command, "--help"]).fine();
@@ -171,7 +179,14 @@ fn a_ledger_has_one_writer() {
 fn a_closed_pipe_is_no_failure() {
     let desk = Desk::new();
     desk.replay(recording("asterisk-16/sip.pcap")).fine();
-    for words in [&["calls"][..], &["calls", "--json"], &["verify"], &["balance", "K-1001"], &["check"], &["export", "--directory", "target/tmp/closed"]] {
+    for words in [
+        &["calls"][..],
+        &["calls", "--json"],
+        &["verify"],
+        &["balance", "K-1001"],
+        &["check"],
+        &["export", "--directory", "target/tmp/closed"],
+    ] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         let done = desk.command(words).stdout(Stdio::from(writer)).stderr(Stdio::piped()).output().expect("it starts");
