@@ -5,6 +5,7 @@ mod config;
 mod daemon;
 mod http;
 mod metrics;
+mod properties;
 mod recordings;
 mod settlement;
 mod systemd;
