@@ -4,6 +4,7 @@
 mod faults;
 mod hostile;
 mod rate;
+mod readme;
 mod records;
 
 mod replay;
