@@ -1,5 +1,6 @@
 //! Every integration test, one module a subject: one binary links once.
 
+mod commands;
 mod config;
 mod daemon;
 mod http;

@@ -181,13 +181,16 @@ impl Call {
     }
 
     /// Whether later evidence of the same call takes the place of this: an end that is seen is not given up for one that is
-    /// supposed, nor for none (a recording read again from its beginning).
+    /// supposed, nor for none; nor is what one source told, for less of the same (a part of a recording, read again).
     #[must_use]
     pub fn yields_to(&self, newer: &Self) -> bool {
+        let same_source = (self.withheld == Withheld::Unknown) == (newer.withheld == Withheld::Unknown);
         match (self.ended_at, newer.ended_at) {
             (None, _) => true,
             (Some(_), None) => false,
-            (Some(_), Some(_)) => newer.end <= self.end,
+            (Some(_), Some(_)) if newer.end != self.end || !same_source => newer.end <= self.end,
+            (Some(mine), Some(theirs)) if mine != theirs => theirs > mine,
+            (Some(_), Some(_)) => newer.talks != self.talks || newer.marks.len() >= self.marks.len(),
         }
     }
 

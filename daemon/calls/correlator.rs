@@ -51,6 +51,18 @@ pub struct Unmetered {
     pub orphans: u64,
 }
 
+impl Unmetered {
+    /// What was counted since.
+    #[must_use]
+    pub const fn since(self, before: Self) -> Self {
+        Self {
+            internal: self.internal.saturating_sub(before.internal),
+            unrelated: self.unrelated.saturating_sub(before.unrelated),
+            orphans: self.orphans.saturating_sub(before.orphans),
+        }
+    }
+}
+
 /// What falls due at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {

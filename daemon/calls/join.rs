@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const NAMED_MICROS: i64 = 150_000;
 /// The caller's answer follows the agent's within this time.
 pub(super) const ANSWER_MICROS: i64 = 100_000;
+/// Packets of one instant may come in another order than they were sent.
+const EARLY_MICROS: i64 = 5_000;
 /// A switch that rings a phone at once does so within this time of the caller's INVITE.
 const FRESH_MICROS: i64 = 100_000;
 /// A transfer or forward reaches its target within this time.
@@ -218,8 +220,13 @@ impl Calls {
 
     /// The call with the same value of a leg header, the best header first.
     fn by_key(&self, leg: &Leg) -> Option<CallNo> {
-        let open = |call: &&CallNo| self.open.get(call).is_some_and(|open| open.conclude_at.is_none());
-        leg.keys.iter().find_map(|key| self.index.keys.get(key).filter(open).copied())
+        leg.keys.iter().find_map(|key| self.index.keys.get(key).copied().filter(|call| self.may_serve(*call, leg.invited_at)))
+    }
+
+    /// Whether a leg of this time may serve a call: one that is under way, and was before the leg. A recording that is
+    /// read after a later one has legs older than the calls that run.
+    fn may_serve(&self, call: CallNo, invited: Timestamp) -> bool {
+        self.open.get(&call).is_some_and(|open| open.conclude_at.is_none() && invited.since(open.started_at) >= -EARLY_MICROS)
     }
 
     /// Calls that were sent to a leg's target a moment ago, and whose caller the leg shows (or one of our own numbers, as
@@ -228,13 +235,15 @@ impl Calls {
         self.index.sent.retain(|_, when| at.since(*when) < SENT_MICROS);
         let leg = self.legs.get(&id)?;
         let ours = leg.from_number.is_some_and(|number| self.directory.hotline(number).is_some());
-        let fits = |(call, _): &(&CallNo, &Timestamp)| {
-            self.open.get(call).is_some_and(|open| {
-                let shown = if leg.hidden { open.caller.withheld == Withheld::Yes } else { open.caller.number == leg.from_number };
-                let same =
-                    |(to, of, _): &(RawNumber, Option<E164>, Timestamp)| *to == leg.target || (of.is_some() && *of == leg.target_number);
-                open.conclude_at.is_none() && (ours || shown) && open.sent_to.as_ref().is_some_and(same)
-            })
+        let fits = |(call, when): &(&CallNo, &Timestamp)| {
+            at.since(**when) >= -EARLY_MICROS
+                && self.open.get(call).is_some_and(|open| {
+                    let shown = if leg.hidden { open.caller.withheld == Withheld::Yes } else { open.caller.number == leg.from_number };
+                    let same = |(to, of, _): &(RawNumber, Option<E164>, Timestamp)| {
+                        *to == leg.target || (of.is_some() && *of == leg.target_number)
+                    };
+                    open.conclude_at.is_none() && (ours || shown) && open.sent_to.as_ref().is_some_and(same)
+                })
         };
         self.index.sent.iter().filter(fits).max_by_key(|(_, when)| **when).map(|(call, _)| *call)
     }
@@ -251,8 +260,7 @@ impl Calls {
             _ => Shown::Hidden,
         };
         let calls = self.index.shown.get(&key).map(Vec::as_slice).unwrap_or_default();
-        let open: Vec<CallNo> =
-            calls.iter().copied().filter(|call| self.open.get(call).is_some_and(|open| open.conclude_at.is_none())).collect();
+        let open: Vec<CallNo> = calls.iter().copied().filter(|call| self.may_serve(*call, leg.invited_at)).collect();
         let waiting: Vec<CallNo> = open.iter().copied().filter(|call| !self.is_served(*call)).collect();
         if waiting.is_empty() { open } else { waiting }
     }
@@ -306,7 +314,7 @@ impl Calls {
     pub(super) fn answered_together(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
         let fits = |id: &&LegId| {
             let answered = self.legs.get(id).and_then(Leg::answered_at);
-            answered.is_some_and(|answered| (-5_000..=ANSWER_MICROS).contains(&at.since(answered)))
+            answered.is_some_and(|answered| (-EARLY_MICROS..=ANSWER_MICROS).contains(&at.since(answered)))
         };
         let mut fitting = self.index.waiting_for(call).iter().filter(fits).copied();
         if let (Some(leg), None) = (fitting.next(), fitting.next()) {
@@ -349,7 +357,7 @@ impl Calls {
     fn is_fresh(&self, call: CallNo, invited: Timestamp) -> bool {
         self.open.get(&call).is_some_and(|open| {
             let unanswered = self.legs.get(&open.first).is_some_and(|leg| leg.dialogs.is_empty());
-            unanswered && (-5_000..=FRESH_MICROS).contains(&invited.since(open.started_at))
+            unanswered && (-EARLY_MICROS..=FRESH_MICROS).contains(&invited.since(open.started_at))
         })
     }
 
@@ -379,13 +387,14 @@ impl Calls {
         let free: Vec<CallNo> = callbacks
             .iter()
             .copied()
-            .filter(|call| self.open.get(call).is_some_and(|open| open.customer.is_none() && open.conclude_at.is_none()))
+            .filter(|call| self.may_serve(*call, at) && self.open.get(call).is_some_and(|open| open.customer.is_none()))
             .collect();
         if let Some(call) = free.last().copied() {
             let correlation = if free.len() == 1 { Correlation::Numbers } else { Correlation::Guess };
             return self.reach_customer(id, call, correlation, at, out);
         }
-        let forwarded = leg.from_number.and_then(|from| self.index.shown.get(&Shown::Number(from))).and_then(|calls| calls.last().copied());
+        let callers = leg.from_number.and_then(|from| self.index.shown.get(&Shown::Number(from)));
+        let forwarded = callers.and_then(|calls| calls.iter().rev().copied().find(|call| self.may_serve(*call, at)));
         if let Some(call) = forwarded {
             self.mark(Some(call), Mark::Forward);
             return self.stand_beside(id, call);

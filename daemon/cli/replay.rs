@@ -92,6 +92,9 @@ fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> 
                 return Err(Failure::Usage("--as asterisk-cdr needs a [[source]] of that kind: it says timezone and columns".into()));
             }
             None if begins_like_capture(file)? => Recording::Capture(file.clone()),
+            None if std::fs::metadata(file).is_ok_and(|file| file.is_file() && file.len() == 0) => {
+                return Err(Failure::Usage(format!("{}: the file is empty", file.display())));
+            }
             None => {
                 let file = file.display();
                 return Err(Failure::Usage(format!("{file}: neither pcap nor pcapng, nor a configured source; say --as asterisk-cdr")));
@@ -138,6 +141,11 @@ impl Bar {
     }
 
     fn show(&self, step: &Step<'_>) {
+        if let Step::CutOff(path, offset) = step {
+            let said = format!("taktd: {}: the file ends within a packet, at byte {offset}; all before it was read", path.display());
+            // Nothing is left to tell when standard error is gone.
+            self.0.as_ref().map_or_else(|| drop(writeln!(io::stderr(), "{said}")), |bar| bar.println(&said));
+        }
         let Some(bar) = &self.0 else { return };
         let style = |template: &str| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         match step {
@@ -152,6 +160,7 @@ impl Bar {
                 bar.set_message(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
                 bar.set_position(*rows);
             }
+            Step::CutOff(..) => {}
             Step::Settling(done, all) => {
                 bar.set_style(style("settling contracts [{bar:30}] {pos}/{len}"));
                 bar.set_length(*all as u64);

@@ -89,7 +89,9 @@ fn plain(call: &Call, zone: Tz, until: Timestamp) -> Record {
 }
 
 fn party(number: Option<E164>, raw: &RawNumber) -> Party {
-    number.map_or_else(|| Party::Raw(raw.clone()), Party::Number)
+    // An agent's own outside number is kept as received; with its plus it is a number all the same.
+    let written = || raw.as_str().strip_prefix('+').and_then(|digits| E164::from_digits(digits.as_bytes()));
+    number.or_else(written).map_or_else(|| Party::Raw(raw.clone()), Party::Number)
 }
 
 /// Rounds the sum of the lines once; the rest becomes a line of its own, so that lines add up exactly (§6.9).

@@ -281,7 +281,12 @@ impl<'a> Running<'a> {
         let mut why = "the contract has no plan in force";
         for offer in self.offers.iter().filter(|offer| offer.role == Role::Active) {
             let Some(service) = offer.tariff.service(&call.service) else {
-                why = "its plan does not sell this service";
+                // Records lose the number dialed when a call is transferred.
+                why = if call.service.is_empty() {
+                    "the hotline that was called is not known"
+                } else {
+                    "its plan does not sell this service"
+                };
                 continue;
             };
             let severity = call.severity.as_deref().or(offer.tariff.default_severity.as_deref());

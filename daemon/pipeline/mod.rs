@@ -9,6 +9,7 @@ pub mod live;
 pub mod replay;
 pub mod schedule;
 pub mod signalling;
+mod streams;
 mod twins;
 mod view;
 mod writer;

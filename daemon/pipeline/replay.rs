@@ -3,7 +3,7 @@
 //! The one invariant: replaying anything again, or cut in parts, leaves the same records.
 
 use super::books::{Books, Done};
-use super::signalling::Signalling;
+use super::streams::Streams;
 use crate::calls::{Records, Stage, Update};
 use crate::ledger::{LedgerError, Posted, Snapshot};
 use crate::sources::Tally;
@@ -48,6 +48,8 @@ pub enum Step<'a> {
     Reading(&'a Path, u64, Option<u64>),
     /// Rows and lines are being read: the file, and how many so far.
     Rows(&'a Path, u64),
+    /// The file ends within a record, at this byte; all before it was read.
+    CutOff(&'a Path, u64),
     /// Contracts settled so far, and in all.
     Settling(usize, usize),
 }
@@ -154,7 +156,7 @@ pub fn replay(
 
 /// What is needed to read: the state that earlier replays left.
 struct Reading {
-    signalling: Signalling,
+    streams: Streams,
     records: Vec<(usize, Records)>,
     directory: crate::calls::Directory,
     kept: Vec<(usize, Vec<u8>)>,
@@ -163,16 +165,14 @@ struct Reading {
 
 fn prepare(books: &Books, max_legs: usize, key: KeyedState) -> Result<Reading, LedgerError> {
     let directory = books.in_force().directory().clone();
-    let kept = books.ledger().snapshot(SIP)?;
-    let restored = kept.and_then(|snapshot| Signalling::read(&snapshot.body, directory.clone(), max_legs, key));
-    let signalling = restored.unwrap_or_else(|| Signalling::new(directory.clone(), max_legs, key));
+    let streams = Streams::read(books.ledger(), &directory, max_legs, key)?;
     let mut kept = Vec::new();
     for place in 0..64 {
         if let Some(snapshot) = books.ledger().snapshot(&records_key(place))? {
             kept.push((place, snapshot.body));
         }
     }
-    Ok(Reading { signalling, records: Vec::new(), directory, kept, ledger_time: books.ledger().time() })
+    Ok(Reading { streams, records: Vec::new(), directory, kept, ledger_time: books.ledger().time() })
 }
 
 fn journal_all(books: &mut Books, receiver: std::sync::mpsc::Receiver<Told>) -> Result<Done, LedgerError> {
@@ -210,18 +210,11 @@ fn read_all(
             break;
         }
     }
-    let Reading { mut signalling, mut records, ledger_time, .. } = reading;
+    let Reading { mut streams, mut records, ledger_time, .. } = reading;
     let mut updates = Vec::new();
     let time = latest.map(|latest| latest.max(ledger_time));
-    if let Some(time) = time {
-        signalling.advance(time, &mut updates);
-    }
-    if ending == Ending::Final {
-        signalling.finish(&mut updates);
-    }
+    let running = streams.end(time, ending == Ending::Final, &mut updates);
     updates.retain(|update| update.stage == Stage::Concluded);
-    updates.extend(signalling.calls().ended().map(|call| Update { stage: Stage::Concluded, call }));
-    let running: Vec<_> = signalling.calls().running().collect();
     summary.running = running.len();
     let connected = running.into_iter().filter(|call| !call.talks.is_empty());
     updates.extend(connected.map(|call| Update { stage: Stage::Connected, call }));
@@ -229,8 +222,8 @@ fn read_all(
         updates.extend(records.flush().into_iter().map(|call| Update { stage: Stage::Concluded, call }));
     }
     note(summary, &updates);
-    summary.unmetered = signalling.unmetered();
-    let mut snapshots = vec![(SIP.to_owned(), Snapshot { position: String::new(), body: signalling.write() })];
+    summary.unmetered = streams.unmetered();
+    let mut snapshots = streams.write();
     for (place, records) in &records {
         let mut out = Writer::new();
         records.write(&mut out);
@@ -277,12 +270,12 @@ fn read_capture(
     let (file, size) = open(path)?;
     let mut capture = Capture::new(&path.display().to_string(), file);
     let mut updates = Vec::with_capacity(UPDATES_AT_ONCE);
-    let signalling = &mut reading.signalling;
-    signalling.begin();
+    let streams = &mut reading.streams;
+    streams.begin();
     let ended = loop {
         let advanced = capture.advance(PACKETS_AT_ONCE, |packet| {
             let Observation::Sip(message) = packet.observation;
-            match signalling.observe(&message, message.captured_at, &mut updates) {
+            match streams.observe(&message, &mut updates) {
                 Observed::Call | Observed::Duplicate => summary.messages += 1,
                 Observed::Malformed | Observed::UnknownDialog | Observed::TooMany => summary.unknown += 1,
                 Observed::NoCall => {}
@@ -298,7 +291,7 @@ fn read_capture(
             Ok(Progress::More) => {}
             Ok(Progress::Complete | Progress::Stopped) => break Ok(()),
             Ok(Progress::CutOff { offset }) => {
-                tracing::warn!(file = %path.display(), offset, "the capture is cut off within a record; all before it was read");
+                progress(Step::CutOff(path, offset));
                 break Ok(());
             }
             Err(error) => break Err(error.into()),
