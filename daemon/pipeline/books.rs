@@ -282,7 +282,20 @@ pub fn say(stored: StoredCall, in_force: &InForce, closings: &[Closing]) -> Said
         Some(closing) if stored.first_seq > closing.seq => Timing::Late(u64::try_from(stored.first_seq).unwrap_or(u64::MAX)),
         Some(_) | None => Timing::InTime,
     };
-    Said { call: stored.call, authorised, reason, verdict: stored.decision.map(|decision| decision.verdict), timing }
+    let verdict = stored.decision.map(|decision| decision.verdict);
+    Said { call: no_longer_than_possible(stored.call, in_force), authorised, reason, verdict, timing }
+}
+
+/// A call that runs as far as the ledger knows is over by `max_call` at the latest, whatever the ledger's time is.
+fn no_longer_than_possible(mut call: Call, in_force: &InForce) -> Call {
+    if call.ended_at.is_none() {
+        let hotline = in_force.directory().hotlines.iter().find(|hotline| Some(&hotline.name) == call.hotline.as_ref());
+        let last = call.started_at.plus(hotline.map_or(Seconds::new(4 * 3_600), |hotline| hotline.max_call));
+        if let Some(talk) = call.talks.iter_mut().rev().find(|talk| talk.to.is_none()) {
+            talk.to = Some(last.max(talk.from));
+        }
+    }
+    call
 }
 
 /// Journals updates; the record of a call nobody pays is posted at once, for it depends on no other.
