@@ -1,5 +1,4 @@
 //! The program from outside, as its users, its accountant and its attackers meet it.
-#![allow(dead_code)]
 
 mod faults;
 mod hostile;

@@ -47,17 +47,12 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
     let bar = Bar::new(common.json);
     let ending = if arguments.finalize { Ending::Final } else { Ending::Open };
     let key = KeyedState::new(RandomState::new().hash_one("taktd"));
-    let done = replay(&mut books, &recordings, ending, MAX_LEGS, key, &mut |step| bar.show(&step));
+    let (summary, done) = replay(&mut books, &recordings, ending, MAX_LEGS, key, &mut |step| bar.show(&step));
     bar.done();
-    let (summary, failed) = match done {
-        Ok(summary) => (summary, None),
-        Err((summary, error)) => (summary, Some(error)),
-    };
-    tell(common, &books, &summary)?;
-    match failed {
-        None => Ok(ExitCode::SUCCESS),
-        Some(error) => Err(error.into()),
-    }
+    let told = tell(common, &books, &summary);
+    done?;
+    told?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What to read, in order.
@@ -186,7 +181,7 @@ fn tell(common: &Common, books: &Books, summary: &Summary) -> Result<()> {
         }
         books.ledger().records::<anyhow::Error>(first, last.plus_micros(1), |record| {
             if common.json {
-                json_line(&mut out, &record).map_err(|_| anyhow::anyhow!("standard output is closed"))
+                json_line(&mut out, &record).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
             } else if record.fee.is_none() {
                 writeln!(out, "{}", table::row(&record)).map_err(Into::into)
             } else {

@@ -458,10 +458,9 @@ fn by_count<'a>(
         Grant::Callbacks(_) => true,
         Grant::Incidents(_) | Grant::Time { .. } => false,
     };
-    if own.direction == Direction::Out || own.service.as_ref() == "callback" {
-        if use_one(pools, call, band, counted) {
-            return true;
-        }
+    let is_callback = own.direction == Direction::Out || own.service.as_ref() == "callback";
+    if is_callback && use_one(pools, call, band, counted) {
+        return true;
     }
     let price = rate(&offer, own, call.severity, band).map(|rate| &rate.price);
     let forms_incidents = matches!(price, Some(Price::Incident(_)))

@@ -97,7 +97,7 @@ impl Books {
         Ok(())
     }
 
-    /// Journals news of calls. Settling follows in [`Books::settle_some`] or [`Books::settle_all`].
+    /// Journals news of calls. Settling follows in [`Books::settle_all`].
     ///
     /// # Errors
     /// When the ledger cannot be written.

@@ -117,10 +117,8 @@ enum Told {
     End(Vec<Update>, Vec<(String, Snapshot)>, Option<Timestamp>),
 }
 
-/// Replays recordings in order, and settles. `key` is drawn by the caller; `progress` hears how it goes.
-///
-/// # Errors
-/// When a file or the ledger fails; what came before is journaled and settled.
+/// Replays recordings in order, and settles. `key` is drawn by the caller; `progress` hears how it goes. Where a file or the
+/// ledger fails, what came before is journaled and settled all the same.
 pub fn replay(
     books: &mut Books,
     recordings: &[Recording],
@@ -128,30 +126,35 @@ pub fn replay(
     max_legs: usize,
     key: KeyedState,
     progress: &mut (dyn FnMut(Step<'_>) + Send),
-) -> Result<Summary, (Summary, ReplayError)> {
+) -> (Summary, Result<(), ReplayError>) {
     let mut summary = Summary::default();
-    let reading = prepare(books, max_legs, key).map_err(|error| (summary, error.into()))?;
+    let done = replay_into(&mut summary, books, recordings, ending, max_legs, key, progress);
+    (summary, done)
+}
+
+fn replay_into(
+    summary: &mut Summary,
+    books: &mut Books,
+    recordings: &[Recording],
+    ending: Ending,
+    max_legs: usize,
+    key: KeyedState,
+    progress: &mut (dyn FnMut(Step<'_>) + Send),
+) -> Result<(), ReplayError> {
+    let reading = prepare(books, max_legs, key)?;
     let (sender, receiver) = sync_channel(BATCHES_WAITING);
-    let mut failed = None;
-    let journaled = std::thread::scope(|scope| {
+    let (read, journaled) = std::thread::scope(|scope| {
         let books = &mut *books;
         let writer = scope.spawn(move || journal_all(books, receiver));
-        failed = read_all(reading, recordings, ending, &sender, &mut summary, progress).err();
+        let read = read_all(reading, recordings, ending, &sender, summary, progress);
         drop(sender);
-        writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        (read, writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
-    match journaled {
-        Ok(done) => summary.journaled = done,
-        Err(error) => return Err((summary, error.into())),
-    }
-    match books.settle_all(|done, all| progress(Step::Settling(done, all))) {
-        Ok(posted) => {
-            summary.posted.entries = posted.entries + summary.journaled.posted.entries;
-            summary.posted.reversals = posted.reversals + summary.journaled.posted.reversals;
-        }
-        Err(error) => return Err((summary, error.into())),
-    }
-    failed.map_or(Ok(summary), |error| Err((summary, error)))
+    summary.journaled = journaled?;
+    let posted = books.settle_all(|done, all| progress(Step::Settling(done, all)))?;
+    summary.posted.entries = posted.entries + summary.journaled.posted.entries;
+    summary.posted.reversals = posted.reversals + summary.journaled.posted.reversals;
+    read
 }
 
 /// What is needed to read: the state that earlier replays left.

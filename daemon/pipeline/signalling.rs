@@ -31,6 +31,11 @@ pub struct Signalling {
     adrift: BTreeMap<CallId, Call>,
 }
 
+/// What is under way could not be read back for another directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the state of open dialogs could not be read back")]
+pub struct NotReadBack;
+
 /// How the dialog table is set up for a directory.
 fn options(directory: &Directory, max_legs: usize, key: KeyedState) -> Options {
     Options {
@@ -224,8 +229,8 @@ impl Signalling {
     ///
     /// # Errors
     /// Never for a state of our own; then the old directory stays.
-    pub fn reconfigure(&mut self, directory: Directory, max_legs: usize, key: KeyedState) -> Result<(), ()> {
-        let fresh = Self::read(&self.write(), directory, max_legs, key).ok_or(())?;
+    pub fn reconfigure(&mut self, directory: Directory, max_legs: usize, key: KeyedState) -> Result<(), NotReadBack> {
+        let fresh = Self::read(&self.write(), directory, max_legs, key).ok_or(NotReadBack)?;
         let Self { dialogs, calls, .. } = fresh;
         (self.dialogs, self.calls) = (dialogs, calls);
         Ok(())

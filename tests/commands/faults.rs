@@ -195,9 +195,11 @@ fn a_closed_pipe_is_no_failure() {
     }
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    let words = ["replay".to_owned(), recording("kamailio/sip.pcap").display().to_string()];
-    let done = desk.command(&words).stdout(Stdio::from(writer)).output().expect("it starts");
-    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    for json in [&[][..], &["--json".to_owned()]] {
+        let words = [&["replay".to_owned(), recording("kamailio/sip.pcap").display().to_string()], json].concat();
+        let done = desk.command(&words).stdout(Stdio::from(writer.try_clone().expect("a handle"))).output().expect("it starts");
+        assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    }
     assert!(desk.calls().iter().any(|call| text(call, "started_at") < "2026-11-21T21:01"), "it was read all the same");
 }
 

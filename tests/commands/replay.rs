@@ -125,7 +125,7 @@ fn in_any_order() {
     let words: Vec<String> =
         ["replay".to_owned()].into_iter().chain(batches.iter().map(|name| recording(name).display().to_string())).collect();
     together.taktd(&words).fine();
-    same(&together.calls(), &calls, &format!("in one command"));
+    same(&together.calls(), &calls, "in one command");
 }
 
 /// A day that is read after the next one: a call of that day's end still runs, and no leg of the day before is its.
