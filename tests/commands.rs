@@ -82,6 +82,31 @@ impl Desk {
         self.folder.path().join(name)
     }
 
+    /// One whose callers' contract sells support by the minute at any time, so that the recordings use minutes.
+    fn by_the_minute() -> Self {
+        let mut desk = Self::new();
+        let write = |name: &str, text: &str| std::fs::write(desk.path(name), text).expect("it is written");
+        write(
+            "tariff.toml",
+            "name = \"minutes\"\ncurrency = \"EUR\"\nprices = \"net\"\ntimezone = \"Europe/Berlin\"\n\
+             vat = [{ from = 2007-01-01, percent = 19 }]\n[bands]\ngeneral = \"24/7\"\n\
+             [[service]]\nname = \"support\"\nbands = [\"general\"]\n[[service]]\nname = \"emergency\"\nbands = [\"general\"]\n\
+             [[plan]]\nid = \"minutes\"\nvalid_from = 2019-01-01\nfee = \"none\"\ncallers = \"any\"\n\
+             [[plan.allowance]]\nid = \"monthly-15\"\ntime = \"15m\"\nincrement = \"1m\"\nper = \"month\"\nservices = [\"support\", \"emergency\"]\n\
+             [[plan.rate]]\nservice = \"support\"\nsteps = [{ from = \"0s\", increment = \"1m\", price = 0.50 }]\n\
+             [[plan.rate]]\nservice = \"emergency\"\nsteps = [{ from = \"0s\", increment = \"1m\", price = 0.50 }]\n",
+        );
+        write(
+            "contracts.csv",
+            "contract_id,customer,plans,starts_on,cancelled_on,ends_on,activated_on,stations,numbers,authorised,partner\n\
+             K-1009,All,minutes,2026-01-01,,,,,+49 171 3920021|+49 171 3920022|+49 172 9925904,,\n",
+        );
+        let config = std::fs::read_to_string(EXAMPLE).expect("it ships");
+        write("taktd.toml", &config.replace("\"tariffs/support-level.toml\", \"tariffs/cash-desk.toml\"", "\"tariff.toml\""));
+        desk.config = desk.path("taktd.toml");
+        desk
+    }
+
     /// The command with the desk's configuration and its ledger.
     fn command<S: AsRef<OsStr>>(&self, words: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_taktd"));

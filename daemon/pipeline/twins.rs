@@ -79,7 +79,7 @@ fn taken(id: &CallId) -> String {
 
 /// The latest moment a call could be filed under: talk start lies between set-up and end.
 fn last_of(call: &Call) -> Timestamp {
-    call.ended_at.unwrap_or(call.started_at)
+    call.ended_at.or(call.connected_at()).unwrap_or(call.started_at)
 }
 
 fn apart(one: &Call, other: &Call) -> i64 {

@@ -72,31 +72,11 @@ fn a_quote_is_what_the_call_will_cost() {
 /// With a ledger, what its calls have used of the allowance is gone.
 #[test]
 fn a_quote_knows_the_balances_of_the_ledger() {
-    let desk = Desk::new();
+    let desk = Desk::by_the_minute();
     let ask = |desk: &Desk| {
         let at = "2026-11-23T10:00:00+01:00";
         let lines = desk.json(&["quote", "--contract", "K-1009", "--service", "support", "--at", at, "--duration", "15m"]);
         (sum(&lines[0], "allowances", "used"), cents(&lines[0], "net"))
-    };
-    let mut desk = desk;
-    desk.config = {
-        // A contract of the recordings' callers that sells by the minute at any time, so that the recordings use minutes.
-        let tariff = std::fs::read_to_string("config/tariffs/support-level.toml").expect("it ships");
-        let tariff = tariff.replace("general = \"Mo-Fr 09:30-12:30,13:30-17:00\" ", "general = \"24/7\" #");
-        let tariff = tariff.lines().filter(|line| !["day = ", "night = ", "weekend = "].iter().any(|band| line.starts_with(band)));
-        let tariff = tariff
-            .collect::<Vec<_>>()
-            .join("\n")
-            .replace("bands = [\"general\", \"day\", \"night\", \"weekend\"]", "bands = [\"general\"]");
-        let tariff = without_rates(&tariff, &["[\"day\"]", "[\"night\", \"weekend\"]"]);
-        std::fs::write(desk.path("tariff.toml"), tariff).expect("written");
-        let contracts = "contract_id,customer,plans,starts_on,cancelled_on,ends_on,activated_on,stations,numbers,authorised,partner\n\
-                         K-1009,All,support-level-1,2026-01-01,,,,,+49 171 3920021|+49 171 3920022|+49 172 9925904,,\n";
-        std::fs::write(desk.path("contracts.csv"), contracts).expect("written");
-        let config = std::fs::read_to_string(super::EXAMPLE).expect("it ships");
-        let config = config.replace("\"tariffs/support-level.toml\", \"tariffs/cash-desk.toml\"", "\"tariff.toml\"");
-        std::fs::write(desk.path("taktd.toml"), config).expect("written");
-        desk.path("taktd.toml")
     };
     assert_eq!(ask(&desk), (900, 0), "nothing is used before there is a ledger");
     desk.replay(super::recording("asterisk-16/sip.pcap")).fine();
@@ -104,10 +84,4 @@ fn a_quote_knows_the_balances_of_the_ledger() {
     assert!(used > 0, "the recording used nothing");
     let minutes_paid = i64::try_from(used.div_ceil(60)).expect("few");
     assert_eq!(ask(&desk), (900 - used, minutes_paid * 50));
-}
-
-/// The tariff without the rates for these bands.
-fn without_rates(tariff: &str, bands: &[&str]) -> String {
-    let parts = tariff.split("\n\n").filter(|part| !bands.iter().any(|band| part.contains(&format!("bands = {band}\nsteps"))));
-    parts.collect::<Vec<_>>().join("\n\n")
 }

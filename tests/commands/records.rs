@@ -156,3 +156,66 @@ fn a_call_whose_hotline_no_row_has() {
     alone.replay(recording("asterisk-16/sip.pcap")).fine();
     assert_eq!(nameless(&desk.calls()), nameless(&alone.calls()), "signalling overrules records that lost the hotline");
 }
+
+/// Rows of one call that come in two files, in either order of the files, are one call.
+#[test]
+fn records_in_two_files() {
+    for folder in FOLDERS {
+        let whole = Desk::new();
+        whole.records(&format!("{folder}/Master.csv")).fine();
+        let calls = whole.calls();
+        let rows = std::fs::read_to_string(recording(folder).join("Master.csv")).expect("there");
+        let rows: Vec<&str> = rows.lines().collect();
+        for cut in (1..rows.len()).step_by(11) {
+            let desk = Desk::new();
+            let parts = [("one", &rows[..cut]), ("two", &rows[cut..])].map(|(name, rows)| {
+                std::fs::create_dir(desk.path(name)).expect("a folder");
+                std::fs::copy(recording(folder).join("queue_log"), desk.path(name).join("queue_log")).expect("copied");
+                let path = desk.path(name).join("Master.csv");
+                std::fs::write(&path, rows.join("\n") + "\n").expect("written");
+                path.display().to_string()
+            });
+            for part in [&parts[0], &parts[1], &parts[0]] {
+                desk.taktd(&["replay", "--as", "asterisk-cdr", part]).fine();
+            }
+            same(&desk.calls(), &calls, &format!("{folder}: cut after row {cut}"));
+            desk.verified();
+        }
+    }
+}
+
+/// A capture that broke off: the records say how its running calls ended; the whole capture says it better. In any order.
+#[test]
+fn records_end_what_a_capture_left_running() {
+    let folder = "asterisk-16";
+    let (csv, pcap) = (format!("{folder}/Master.csv"), recording(folder).join("sip.pcap"));
+    let alone = Desk::new();
+    alone.replay(&pcap).fine();
+    let expected = nameless(&alone.calls());
+    let file = std::fs::read(&pcap).expect("there");
+    let mut reconciled = 0;
+    for cut in (30..800).step_by(150) {
+        for order in ["pc", "cp", "pcw", "cpw", "wpcw", "pcpcwc"] {
+            let desk = Desk::new();
+            let part = &super::replay::pieces(&desk, &file, &[cut])[0];
+            for step in order.chars() {
+                match step {
+                    'p' => desk.replay(part),
+                    'c' => desk.records(&csv),
+                    _ => desk.replay(&pcap),
+                }
+                .fine();
+            }
+            let calls = desk.calls();
+            reconciled += calls.iter().filter(|call| text(call, "end") == "reconciled").count();
+            assert!(calls.iter().all(|call| !text(call, "end").is_empty()), "cut at {cut}, {order}: a call still runs");
+            if order.contains('w') {
+                assert_eq!(nameless(&calls), expected, "cut at {cut}, {order}");
+            } else {
+                assert_eq!(calls.len(), expected.len(), "cut at {cut}, {order}: {calls:#?}");
+            }
+            desk.verified();
+        }
+    }
+    assert!(reconciled > 0, "no call ran at any cut");
+}

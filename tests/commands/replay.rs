@@ -37,7 +37,7 @@ pub(super) fn packets(file: &[u8]) -> (&[u8], Vec<&[u8]>) {
 }
 
 /// Pieces of a capture, each a capture.
-fn pieces(desk: &Desk, file: &[u8], cuts: &[usize]) -> Vec<PathBuf> {
+pub(super) fn pieces(desk: &Desk, file: &[u8], cuts: &[usize]) -> Vec<PathBuf> {
     let (head, packets) = packets(file);
     let ends = cuts.iter().copied().chain([packets.len()]);
     let mut begin = 0;

@@ -96,24 +96,26 @@ fn the_german_dialect() {
 /// What is left is what was granted without what the calls of the period used.
 #[test]
 fn balances_are_what_was_granted_without_what_was_used() {
-    let desk = Desk::with("tests/cases/rate/taktd.toml");
-    let tables = [("E-01", "monthly-15", 900)];
-    for (contract, allowance, granted) in tables {
-        desk.command(&["replay"]); // the folder is made by the first writer
-        let none = desk.taktd(&["balance", contract]).failed(1);
-        assert!(none.contains("ledger"), "{none}");
-        let own = replayed();
-        let lines = own.json(&["balance", "K-1001"]);
-        let month = lines.iter().find(|line| text(line, "allowance") == allowance).expect("listed");
-        assert_eq!(month["granted"].as_u64(), Some(granted));
-        for line in &lines {
-            let number = |key: &str| line[key].as_u64().expect("a count");
-            assert_eq!(number("left"), number("granted") - number("used"), "{line}");
-            let used: u64 =
-                own.calls().iter().filter(|call| text(call, "contract") == "K-1001").map(|call| used(call, text(line, "allowance"))).sum();
-            assert_eq!(number("used"), used, "{line}");
-        }
-    }
+    let desk = Desk::by_the_minute();
+    let month = |desk: &Desk| {
+        let lines = desk.json(&["balance", "K-1009"]);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        let number = |key: &str| lines[0][key].as_u64().expect("a count");
+        assert_eq!((text(&lines[0], "allowance"), text(&lines[0], "from")), ("monthly-15", "2026-11-01"));
+        assert_eq!(number("left"), number("granted") - number("used"));
+        (number("granted"), number("used"))
+    };
+    let in_calls = |desk: &Desk| desk.calls().iter().map(|call| used(call, "monthly-15")).sum::<u64>();
+    desk.replay(recording("kamailio/sip.pcap")).fine();
+    let first = month(&desk);
+    assert_eq!(first, (900, in_calls(&desk)));
+    desk.replay(recording("asterisk-16/sip.pcap")).fine();
+    let second = month(&desk);
+    assert_eq!(second, (900, in_calls(&desk)));
+    assert!(0 < first.1 && first.1 < second.1, "{first:?} {second:?}");
+    let earlier = desk.json(&["balance", "K-1009", "--at", "2026-10-15"]);
+    assert!(earlier.iter().all(|line| line["used"] == 0), "{earlier:?}");
+    desk.verified();
 }
 
 fn used(call: &Value, allowance: &str) -> u64 {
