@@ -51,6 +51,9 @@ fn wrong_usage() {
             (&["rate", "--calls", "missing.csv"], 1, &["missing.csv: cannot be opened"]),
         ],
     );
+    let semicolons = desk.path("semicolons.csv").display().to_string();
+    std::fs::write(&semicolons, "call_id;direction;caller;called;started_at\n").expect("written");
+    check(&desk, &[(&["rate", "--calls", &semicolons], 2, &["semicolons.csv:1: the columns are separated by semicolons"])]);
     let folder = desk.path("export").display().to_string();
     check(&desk, &[(&["export", "--range", "9-5", "--directory", &folder], 1, &["range 9-5", "1-"])]);
 }
@@ -108,6 +111,10 @@ fn ledgers_that_are_none() {
             (&["explain", "x"], 1, &[missing]),
         ],
     );
+    std::fs::create_dir(desk.path("ledger.db")).expect("a folder");
+    let said = desk.replay(recording("kamailio/sip.pcap")).failed(1);
+    assert_eq!(said.matches("Is a directory").count(), 1, "{said}");
+    std::fs::remove_dir(desk.path("ledger.db")).expect("removed");
     std::fs::write(desk.path("ledger.db"), "Dear diary, this is no database.").expect("written");
     let replay = recording("kamailio/sip.pcap").display().to_string();
     check(&desk, &[(&["calls"], 1, &["this is no taktd ledger"]), (&["replay", &replay], 1, &["this is no taktd ledger"])]);
