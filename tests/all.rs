@@ -5,6 +5,7 @@ mod daemon;
 mod http;
 mod metrics;
 mod recordings;
+mod second_by_second;
 mod settlement;
 mod systemd;
 mod tidy;
