@@ -7,6 +7,7 @@ mod http;
 mod metrics;
 mod properties;
 mod recordings;
+mod second_by_second;
 mod settlement;
 mod systemd;
 mod tidy;

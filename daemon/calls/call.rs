@@ -194,6 +194,16 @@ impl Call {
         }
     }
 
+    /// Whether this and `other` have one name and yet are two conversations: one was over when the other was set up. A
+    /// caller chooses Call-ID and tag, and who uses them again must not have the bill of the first call replaced.
+    #[must_use]
+    pub fn is_apart_from(&self, other: &Self) -> bool {
+        let over_before = |one: &Self, next: &Self| one.ended_at.is_some_and(|ended| ended < next.started_at);
+        // Records have whole seconds and may seem to end before the wire began: they are told apart elsewhere.
+        let comparable = (self.withheld == Withheld::Unknown) == (other.withheld == Withheld::Unknown);
+        comparable && (over_before(self, other) || over_before(other, self))
+    }
+
     /// Adds a mark, once, in order.
     pub fn mark(&mut self, mark: Mark) {
         if let Err(place) = self.marks.binary_search(&mark) {

@@ -129,6 +129,17 @@ impl Records {
         calls
     }
 
+    /// The same for all that wait and lie no later than `by`: what lies in the future waits for its time.
+    pub fn flush_by(&mut self, by: Timestamp) -> Vec<Call> {
+        self.tell(|touched| touched <= by)
+    }
+
+    /// The latest time that a row or line which waits has.
+    #[must_use]
+    pub fn latest_waiting(&self) -> Option<Timestamp> {
+        self.waiting.last().map(|(touched, _)| *touched)
+    }
+
     /// The same for all that wait, at the end of a file.
     pub fn flush(&mut self) -> Vec<Call> {
         self.tell(|_| true)

@@ -8,6 +8,7 @@ use crate::ledger::{Found, Ledger, LedgerError, NumberKey, StoredCall};
 use crate::meter::{Record, midnight};
 use crate::pipeline::catalogue::InForce;
 use crate::units::Timestamp;
+use anyhow::Context;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use std::io::Write;
@@ -67,7 +68,7 @@ impl Office {
         let path = self.ledger_path()?;
         let key_file = self.key_file.clone().unwrap_or_else(|| beside(path));
         if let Some(folder) = key_file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)?;
+            std::fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
         }
         Ok(NumberKey::from_file(&key_file)?)
     }
@@ -83,7 +84,7 @@ impl Office {
     pub fn writer(&self) -> Result<Ledger> {
         let path = self.ledger_path()?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)?;
+            std::fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
         }
         Ok(Ledger::open(path, &self.key()?)?)
     }

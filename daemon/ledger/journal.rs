@@ -42,6 +42,8 @@ pub enum Journaled {
     Changed,
     /// Nothing new was said, and nothing written.
     Same,
+    /// Another conversation has this name ([`Call::is_apart_from`]); nothing was written.
+    Taken,
 }
 
 /// An operator gave a call to a contract. It counts before any match.
@@ -101,7 +103,14 @@ impl Batch<'_> {
                 .db
                 .prepare_cached("SELECT body = ?2 FROM evidence WHERE seq = ?1")?
                 .query_row((subject.latest, &body), |row| row.get(0))?;
-            if known || !ledger.latest_call(subject.latest)?.yields_to(call) {
+            if known {
+                return Ok(Journaled::Same);
+            }
+            let stands = ledger.latest_call(subject.latest)?;
+            if stands.is_apart_from(call) {
+                return Ok(Journaled::Taken);
+            }
+            if !stands.yields_to(call) {
                 return Ok(Journaled::Same);
             }
             let seq = append(ledger, kind::CALL, Some((subject.no, call.id.as_str())), Some(subject.last), told, &body)?;

@@ -195,12 +195,14 @@ impl Ledger {
         self.each_call(&sql, (from.micros(), to.micros()), &mut each)
     }
 
-    /// When the first call began; `None` while there is none.
+    /// When the first call of a contract began; `None` while there is none. Calls of nobody do not count: a switch whose clock
+    /// stood at 1970 for a moment must not have fifty years closed.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn first_begun(&self) -> Result<Option<Timestamp>> {
-        let begun: Option<i64> = self.db.query_row("SELECT min(begun) FROM subject WHERE kind = 0", [], |row| row.get(0))?;
+        let begun: Option<i64> =
+            self.db.query_row("SELECT min(begun) FROM subject WHERE kind = 0 AND contract IS NOT NULL", [], |row| row.get(0))?;
         Ok(begun.map(Timestamp::from_micros))
     }
 

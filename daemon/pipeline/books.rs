@@ -3,7 +3,7 @@
 //! The one invariant: evidence, entries and the snapshot of open dialogs that belongs to them are committed together.
 
 use super::catalogue::{InForce, Said};
-use crate::calls::{Call, Stage, Update};
+use crate::calls::{Call, Stage, Update, call_id_of};
 use crate::contracts::local_date;
 use crate::ledger::{Assignment, Batch, Closing, Document, Journaled, Ledger, Posted, Scope, Snapshot, StoredCall};
 use crate::meter::{self, Outcome, Record, RecordKey, Timing};
@@ -301,22 +301,31 @@ fn no_longer_than_possible(mut call: Call, in_force: &InForce) -> Call {
 /// Journals updates; the record of a call nobody pays is posted at once, for it depends on no other.
 fn write(batch: &mut Batch<'_>, in_force: &InForce, mixed: &mut bool, updates: Vec<Update>, done: &mut Done) -> Result<()> {
     for Update { stage, call } in updates {
-        let Some(call) = super::twins::settle_identity(batch, mixed, call)? else {
+        let Some(mut call) = super::twins::settle_identity(batch, mixed, call)? else {
             done.same += 1;
             continue;
         };
         let found = in_force.find(&call);
-        let journaled = batch.journal_call(&call, &found)?;
+        let mut journaled = batch.journal_call(&call, &found)?;
+        if journaled == Journaled::Taken {
+            call.id = name_again(&call);
+            journaled = batch.journal_call(&call, &found)?;
+        }
         match journaled {
             Journaled::New => done.new += 1,
             Journaled::Changed => done.changed += 1,
-            Journaled::Same => done.same += 1,
+            Journaled::Same | Journaled::Taken => done.same += 1,
         }
         if journaled != Journaled::Same && stage != Stage::Connected {
             post_unbilled(batch, in_force, &call, done)?;
         }
     }
     Ok(())
+}
+
+/// The name of a call whose own belongs to another: it follows from its set-up, so that a replay finds it again.
+fn name_again(call: &Call) -> CallId {
+    call_id_of(call.id.as_str().as_bytes(), call.started_at.micros().to_string().as_bytes())
 }
 
 fn post_unbilled(batch: &mut Batch<'_>, in_force: &InForce, call: &Call, done: &mut Done) -> Result<()> {

@@ -2,12 +2,16 @@
 //!
 //! The one invariant: a request is done once. It is written under a temporary name and renamed; the daemon journals it and
 //! removes the file; one that cannot be done is kept beside, with the reason, for the operator to see.
+//!
+//! Whoever may write into the folder may ask, so it is its owner's alone (mode 0700): the daemon makes it. Only plain files
+//! are read, and none is written through a link.
 
 use crate::ledger::Assignment;
 use crate::units::{CallId, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -70,6 +74,17 @@ pub fn folder(ledger: &Path) -> PathBuf {
     name.into()
 }
 
+/// Makes the folder where there is none.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn prepare(ledger: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(folder(ledger)) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Leaves a request for the daemon that writes this ledger, and waits until it is done.
 ///
 /// # Errors
@@ -80,7 +95,7 @@ pub fn ask(ledger: &Path, request: &Request) -> Result<(), InboxError> {
         let path = path.to_owned();
         move |source| InboxError::Io { path, source }
     };
-    fs::create_dir_all(&folder).map_err(failed(&folder))?;
+    prepare(ledger).map_err(failed(&folder))?;
     let Request::Assign { call, assignment } = request;
     let written = Written {
         assign: call.to_string(),
@@ -91,7 +106,9 @@ pub fn ask(ledger: &Path, request: &Request) -> Result<(), InboxError> {
     };
     let name = format!("{}-{}.json", assignment.at.micros(), std::process::id());
     let (temporary, path) = (folder.join(format!(".{name}")), folder.join(&name));
-    let mut file = fs::File::create(&temporary).map_err(failed(&temporary))?;
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary).map_err(failed(&temporary))?;
+    // The daemon may be another user than who asks (root, mostly); the folder keeps everybody else out.
+    file.set_permissions(fs::Permissions::from_mode(0o644)).map_err(failed(&temporary))?;
     let text = serde_json::to_vec(&written).unwrap_or_default();
     file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed(&temporary))?;
     fs::rename(&temporary, &path).map_err(failed(&path))?;
@@ -99,12 +116,11 @@ pub fn ask(ledger: &Path, request: &Request) -> Result<(), InboxError> {
     let step = Duration::from_millis(100);
     let mut waited = Duration::ZERO;
     while waited < PATIENCE {
-        if let Ok(why) = fs::read_to_string(&refused) {
+        // A refusal is written before the request is removed, so it is looked for afterwards.
+        if !path.exists() {
+            let Ok(why) = fs::read_to_string(&refused) else { return Ok(()) };
             let _ = fs::remove_file(&refused);
             return Err(InboxError::Refused(why));
-        }
-        if !path.exists() {
-            return Ok(());
         }
         sleep(step);
         waited += step;
@@ -134,19 +150,32 @@ fn is_request(path: &Path) -> bool {
 }
 
 fn read(path: &Path) -> Result<Request, String> {
-    if fs::metadata(path).map_err(|error| error.to_string())?.len() > LARGEST {
-        return Err("too large for a request".to_owned());
-    }
-    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let text = plain(path).map_err(|error| error.to_string())?;
     let Written { assign, contract, who, why, at } = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     let call = CallId::new(&assign).ok_or("assign: is empty")?;
     let assignment = Assignment { contract: contract.into(), who: who.into(), why: why.into(), at: Timestamp::from_micros(at) };
     Ok(Request::Assign { call, assignment })
 }
 
+/// What a plain file holds; links, pipes and what is too large are refused before they are opened or read.
+fn plain(path: &Path) -> io::Result<Vec<u8>> {
+    let refused = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    let meta = fs::symlink_metadata(path)?;
+    if !meta.is_file() {
+        return refused("is no plain file");
+    }
+    if meta.len() > LARGEST {
+        return refused("too large for a request");
+    }
+    let mut text = Vec::new();
+    File::open(path)?.take(LARGEST).read_to_end(&mut text)?;
+    Ok(text)
+}
+
 /// It is done.
 pub fn done(path: &Path) {
-    if let Err(error) = fs::remove_file(path) {
+    let removed = fs::remove_file(path).or_else(|error| if path.is_dir() { fs::remove_dir(path) } else { Err(error) });
+    if let Err(error) = removed {
         tracing::warn!(path = %path.display(), %error, "a request that is done cannot be removed; it will be tried again and change nothing");
     }
 }
@@ -154,9 +183,15 @@ pub fn done(path: &Path) {
 /// It cannot be done.
 pub fn refuse(path: &Path, why: &str) {
     tracing::warn!(path = %path.display(), why, "a request was refused");
-    if fs::write(refusal(path), why).is_ok() {
-        done(path);
+    let answer = refusal(path);
+    // A link that stands there is replaced, never followed.
+    let _ = fs::remove_file(&answer);
+    let written =
+        OpenOptions::new().write(true).create_new(true).mode(0o644).open(&answer).and_then(|mut file| file.write_all(why.as_bytes()));
+    if let Err(error) = written {
+        tracing::warn!(path = %answer.display(), %error, "why a request was refused cannot be written");
     }
+    done(path);
 }
 
 fn refusal(path: &Path) -> PathBuf {

@@ -3,7 +3,7 @@
 //! The one invariant: a snapshot is sent behind the news it contains, so that what is committed belongs together.
 
 use super::replay::{SIP, records_key};
-use super::signalling::Signalling;
+use super::signalling::{AHEAD_MICROS, Signalling};
 use super::writer::Told;
 use crate::calls::{Directory, Records, Stage, Update};
 use crate::clock;
@@ -15,6 +15,8 @@ use crate::sources::asterisk_cdr::{self, AsteriskCdr, PollError, SourcePosition}
 use crate::sources::hep::{Received, Receiver};
 use crate::units::Timestamp;
 use crate::units::codec::{Reader, Writer};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +28,8 @@ const SNAPSHOT_MICROS: i64 = 2_000_000;
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Files are looked at this often.
 const POLL: Duration = Duration::from_millis(500);
+/// Of so many kinds and senders the first datagram that was set aside is told.
+const MOST_TOLD: usize = 64;
 /// Counters of the kernel are read this often, in microseconds.
 const COUNT_MICROS: i64 = 5_000_000;
 
@@ -64,6 +68,7 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
     source.up();
     let mut updates: Vec<Update> = Vec::new();
     let mut drops = Growth::default();
+    let mut told = BTreeSet::new();
     let (mut next_count, mut next_snapshot, mut dirty) = (Timestamp::default(), clock::now().plus_micros(SNAPSHOT_MICROS), false);
     while !shared.ends() {
         let mut seen = false;
@@ -78,7 +83,7 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
                 dirty |= observed != Observed::NoCall;
                 source.seen(now);
             }
-            Ok(Received::SetAside(reason, peer)) => set_aside(&shared.metrics, reason, peer),
+            Ok(Received::SetAside(reason, peer)) => set_aside(&shared.metrics, reason, peer, &mut told),
             Ok(Received::Nothing) => {}
             Err(error) => {
                 tracing::error!(%error, address = %receiver.local_addr(), "a HEP port cannot be read any more");
@@ -101,8 +106,8 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
             let _ = shared.writer.try_send(Told::Nudge);
         }
         if dirty && now >= next_snapshot {
-            snapshot(shared);
-            (dirty, next_snapshot) = (false, now.plus_micros(SNAPSHOT_MICROS));
+            dirty = !snapshot(shared);
+            next_snapshot = now.plus_micros(SNAPSHOT_MICROS);
         }
         if now >= next_count {
             count_drops(shared, &receiver, &mut drops);
@@ -121,13 +126,24 @@ pub fn conclude(shared: &Shared) {
     }
 }
 
-/// Sends the open dialogs to be kept.
-pub fn snapshot(shared: &Shared) {
+/// Sends the open dialogs to be kept; `false` when there was no room, and the next time has to do.
+fn snapshot(shared: &Shared) -> bool {
     // The lock is held while sending, so that no other input's news can slip between the state and its place in the queue.
+    // And so it must not wait for room: the writer, which makes room, wants the lock as well.
     let signalling = shared.signalling();
-    let body = signalling.write();
-    shared.tell(Told::News(Vec::new(), vec![(SIP.to_owned(), Snapshot { position: String::new(), body })]));
+    let sent = shared.writer.try_send(kept_dialogs(&signalling));
     drop(signalling);
+    sent.is_ok()
+}
+
+/// Sends the open dialogs a last time, when no input is left that could send anything behind them.
+pub fn last_snapshot(shared: &Shared) {
+    let told = kept_dialogs(&shared.signalling());
+    shared.tell(told);
+}
+
+fn kept_dialogs(signalling: &Signalling) -> Told {
+    Told::News(Vec::new(), vec![(SIP.to_owned(), Snapshot { position: String::new(), body: signalling.write() })])
 }
 
 fn count_drops(shared: &Shared, receiver: &Receiver, drops: &mut Growth) {
@@ -149,7 +165,8 @@ fn count(metrics: &Metrics, observed: Observed) {
     }
 }
 
-fn set_aside(metrics: &Metrics, reason: SetAside, peer: std::net::SocketAddr) {
+/// Counts what was set aside, and tells the first of each kind and sender: a wrong key should be seen, a flood should not.
+fn set_aside(metrics: &Metrics, reason: SetAside, peer: SocketAddr, told: &mut BTreeSet<(SetAside, IpAddr)>) {
     metrics.rejected.inc(Rejection::from(reason));
     let outcome = match reason {
         SetAside::HepKey => HepOutcome::Unauthenticated,
@@ -157,7 +174,9 @@ fn set_aside(metrics: &Metrics, reason: SetAside, peer: std::net::SocketAddr) {
         _ => HepOutcome::Malformed,
     };
     metrics.hep_frames.inc(outcome);
-    tracing::debug!(reason = reason.label(), %peer, "a datagram was set aside");
+    if reason != SetAside::HepProtocol && told.len() < MOST_TOLD && told.insert((reason, peer.ip())) {
+        tracing::warn!(reason = reason.label(), %peer, "a datagram was set aside; more of this kind from there are only counted");
+    }
 }
 
 /// What a message is, by its first octets.
@@ -217,6 +236,7 @@ pub fn files(shared: &Shared, files: &Files, source: &SourceMetrics) {
     let (mut dirty, mut next_snapshot) = (false, Timestamp::default());
     let mut troubled = false;
     let mut rejected = Growth::default();
+    let mut ahead = false;
     loop {
         let ends = shared.ends();
         let mut more = false;
@@ -244,10 +264,11 @@ pub fn files(shared: &Shared, files: &Files, source: &SourceMetrics) {
             }
         }
         shared.metrics.rejected.get(Rejection::BadRow).inc_by(rejected.of(tail.counts().malformed_rows + tail.counts().broken_rows));
-        let told = if ends { records.flush() } else { records.settled(clock::now()) };
+        let now = clock::now();
+        warn_of_future(&records, &files.config, now, &mut ahead);
+        let told = if ends { records.flush_by(now.plus_micros(AHEAD_MICROS)) } else { records.settled(now) };
         let updates: Vec<Update> = told.into_iter().map(|call| Update { stage: Stage::Concluded, call }).collect();
         dirty |= !updates.is_empty();
-        let now = clock::now();
         let keep = dirty && (ends || now >= next_snapshot);
         let snapshots = if keep { kept(files.place, &records, &tail) } else { Vec::new() };
         if keep {
@@ -269,6 +290,17 @@ pub fn files(shared: &Shared, files: &Files, source: &SourceMetrics) {
         }
     }
     source.stopped();
+}
+
+/// A row from the future would move the ledger's time, and post fees that nobody owes yet: it waits, and is told of once.
+fn warn_of_future(records: &Records, config: &asterisk_cdr::Config, now: Timestamp, told: &mut bool) {
+    let latest = records.latest_waiting().filter(|latest| *latest > now.plus_micros(AHEAD_MICROS));
+    if let Some(latest) = latest
+        && !*told
+    {
+        tracing::warn!(path = %config.path.display(), %latest, "a record lies in the future and waits for its time; compare the clocks, and the timezone of the source");
+    }
+    *told = latest.is_some();
 }
 
 /// Whether two directories say the same: they hold plain values, so their text tells.

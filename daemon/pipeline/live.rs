@@ -2,6 +2,7 @@
 
 use super::books::Books;
 use super::catalogue::InForce;
+use super::inbox;
 use super::inputs::{self, Files, Shared, position_key};
 use super::replay::{SIP, records_key};
 use super::schedule::Schedule;
@@ -112,6 +113,9 @@ async fn live(start: Start) -> Result<(), LiveError> {
     let now = clock::now();
     let (signalling, kept) = restore(&ledger, &in_force, max_legs, key, &inputs)?;
     let path = ledger.path().to_owned();
+    if let Err(error) = inbox::prepare(&path) {
+        tracing::warn!(path = %inbox::folder(&path).display(), %error, "the folder of requests cannot be made; calls cannot be assigned while the daemon runs");
+    }
     let books = Books::open(ledger, Arc::clone(&in_force))?;
     let (view, viewer) = watch::channel(Arc::new(View::starting(now)));
     let (sender, receiver) = sync_channel(QUEUE);
@@ -179,7 +183,7 @@ fn drain(
         }
     }
     inputs::conclude(shared);
-    inputs::snapshot(shared);
+    inputs::last_snapshot(shared);
     let _ = shared.writer.send(Told::End);
     writing.join()
 }

@@ -10,10 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A message's own time may run ahead of its arrival by this much before we doubt it: a clock that jumps must not end
 /// every call under way.
-const AHEAD_MICROS: i64 = 60_000_000;
+pub(super) const AHEAD_MICROS: i64 = 60_000_000;
 
 /// A lag below this is the way of the packet, not the clock.
 const SMALL_LAG_MICROS: i64 = 2_000_000;
+
+/// A lag that grows is believed after so long without a message that says less.
+const DOUBT_MICROS: i64 = 10_000_000;
 
 /// So many calls without dialogs are remembered.
 const MOST_ADRIFT: usize = 10_000;
@@ -27,6 +30,8 @@ pub struct Signalling {
     /// By how much the messages' own time lags behind our clock, in microseconds: a switch whose clock is slow is still
     /// metered by its own, and its timers run out by it.
     lag_micros: i64,
+    /// Since when messages lag more than that, by our clock.
+    slower_since: Option<Timestamp>,
     /// Calls whose dialogs are lost or were given up: only a BYE can still say when they ended.
     adrift: BTreeMap<CallId, Call>,
 }
@@ -51,7 +56,15 @@ impl Signalling {
     #[must_use]
     pub fn new(directory: Directory, max_legs: usize, key: KeyedState) -> Self {
         let dialogs = Dialogs::new(options(&directory, max_legs, key));
-        Self { dialogs, calls: Calls::new(directory), events: Vec::new(), now: None, lag_micros: 0, adrift: BTreeMap::new() }
+        Self {
+            dialogs,
+            calls: Calls::new(directory),
+            events: Vec::new(),
+            now: None,
+            lag_micros: 0,
+            slower_since: None,
+            adrift: BTreeMap::new(),
+        }
     }
 
     /// What was under way when a snapshot was taken; `None` if the bytes are none of ours.
@@ -61,7 +74,15 @@ impl Signalling {
         let dialogs = Dialogs::read(&mut from, options(&directory, max_legs, key))?;
         let calls = Calls::read(&mut from, directory)?;
         let lag_micros = i64::try_from(from.number()?).ok()?;
-        from.is_empty().then_some(Self { dialogs, calls, events: Vec::new(), now: None, lag_micros, adrift: BTreeMap::new() })
+        from.is_empty().then_some(Self {
+            dialogs,
+            calls,
+            events: Vec::new(),
+            now: None,
+            lag_micros,
+            slower_since: None,
+            adrift: BTreeMap::new(),
+        })
     }
 
     /// The state as bytes.
@@ -82,8 +103,7 @@ impl Signalling {
     /// Takes a message that arrived at `arrived_at` (in a capture: its packet's time).
     pub fn observe(&mut self, message: &Message<'_>, arrived_at: Timestamp, out: &mut Vec<Update>) -> Observed {
         let at = message.captured_at.min(arrived_at.plus_micros(AHEAD_MICROS));
-        let lag = arrived_at.since(at).max(0);
-        self.lag_micros = if lag < SMALL_LAG_MICROS { 0 } else { lag };
+        self.hear_lag(at, arrived_at);
         // A sender whose clock is fast ends nobody's timers but by the time at which its messages arrive.
         let reached = at.min(arrived_at);
         let now = self.now.map_or(reached, |now| now.max(reached));
@@ -98,6 +118,18 @@ impl Signalling {
             self.end_adrift(message.payload, at, out);
         }
         observed
+    }
+
+    /// Notes how far messages lag behind our clock. Less than before is believed at once; more only when no message has said
+    /// less for a while: one that is out of time must not stop the timers of all others.
+    fn hear_lag(&mut self, at: Timestamp, arrived_at: Timestamp) {
+        let lag = Some(arrived_at.since(at)).filter(|lag| *lag >= SMALL_LAG_MICROS).unwrap_or(0);
+        let first = self.now.is_none() && self.dialogs.len() == 0;
+        if lag <= self.lag_micros.saturating_add(SMALL_LAG_MICROS) || first {
+            (self.lag_micros, self.slower_since) = (lag, None);
+        } else if arrived_at.since(*self.slower_since.get_or_insert(arrived_at)) >= DOUBT_MICROS {
+            (self.lag_micros, self.slower_since) = (lag, None);
+        }
     }
 
     /// Calls that run as far as the ledger knows, but whose dialogs this input does not have: after a crash, those answered

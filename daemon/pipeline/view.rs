@@ -33,7 +33,7 @@ pub fn project(books: &Books, running: Vec<Call>, now: Timestamp) -> Result<Vec<
     for (contract, running) in by_contract {
         let Some(terms) = in_force.terms(&contract) else { continue };
         let mut calls = books.said(&contract)?;
-        calls.retain(|said| running.iter().all(|other| other.call.id != said.call.id));
+        calls.retain(|said| !running.iter().any(|other| is_same(&said.call, &other.call)));
         let first = calls.len();
         calls.extend(running);
         let settled = in_force.settle(&terms, &calls, now);
@@ -43,6 +43,12 @@ pub fn project(books: &Books, running: Vec<Call>, now: Timestamp) -> Result<Vec<
     }
     shown.sort_by(|one, other| (one.started_at, &one.call_id).cmp(&(other.started_at, &other.call_id)));
     Ok(shown)
+}
+
+/// Whether a call in the ledger is this running one: it may stand there under another name when its own was taken.
+fn is_same(stored: &Call, running: &Call) -> bool {
+    let named = stored.id == running.id && !stored.is_apart_from(running);
+    named || (stored.started_at == running.started_at && stored.caller_raw == running.caller_raw)
 }
 
 /// Gauges of running calls.

@@ -30,6 +30,10 @@ const NAP: Duration = Duration::from_secs(1);
 const LOOK_MICROS: i64 = 500_000;
 /// After a failed commit the next attempt waits so long.
 const RETRY: Duration = Duration::from_secs(1);
+/// While the ledger fails, so many updates are held here; the rest waits in the queue, and then the inputs wait.
+const MOST_WAITING: usize = 65_536;
+/// After a request that could not be written the next look waits so long, in microseconds.
+const REQUEST_RETRY_MICROS: i64 = 10_000_000;
 /// The view is made anew at most this often, in microseconds; and never for more than a tenth of the time.
 const VIEW_MICROS: i64 = 100_000;
 
@@ -75,6 +79,7 @@ pub struct Writer {
 struct Waiting {
     updates: Vec<Update>,
     snapshots: Vec<(String, Snapshot)>,
+    reload: Option<Arc<InForce>>,
 }
 
 impl Writer {
@@ -91,34 +96,35 @@ impl Writer {
         loop {
             self.heartbeat.fetch_add(1, Ordering::Relaxed);
             let nap = if changed { Duration::from_micros(u64::try_from(VIEW_MICROS).unwrap_or(0)) } else { NAP };
-            let mut ended = match inbox.recv_timeout(nap) {
-                Ok(told) => self.hear(told, &mut waiting, &mut reasons, &mut changed),
-                Err(RecvTimeoutError::Timeout) => false,
-                Err(RecvTimeoutError::Disconnected) => true,
-            };
+            let mut ended = false;
+            if waiting.updates.len() < MOST_WAITING {
+                ended = match inbox.recv_timeout(nap) {
+                    Ok(told) => hear(told, &mut waiting, &mut reasons, &mut changed),
+                    Err(RecvTimeoutError::Timeout) => false,
+                    Err(RecvTimeoutError::Disconnected) => true,
+                };
+            }
             while !ended
                 && waiting.updates.len() < UPDATES_AT_ONCE
                 && let Ok(told) = inbox.try_recv()
             {
-                ended = self.hear(told, &mut waiting, &mut reasons, &mut changed);
+                ended = hear(told, &mut waiting, &mut reasons, &mut changed);
             }
             let written = self.write(&mut waiting);
+            self.tell_of(&written, waiting.updates.len(), &mut reasons);
             if ended {
                 return written;
             }
-            if let Err(error) = written {
-                reasons.retain(|reason| !reason.starts_with(LEDGER));
-                reasons.push(format!("{LEDGER}{error}"));
+            if written.is_err() {
                 self.publish(&reasons);
                 std::thread::sleep(RETRY);
                 continue;
             }
-            reasons.retain(|reason| !reason.starts_with(LEDGER));
             let now = clock::now();
             if now >= next_look {
-                self.requests();
+                let served = self.requests();
                 changed |= self.by_the_clock();
-                next_look = now.plus_micros(LOOK_MICROS);
+                next_look = now.plus_micros(if served { LOOK_MICROS } else { REQUEST_RETRY_MICROS });
             }
             if now >= next_view && (changed || self.view_is_due(now)) {
                 let watch = clock::Stopwatch::start();
@@ -129,48 +135,59 @@ impl Writer {
         }
     }
 
-    /// Takes what was told; `true` at the end.
-    fn hear(&mut self, told: Told, waiting: &mut Waiting, reasons: &mut Vec<String>, changed: &mut bool) -> bool {
-        *changed = true;
-        match told {
-            Told::News(updates, snapshots) => {
-                waiting.updates.extend(updates);
-                for (source, snapshot) in snapshots {
-                    waiting.snapshots.retain(|(known, _)| *known != source);
-                    waiting.snapshots.push((source, snapshot));
+    /// Says once that the ledger fails, and once that it does no more.
+    fn tell_of(&self, written: &Result<(), LedgerError>, calls: usize, reasons: &mut Vec<String>) {
+        let failed = reasons.iter().any(|reason| reason.starts_with(LEDGER));
+        reasons.retain(|reason| !reason.starts_with(LEDGER));
+        match written {
+            Ok(()) if failed => tracing::info!("the ledger is written again; nothing was lost"),
+            Ok(()) => {}
+            Err(error) => {
+                if !failed {
+                    tracing::error!(%error, calls, "the ledger cannot be written; it is tried again every second, and nothing is lost while the daemon runs");
                 }
+                reasons.push(format!("{LEDGER}{error}"));
             }
-            Told::Nudge => {}
-            Told::Reload(in_force) => match self.books.put_in_force(in_force).and_then(|()| self.books.settle_all(|_, _| ())) {
-                Ok(posted) => tracing::info!(entries = posted.entries, reversals = posted.reversals, "the new configuration is in force"),
-                Err(error) => tracing::error!(%error, "the new configuration could not be put in force"),
-            },
-            Told::SourceStopped(why) => reasons.push(why),
-            Told::End => return true,
         }
-        false
     }
 
     fn write(&mut self, waiting: &mut Waiting) -> Result<(), LedgerError> {
+        let written = self.put_in_force(waiting).and_then(|()| self.take(waiting));
+        if written.is_err() {
+            self.metrics.commit_failures.inc();
+        }
+        written
+    }
+
+    fn put_in_force(&mut self, waiting: &mut Waiting) -> Result<(), LedgerError> {
+        let Some(in_force) = &waiting.reload else { return Ok(()) };
+        self.books.put_in_force(Arc::clone(in_force))?;
+        let posted = self.settle_all()?;
+        waiting.reload = None;
+        tracing::info!(entries = posted.entries, reversals = posted.reversals, "the new configuration is in force");
+        Ok(())
+    }
+
+    /// Settling all contracts may take longer than the watchdog waits: it hears of every step.
+    fn settle_all(&mut self) -> Result<crate::ledger::Posted, LedgerError> {
+        let heartbeat = &self.heartbeat;
+        self.books.settle_all(|_, _| {
+            heartbeat.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    fn take(&mut self, waiting: &mut Waiting) -> Result<(), LedgerError> {
         if waiting.updates.is_empty() && waiting.snapshots.is_empty() {
             return Ok(());
         }
         let watch = clock::Stopwatch::start();
-        match self.books.take(waiting.updates.clone(), &waiting.snapshots, None) {
-            Ok((done, ended)) => {
-                self.metrics.commit_seconds.observe(watch.elapsed().as_secs_f64());
-                self.metrics.evidence_rows.inc_by(done.new + done.changed);
-                self.count_entries(done.posted);
-                self.count_ended(&ended);
-                *waiting = Waiting::default();
-                Ok(())
-            }
-            Err(error) => {
-                self.metrics.commit_failures.inc();
-                tracing::error!(%error, calls = waiting.updates.len(), "the ledger cannot be written; it is tried again, and nothing is lost while the daemon runs");
-                Err(error)
-            }
-        }
+        let (done, ended) = self.books.take(waiting.updates.clone(), &waiting.snapshots, None)?;
+        self.metrics.commit_seconds.observe(watch.elapsed().as_secs_f64());
+        self.metrics.evidence_rows.inc_by(done.new + done.changed);
+        self.count_entries(done.posted);
+        self.count_ended(&ended);
+        *waiting = Waiting::default();
+        Ok(())
     }
 
     fn count_entries(&self, posted: crate::ledger::Posted) {
@@ -187,9 +204,13 @@ impl Writer {
         }
     }
 
-    /// What operators ask for.
-    fn requests(&mut self) {
+    /// What operators ask for; `false` when the ledger could not be written.
+    fn requests(&mut self) -> bool {
         for (path, inbox::Request::Assign { call, assignment }) in inbox::waiting(&self.ledger) {
+            if self.books.in_force().terms(&assignment.contract).is_none() {
+                inbox::refuse(&path, &format!("no contract in force is named \"{}\"", assignment.contract));
+                continue;
+            }
             match self.books.assign(&call, &assignment) {
                 Ok(posted) => {
                     self.count_entries(posted);
@@ -197,9 +218,14 @@ impl Writer {
                     inbox::done(&path);
                 }
                 Err(error @ LedgerError::UnknownCall { .. }) => inbox::refuse(&path, &error.to_string()),
-                Err(error) => tracing::error!(%error, "a request could not be written; it is tried again"),
+                Err(error) => {
+                    self.metrics.commit_failures.inc();
+                    tracing::error!(%error, "a request could not be written; it is tried again");
+                    return false;
+                }
             }
         }
+        true
     }
 
     /// Fees, closings, exports, forgetting; `true` when something was written.
@@ -229,10 +255,13 @@ impl Writer {
     /// What a new day brings: the ledger's time moves here, fees fall due, months close, old numbers are forgotten.
     fn day(&mut self, now: Timestamp) -> Result<crate::ledger::Posted, LedgerError> {
         self.books.clock(now)?;
-        let posted = self.books.settle_all(|_, _| ())?;
-        for month in self.schedule.months_to_close(&self.books, now)? {
-            self.books.close_month(month, now)?;
-            tracing::info!(%month, "the month is closed; calls that come later for it are late");
+        let posted = self.settle_all()?;
+        let months = self.schedule.months_to_close(&self.books, now)?;
+        for month in &months {
+            self.books.close_month(*month, now)?;
+        }
+        if let (Some(first), Some(last)) = (months.first(), months.last()) {
+            tracing::info!(%first, %last, "months are closed; calls that come later for them are late");
         }
         let before = self.schedule.forget_before(now);
         let mut batch = self.books.ledger_mut().batch()?;
@@ -290,6 +319,25 @@ impl Writer {
         let published = clock::Stopwatch::start();
         self.view.send_replace(Arc::new(View { ready, reasons: reasons.to_vec(), now, published, mask_digits: self.mask_digits, running }));
     }
+}
+
+/// Takes what was told; `true` at the end.
+fn hear(told: Told, waiting: &mut Waiting, reasons: &mut Vec<String>, changed: &mut bool) -> bool {
+    *changed = true;
+    match told {
+        Told::News(updates, snapshots) => {
+            waiting.updates.extend(updates);
+            for (source, snapshot) in snapshots {
+                waiting.snapshots.retain(|(known, _)| *known != source);
+                waiting.snapshots.push((source, snapshot));
+            }
+        }
+        Told::Nudge => {}
+        Told::Reload(in_force) => waiting.reload = Some(in_force),
+        Told::SourceStopped(why) => reasons.push(why),
+        Told::End => return true,
+    }
+    false
 }
 
 /// What a reason begins with that is about the ledger.

@@ -173,7 +173,8 @@ impl DialPlan {
         }
     }
 
-    /// Any spelling of a number as E.164: `089 123`, `0049 89 123`, `+49 (0)89 123`, `49 89 1234567`, `123`.
+    /// Any spelling of a number as E.164: `089 123`, `0049 89 123`, `+49 (0)89 123`, `49 89 1234567`, `123`, and the same
+    /// in a `tel:` (RFC 3966) or `sip:` URI, of which only the number counts.
     ///
     /// `None` when it holds letters or other signs than a number's, or is too long or empty. Digits without `+` or 0 that
     /// begin with the country code and are ten or more are international; fewer are local.
@@ -182,7 +183,7 @@ impl DialPlan {
         let mut digits = [0u8; 24];
         let mut length = 0usize;
         let mut plus = false;
-        for (index, byte) in text.trim_ascii().iter().enumerate() {
+        for (index, byte) in without_uri(text.trim_ascii()).iter().enumerate() {
             match byte {
                 b'0'..=b'9' => {
                     *digits.get_mut(length)? = *byte;
@@ -233,6 +234,14 @@ impl DialPlan {
     }
 }
 
+/// The number in a `tel:`, `sip:` or `sips:` URI; what is none of these stays as it is.
+fn without_uri(text: &[u8]) -> &[u8] {
+    let schemes: [&[u8]; 3] = [b"tel:", b"sip:", b"sips:"];
+    let scheme = schemes.iter().find(|scheme| text.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)));
+    let Some(rest) = scheme.and_then(|scheme| text.get(scheme.len()..)) else { return text };
+    rest.split(|byte| matches!(byte, b'@' | b';')).next().unwrap_or(rest)
+}
+
 fn join(parts: &[&[u8]]) -> Option<E164> {
     let mut all = [0u8; 32];
     let mut length = 0usize;
@@ -259,6 +268,9 @@ mod tests {
         {
             assert_eq!(munich().normalize(text.as_bytes()).map(|n| n.to_string()).as_deref(), Some("+49891234567"), "{text}");
         }
+        for text in ["tel:+49-89-1234567", "TEL:1234567;phone-context=+4989", "sip:0891234567@x", "sips:+49891234567;x=1@h:5061"] {
+            assert_eq!(munich().normalize(text.as_bytes()).map(|n| n.to_string()).as_deref(), Some("+49891234567"), "{text}");
+        }
         for (text, number) in
             [("123", "+4989123"), ("+43 1 5", "+4315"), ("001 212 5550100", "+12125550100"), ("491234567", "+4989491234567")]
         {
@@ -268,7 +280,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_none() {
-        for text in ["", "+", "anonymous", "unknown", "**21#", "+0", "00", "12345678901234567890", "sip:1", "12+3"] {
+        for text in
+            ["", "+", "anonymous", "unknown", "**21#", "+0", "00", "12345678901234567890", "sip:anna@example", "tel:", "mailto:1", "12+3"]
+        {
             assert_eq!(munich().normalize(text.as_bytes()), None, "{text}");
         }
     }
