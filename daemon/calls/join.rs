@@ -258,7 +258,7 @@ impl Calls {
     }
 
     /// Whether an agent is connected on a call.
-    fn is_served(&self, call: CallNo) -> bool {
+    pub(super) fn is_served(&self, call: CallNo) -> bool {
         let connected = |leg: &LegId| self.legs.get(leg).is_some_and(Leg::is_connected);
         self.open.get(&call).is_some_and(|open| open.agents.iter().any(|(leg, _)| connected(leg)))
     }
@@ -393,7 +393,7 @@ impl Calls {
         self.click_to_call(id, invitation, number, at, out);
     }
 
-    fn stand_beside(&mut self, id: LegId, call: CallNo) {
+    pub(super) fn stand_beside(&mut self, id: LegId, call: CallNo) {
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.call = Some(call);
         }
@@ -405,7 +405,12 @@ impl Calls {
         let (Some(leg), Some(open)) = (self.legs.get_mut(&id), self.open.get_mut(&call)) else { return };
         leg.call = Some(call);
         open.customer = Some(id);
+        let before = open.started_at.plus(open.max_call(&self.directory));
         open.hotline = open.hotline.or(hotline);
+        let after = open.started_at.plus(open.max_call(&self.directory));
+        if self.due.remove(&(before, Due::MaxCall(call))) {
+            self.due.insert((after, Due::MaxCall(call)));
+        }
         weaken(open, correlation);
         if correlation == Correlation::Guess {
             self.mark(Some(call), Mark::Guessed);
