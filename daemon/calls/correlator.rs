@@ -501,10 +501,13 @@ impl Calls {
         }
         let Some(open) = self.open.get(&call) else { return };
         let is_over = |leg: LegId| self.legs.get(&leg).is_none_or(Leg::is_over);
-        if !is_over(open.customer.unwrap_or(open.first)) && !(open.kind == Kind::Callback && is_over(open.first)) {
+        let agents_over = open.agents.iter().all(|(leg, _)| is_over(*leg));
+        // A callback is over with its agents, too: whoever made it, and whoever the customer was passed on to.
+        let by_agents = open.kind == Kind::Callback && is_over(open.first) && agents_over;
+        if !by_agents && !is_over(open.customer.unwrap_or(open.first)) {
             return;
         }
-        let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && open.agents.iter().all(|(leg, _)| is_over(*leg));
+        let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && agents_over;
         let due = at.plus_micros(if all_over { SETTLE_MICROS } else { LINGER_MICROS });
         if open.conclude_at.is_none_or(|before| due < before) {
             self.due.insert((due, Due::Conclude(call)));
@@ -520,8 +523,9 @@ impl Calls {
     fn conclude(&mut self, number: CallNo, out: &mut Vec<Update>) {
         let Some(mut open) = self.open.remove(&number) else { return };
         open.conclude_at.get_or_insert(open.started_at);
-        // A callback whose agent hung up is over though the customer's own BYE was never seen.
-        let over = self.legs.get(&open.first).and_then(|leg| leg.ended_at);
+        // A callback whose agents hung up is over though the customer's own BYE was never seen.
+        let by_us = open.agents.iter().map(|(leg, _)| *leg).chain([open.first]);
+        let over = by_us.filter_map(|leg| self.legs.get(&leg)?.ended_at).max();
         if let (Some(customer), Some(over)) = (open.customer.and_then(|leg| self.legs.get_mut(&leg)), over) {
             customer.end(over);
         }

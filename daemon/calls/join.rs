@@ -46,7 +46,7 @@ pub struct Index {
     /// Internal calls.
     internal: BTreeSet<CallNo>,
     /// Calls by the leg headers of their first leg.
-    keys: BTreeMap<(usize, Box<str>), CallNo>,
+    keys: BTreeMap<(usize, Box<str>), Vec<CallNo>>,
     /// Legs that serve a call without being its first, its customer's or an agent's.
     beside: BTreeMap<CallNo, Vec<LegId>>,
 }
@@ -68,7 +68,7 @@ impl Index {
     /// The leg headers of a call's first leg.
     pub fn add_keys(&mut self, number: CallNo, keys: &[(usize, Box<str>)]) {
         for key in keys {
-            self.keys.entry(key.clone()).or_insert(number);
+            self.keys.entry(key.clone()).or_default().push(number);
         }
     }
 
@@ -112,9 +112,7 @@ impl Index {
     /// Forgets the leg headers of a call's first leg.
     pub fn remove_keys(&mut self, number: CallNo, keys: &[(usize, Box<str>)]) {
         for key in keys {
-            if self.keys.get(key) == Some(&number) {
-                self.keys.remove(key);
-            }
+            remove(&mut self.keys, key.clone(), number);
         }
     }
 
@@ -218,8 +216,8 @@ impl Calls {
 
     /// The call with the same value of a leg header, the best header first.
     fn by_key(&self, leg: &Leg) -> Option<CallNo> {
-        let open = |call: &&CallNo| self.open.get(call).is_some_and(|open| open.conclude_at.is_none());
-        leg.keys.iter().find_map(|key| self.index.keys.get(key).filter(open).copied())
+        let open = |call: &CallNo| self.open.get(call).is_some_and(|open| open.conclude_at.is_none());
+        leg.keys.iter().find_map(|key| self.index.keys.get(key)?.iter().copied().find(open))
     }
 
     /// Calls that were sent to a leg's target a moment ago, and whose caller the leg shows (or one of our own numbers, as
@@ -230,7 +228,8 @@ impl Calls {
         let ours = leg.from_number.is_some_and(|number| self.directory.hotline(number).is_some());
         let fits = |(call, _): &(&CallNo, &Timestamp)| {
             self.open.get(call).is_some_and(|open| {
-                let shown = if leg.hidden { open.caller.withheld == Withheld::Yes } else { open.caller.number == leg.from_number };
+                let customer = if open.kind == Kind::Callback { open.called.1 } else { open.caller.number };
+                let shown = if leg.hidden { open.caller.withheld == Withheld::Yes } else { customer == leg.from_number };
                 let same =
                     |(to, of, _): &(RawNumber, Option<E164>, Timestamp)| *to == leg.target || (of.is_some() && *of == leg.target_number);
                 open.conclude_at.is_none() && (ours || shown) && open.sent_to.as_ref().is_some_and(same)
@@ -295,7 +294,7 @@ impl Calls {
             let from_agent = served.contains(&&other.caller.raw);
             let legs = [other.first].into_iter().chain(other.agents.iter().map(|(leg, _)| *leg));
             let connected = |leg: &LegId| self.legs.get(leg).is_some_and(|leg| leg.is_connected() && self.is_target(number, leg));
-            from_agent.then(|| legs.filter(connected).last()).flatten().map(|leg| (number_of, leg))
+            from_agent.then(|| legs.filter(connected).next_back()).flatten().map(|leg| (number_of, leg))
         });
         if let Some((from, leg)) = consulted {
             self.take_over(call, from, &[leg], at, out);

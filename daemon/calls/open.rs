@@ -149,26 +149,18 @@ impl Open {
             gaps.sort_unstable();
             talks.extend(without(Talk { agent: agent.as_str().into(), level, from, to }, &gaps));
         };
-        match self.kind {
-            Kind::Callback => {
+        for dialog in &customer.dialogs {
+            if self.kind == Kind::Callback {
                 // One Call-ID through a proxy, or the switch's own leg to the customer.
-                for dialog in &customer.dialogs {
-                    let agent_since = first.and_then(Leg::answered_at);
-                    add(&self.caller.raw, &cut(dialog, first), agent_since);
-                }
+                add(&self.caller.raw, &cut(dialog, first), first.and_then(Leg::answered_at));
+            } else if let Some(agent) = dialog.answerer.as_ref().filter(|answerer| directory.agent(answerer).is_some()) {
+                add(agent, dialog, None);
             }
-            Kind::Inbound | Kind::Internal => {
-                for dialog in &customer.dialogs {
-                    if let Some(agent) = dialog.answerer.as_ref().filter(|answerer| directory.agent(answerer).is_some()) {
-                        add(agent, dialog, None);
-                    }
-                }
-                for (leg, not_before) in &self.agents {
-                    let Some(leg) = legs(*leg) else { continue };
-                    for dialog in &leg.dialogs {
-                        add(dialog.answerer.as_ref().unwrap_or(&leg.target), dialog, *not_before);
-                    }
-                }
+        }
+        for (leg, not_before) in &self.agents {
+            let Some(leg) = legs(*leg) else { continue };
+            for dialog in &leg.dialogs {
+                add(dialog.answerer.as_ref().unwrap_or(&leg.target), dialog, *not_before);
             }
         }
         talks.sort_by(|one, other| (one.from, one.to, &one.agent).cmp(&(other.from, other.to, &other.agent)));
@@ -194,10 +186,11 @@ impl Open {
     }
 }
 
-/// A dialog that ends no later than a leg.
+/// A callback customer's dialog, as far as the agent of a leg is in it: until the leg ends, or the customer is passed on.
 fn cut(dialog: &Dialog, leg: Option<&Leg>) -> Dialog {
     let to = [dialog.to, leg.and_then(|leg| leg.ended_at)].into_iter().flatten().min();
-    Dialog { to, ..dialog.clone() }
+    let passed_on = leg.into_iter().flat_map(|leg| &leg.dialogs).filter_map(|dialog| dialog.referred_at);
+    Dialog { to, referred_at: passed_on.chain(dialog.referred_at).min(), ..dialog.clone() }
 }
 
 /// With `bill_from = "answer"`, all the time the switch was connected to the customer.

@@ -19,6 +19,21 @@ fn an_explicit_header_joins_though_the_numbers_are_ambiguous() {
 }
 
 #[test]
+fn a_header_of_two_calls_joins_the_one_that_goes_on() {
+    check(
+        "0 a invite +49301 > 555010 cid=one
+         0.1 c invite +49301 > 555011 cid=one
+         1 a refuse 486
+         3 b invite anonymous > 201 cid=one
+         4 b answer
+         4 c answer
+         9 c bye caller
+         9 b bye caller",
+        &["in +49301 Support Busy", "in +49301 Hold 201:4-9"],
+    );
+}
+
+#[test]
 fn of_two_withheld_callers_nobody_gets_the_agent_without_evidence() {
     let both = "0 a invite anonymous > 555010
          0.01 a answer

@@ -118,3 +118,44 @@ fn a_phone_that_redirects() {
         &["in +49301 Support NoAnswer Numbers Forward"],
     );
 }
+
+#[test]
+fn a_customer_who_was_called_is_passed_on() {
+    let called = "0 a invite 201 > 0301
+        0.1 b invite 555010 > 0301
+        5 b answer
+        5 a answer";
+    check(
+        &format!(
+            "{called}
+             20 a refer 203 caller
+             20.1 c invite 0301 > 203
+             20.5 a bye callee
+             27 c answer
+             40 c bye callee
+             40.1 b bye caller"
+        ),
+        &["out 0301 Support 201:5-20 203:27-40 Numbers Transfer"],
+    );
+    // The customer's own end is never seen.
+    check(
+        &format!("{called}\n20 a refer 203 caller\n20.1 c invite 0301 > 203\n20.5 a bye callee\n27 c answer\n40 c bye callee"),
+        &["out 0301 Support 201:5-20 203:27-40 Numbers Transfer"],
+    );
+    // After a consultation: nothing is wait but the moment between.
+    check(
+        &format!(
+            "{called}
+             15 c invite 201 > 203
+             15.1 d invite 201 > 203
+             18 d answer
+             18 c answer
+             25 a refer 203 caller replaces=c
+             25.1 a bye callee
+             25.1 c bye caller
+             40 b bye callee
+             40.1 d bye caller"
+        ),
+        &["out 0301 Support 201:5-25.1 203:25-40 Numbers Transfer"],
+    );
+}
