@@ -9,16 +9,18 @@ mod channel;
 mod codes;
 mod correlator;
 mod directory;
+mod index;
 mod join;
 mod leg;
 mod open;
 mod records;
 mod snapshot;
+mod table;
 mod talks;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
 pub use cdr::{CdrRow, Disposition, Precision, QueueEvent, QueueLine};
-pub use correlator::{Calls, Stage, Unmetered, Update};
+pub use correlator::{Calls, News, Stage, Unmetered, Update};
 pub use directory::{
     Agent, AgentPattern, BillFrom, Caller, Directory, Hotline, IdentityHeader, IdentityRules, OnHold, Withheld, WithheldNumbers,
 };

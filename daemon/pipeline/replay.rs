@@ -4,7 +4,7 @@
 
 use super::books::{Books, Done};
 use super::signalling::Signalling;
-use crate::calls::{Records, Stage, Update};
+use crate::calls::{News, Records, Stage, Update};
 use crate::ledger::{LedgerError, Posted, Snapshot};
 use crate::sources::Tally;
 use crate::sources::asterisk_cdr::{self, AsteriskCdr, PollError, Stopped};
@@ -165,7 +165,8 @@ fn prepare(books: &Books, max_legs: usize, key: KeyedState) -> Result<Reading, L
     let directory = books.in_force().directory().clone();
     let kept = books.ledger().snapshot(SIP)?;
     let restored = kept.and_then(|snapshot| Signalling::read(&snapshot.body, directory.clone(), max_legs, key));
-    let signalling = restored.unwrap_or_else(|| Signalling::new(directory.clone(), max_legs, key));
+    let mut signalling = restored.unwrap_or_else(|| Signalling::new(directory.clone(), max_legs, key));
+    signalling.tell(News::Ends);
     let mut kept = Vec::new();
     for place in 0..64 {
         if let Some(snapshot) = books.ledger().snapshot(&records_key(place))? {

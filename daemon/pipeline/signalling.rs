@@ -1,6 +1,6 @@
 //! One input of SIP messages: dialogs and calls, moved by the messages' own time. Replay and live run this same code.
 
-use crate::calls::{Calls, Directory, Unmetered, Update};
+use crate::calls::{Calls, Directory, News, Unmetered, Update};
 use crate::sip::{Dialogs, LegEvent, Observed, Options};
 use crate::units::codec::{Reader, Writer};
 use crate::units::{KeyedState, Message, Timestamp};
@@ -51,6 +51,11 @@ impl Signalling {
         self.dialogs.write(&mut out);
         self.calls.write(&mut out);
         out.finish()
+    }
+
+    /// Says from now on only this of calls.
+    pub const fn tell(&mut self, news: News) {
+        self.calls.tell(news);
     }
 
     /// Another recording begins: time may start anew, and what is under way waits for its own time.
