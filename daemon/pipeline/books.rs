@@ -24,6 +24,17 @@ pub struct Books {
     pub(super) mixed: bool,
 }
 
+/// What an input has to say.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Of calls.
+    pub updates: Vec<Update>,
+    /// The state of its open dialogs, after these.
+    pub snapshots: Vec<(String, Snapshot)>,
+    /// The time it has reached.
+    pub time: Option<Timestamp>,
+}
+
 /// What a batch did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Done {
@@ -85,20 +96,22 @@ impl Books {
         Ok(())
     }
 
-    /// Journals news of calls. Settling follows in [`Books::settle_some`] or [`Books::settle_all`].
+    /// Journals news of calls in one transaction. Settling follows in [`Books::settle_all`].
     ///
     /// # Errors
-    /// When the ledger cannot be written.
-    pub fn journal(&mut self, updates: Vec<Update>, snapshots: &[(String, Snapshot)], time: Option<Timestamp>) -> Result<Done> {
+    /// When the ledger cannot be written; then nothing of it is.
+    pub fn journal(&mut self, news: impl Iterator<Item = News>) -> Result<Done> {
         let mut done = Done::default();
         let Self { ledger, in_force, mixed, .. } = self;
         let mut batch = ledger.batch()?;
-        write(&mut batch, in_force, mixed, updates, &mut done)?;
-        for (source, snapshot) in snapshots {
-            batch.put_snapshot(source, snapshot)?;
-        }
-        if let Some(time) = time {
-            batch.advance_time(time);
+        for News { updates, snapshots, time } in news {
+            write(&mut batch, in_force, mixed, updates, &mut done)?;
+            for (source, snapshot) in &snapshots {
+                batch.put_snapshot(source, snapshot)?;
+            }
+            if let Some(time) = time {
+                batch.advance_time(time);
+            }
         }
         batch.commit()?;
         Ok(done)

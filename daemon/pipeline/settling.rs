@@ -43,8 +43,7 @@ pub(super) fn settle_many(
     std::thread::scope(|scope| {
         scope.spawn(move || {
             for some in contracts.chunks(CONTRACTS_AT_ONCE) {
-                let hand: Result<Vec<_>> =
-                    some.iter().map(|contract| compute(&reader, in_force, closings, contract, until)).collect();
+                let hand: Result<Vec<_>> = some.iter().map(|contract| compute(&reader, in_force, closings, contract, until)).collect();
                 let failed = hand.is_err();
                 // Nobody takes it when posting failed, and that error is the one to tell.
                 if sender.send(hand).is_err() || failed {
