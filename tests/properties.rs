@@ -10,7 +10,7 @@ use taktd::calls::{BilledFrom, Call, Correlation, End, MissedReason, Stage, Talk
 use taktd::contracts::local_date;
 use taktd::ledger::{Ledger, NumberKey};
 use taktd::meter::{Outcome, Record, Settlement, Timing};
-use taktd::pipeline::books::Books;
+use taktd::pipeline::books::{Books, News};
 use taktd::pipeline::catalogue::{InForce, Said};
 use taktd::units::{CallId, Direction, E164, RawNumber, Seconds, Timestamp};
 
@@ -104,7 +104,7 @@ fn kept(batches: &[Vec<Update>], at_once: bool) -> Vec<Record> {
     let mut books = Books::open(ledger, Arc::clone(&IN_FORCE)).expect("books");
     for batch in batches {
         if at_once {
-            books.journal(batch.clone(), &[], None).expect("journaled");
+            books.journal(std::iter::once(News { updates: batch.clone(), ..News::default() })).expect("journaled");
         } else {
             books.take(batch.clone(), &[], None).expect("taken");
         }

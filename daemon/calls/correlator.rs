@@ -3,12 +3,14 @@
 
 use super::call::{Call, Correlation, End, Mark};
 use super::directory::{Caller, Directory, Withheld};
-use super::join::Index;
+use super::index::Index;
 use super::leg::{CallNo, Dialog, Leg, Role, role};
+use super::news::{News, Stage, Unmetered, Update};
 use super::open::{Kind, Open, call_id};
+use super::table::Table;
 use crate::sip::{BranchId, DialogId, Invitation, LegEvent, LegEventKind, LegId, Reason, Replaces, Side};
 use crate::units::{RawNumber, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// After the customer's leg is over, how long the others may still say something (an agent's phone that hangs up late; a
 /// BYE that is repeated for 32 s and never answered).
@@ -19,49 +21,6 @@ const SETTLE_MICROS: i64 = 1_000_000;
 const SURPLUS_MICROS: i64 = 2_000_000;
 /// How long a CANCEL may wait for its 487.
 const CANCEL_MICROS: i64 = 32_000_000;
-
-/// How far a call has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Its first talk began: from now on it must survive a crash.
-    Connected,
-    /// Its customer has gone: its end must survive a crash, too. Its other legs may still say something.
-    Ended,
-    /// It is over.
-    Concluded,
-}
-
-/// News of a call.
-#[derive(Clone, Debug)]
-pub struct Update {
-    /// How far it has come.
-    pub stage: Stage,
-    /// The call as it stands.
-    pub call: Call,
-}
-
-/// Calls that make no record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Unmetered {
-    /// Agents among themselves.
-    pub internal: u64,
-    /// To no configured hotline, and no callback.
-    pub unrelated: u64,
-    /// Agents' legs that belong to no call seen.
-    pub orphans: u64,
-}
-
-impl Unmetered {
-    /// What was counted since.
-    #[must_use]
-    pub const fn since(self, before: Self) -> Self {
-        Self {
-            internal: self.internal.saturating_sub(before.internal),
-            unrelated: self.unrelated.saturating_sub(before.unrelated),
-            orphans: self.orphans.saturating_sub(before.orphans),
-        }
-    }
-}
 
 /// What falls due at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,13 +35,14 @@ pub(super) enum Due {
 #[derive(Clone, Debug)]
 pub struct Calls {
     pub(super) directory: Directory,
-    pub(super) legs: BTreeMap<LegId, Leg>,
-    pub(super) open: BTreeMap<CallNo, Open>,
+    pub(super) legs: Table<LegId, Leg>,
+    pub(super) open: Table<CallNo, Open>,
     pub(super) index: Index,
     pub(super) due: BTreeSet<(Timestamp, Due)>,
     pub(super) next: CallNo,
     pub(super) unmetered: Unmetered,
     pub(super) dropped: Vec<LegId>,
+    pub(super) news: News,
 }
 
 impl Calls {
@@ -91,14 +51,20 @@ impl Calls {
     pub fn new(directory: Directory) -> Self {
         Self {
             directory,
-            legs: BTreeMap::new(),
-            open: BTreeMap::new(),
+            legs: Table::new(),
+            open: Table::new(),
             index: Index::default(),
             due: BTreeSet::new(),
             next: 0,
             unmetered: Unmetered::default(),
             dropped: Vec::new(),
+            news: News::Stages,
         }
+    }
+
+    /// Says from now on only this.
+    pub const fn tell(&mut self, news: News) {
+        self.news = news;
     }
 
     /// Takes one event and says which calls it connected.
@@ -176,8 +142,7 @@ impl Calls {
 
     /// Concludes every call under way as far as it is known (`replay --final`): lost ends at the last proof of life.
     pub fn finish(&mut self, last_seen: &dyn Fn(LegId) -> Option<Timestamp>, out: &mut Vec<Update>) {
-        let calls: Vec<CallNo> = self.open.keys().copied().collect();
-        for call in calls {
+        for call in self.open.keys() {
             self.give_up(call, last_seen, out);
             self.conclude(call, out);
         }
@@ -185,12 +150,16 @@ impl Calls {
 
     /// Calls that run, as they stand; those nobody answered yet included.
     pub fn running(&self) -> impl Iterator<Item = Call> {
-        self.open.values().filter(|open| open.kind != Kind::Internal && open.conclude_at.is_none()).map(|open| self.call_of(open))
+        self.listed().filter(|open| open.conclude_at.is_none()).map(|open| self.call_of(open))
     }
 
     /// Calls whose customer has gone, but whose other legs may still say something: as they stand.
     pub fn ended(&self) -> impl Iterator<Item = Call> {
-        self.open.values().filter(|open| open.kind != Kind::Internal && open.conclude_at.is_some()).map(|open| self.call_of(open))
+        self.listed().filter(|open| open.conclude_at.is_some()).map(|open| self.call_of(open))
+    }
+
+    fn listed(&self) -> impl Iterator<Item = &Open> {
+        self.open.iter().map(|(_, open)| open).filter(|open| open.kind != Kind::Internal)
     }
 
     /// The company's own numbers.
@@ -223,7 +192,7 @@ impl Calls {
     }
 
     pub(super) fn call_of(&self, open: &Open) -> Call {
-        open.call(&self.directory, |leg| self.legs.get(&leg))
+        open.call(&self.directory, &self.legs)
     }
 
     fn invited(&mut self, id: LegId, at: Timestamp, invitation: &Invitation, out: &mut Vec<Update>) {
@@ -255,7 +224,7 @@ impl Calls {
         let caller = self.directory.caller(invitation);
         let called_number = self.directory.dial_plan.normalize(leg.target.as_str().as_bytes());
         // A box in between (a session border controller) sends the same call on: one call, not two.
-        let outer = self.index.of_caller(caller.number, caller.withheld).into_iter().find(|call| {
+        let outer = self.index.of_caller(caller.number, caller.withheld).iter().copied().find(|call| {
             self.open.get(call).is_some_and(|open| {
                 let near = at.since(open.started_at).abs() < SETTLE_MICROS && open.called.1 == called_number;
                 near && self.legs.get(&open.first).is_some_and(|first| first.path.1 == leg.path.0 && first.call_id != leg.call_id)
@@ -326,6 +295,7 @@ impl Calls {
             sent_to: None,
             connected: None,
             reported: false,
+            waits: true,
             conclude_at: None,
         };
         self.due.insert((started_at.plus(open.max_call(&self.directory)), Due::MaxCall(number)));
@@ -338,6 +308,8 @@ impl Calls {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let answerer = leg.branch_target(branch).cloned();
         let first_answer = leg.dialogs.is_empty();
+        // Nearly every leg has one: room for more would be most of its memory.
+        leg.dialogs.reserve_exact(1);
         leg.dialogs.push(Dialog { id: dialog, answerer, from: at, to: None, referred_at: None, holds: Vec::new(), away: Vec::new() });
         leg.ended_at = None;
         if !leg.candidates.is_empty() {
@@ -491,7 +463,7 @@ impl Calls {
             Some((None, true)) => {
                 // A leg of no call, or one that rang in vain while nobody knew whose it was.
                 if let Some(leg) = self.legs.remove(&id) {
-                    self.index.wait_no_more(id, &leg.candidates);
+                    self.index.wait_no_more(id, &leg);
                 }
                 self.unmetered.orphans = self.unmetered.orphans.saturating_add(1);
             }
@@ -501,16 +473,28 @@ impl Calls {
 
     /// After something happened: reports the first talk, and sets when the call is concluded.
     pub(super) fn review(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
-        let Some(open) = self.open.get(&call) else { return };
-        if !open.reported && open.conclude_at.is_none() && open.kind != Kind::Internal {
-            let so_far = self.call_of(open);
-            if !so_far.talks.is_empty() {
-                out.push(Update { stage: Stage::Connected, call: so_far });
-                if let Some(open) = self.open.get_mut(&call) {
-                    open.reported = true;
-                }
-            }
+        self.report(call, out);
+        self.foresee_end(call, at, out);
+        self.note_waiting(call);
+    }
+
+    /// Reports the first talk of a call.
+    fn report(&mut self, call: CallNo, out: &mut Vec<Update>) {
+        let Self { open, legs, directory, news, .. } = self;
+        let first = |open: &&mut Open| !open.reported && open.conclude_at.is_none() && open.kind != Kind::Internal;
+        let Some(open) = open.get_mut(&call).filter(first) else { return };
+        if open.talks(directory, legs).is_empty() {
+            return;
         }
+        open.reported = true;
+        match news {
+            News::Stages => out.push(Update { stage: Stage::Connected, call: open.call(directory, legs) }),
+            News::Ends => {}
+        }
+    }
+
+    /// Sets when a call is concluded, once its customer has gone.
+    fn foresee_end(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
         let Some(open) = self.open.get(&call) else { return };
         let is_over = |leg: LegId| self.legs.get(&leg).is_none_or(Leg::is_over);
         let agents_over = open.agents.iter().all(|(leg, _)| is_over(*leg));
@@ -525,7 +509,8 @@ impl Calls {
             self.due.insert((due, Due::Conclude(call)));
             let Some(open) = self.open.get_mut(&call) else { return };
             let first = open.conclude_at.replace(due).is_none();
-            if let Some(open) = self.open.get(&call).filter(|open| first && open.kind != Kind::Internal) {
+            let wanted = first && self.news == News::Stages;
+            if let Some(open) = self.open.get(&call).filter(|open| wanted && open.kind != Kind::Internal) {
                 out.push(Update { stage: Stage::Ended, call: self.call_of(open) });
             }
         }

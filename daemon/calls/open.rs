@@ -1,8 +1,9 @@
 //! A call under way: the legs that serve it, and the call they amount to.
 
 use super::call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
-use super::directory::{BillFrom, Caller, Directory, OnHold};
+use super::directory::{BillFrom, Caller, Directory, Hotline, OnHold};
 use super::leg::{Dialog, Leg};
+use super::table::Table;
 use crate::sip::LegId;
 use crate::units::{CallId, Direction, E164, RawNumber, Seconds, Timestamp};
 use sha2::{Digest, Sha256};
@@ -54,6 +55,8 @@ pub struct Open {
     pub connected: Option<(RawNumber, Timestamp)>,
     /// Its first talk has been reported.
     pub reported: bool,
+    /// Its customer is there and with no agent, as of its last review.
+    pub waits: bool,
     /// When it is to be concluded, once its customer's leg is over.
     pub conclude_at: Option<Timestamp>,
 }
@@ -71,24 +74,47 @@ pub fn call_id(sip_call_id: &[u8], from_tag: &[u8]) -> CallId {
 impl Open {
     /// The longest it may last.
     pub fn max_call(&self, directory: &Directory) -> Seconds {
-        self.hotline.and_then(|place| directory.hotlines.get(place)).map_or(Seconds::new(4 * 3_600), |hotline| hotline.max_call)
+        self.hotline(directory).map_or(Seconds::new(4 * 3_600), |hotline| hotline.max_call)
     }
 
-    /// The call, as its legs say; `legs` finds them.
-    pub fn call<'l>(&self, directory: &Directory, legs: impl Fn(LegId) -> Option<&'l Leg>) -> Call {
-        let hotline = self.hotline.and_then(|place| directory.hotlines.get(place));
-        let first = legs(self.first);
-        let customer = self.customer.and_then(&legs).or(first);
+    /// Whether an agent is connected.
+    pub fn is_served(&self, legs: &Table<LegId, Leg>) -> bool {
+        self.agents.iter().any(|(leg, _)| legs.get(leg).is_some_and(Leg::is_connected))
+    }
+
+    /// Whether the customer is there and with no agent.
+    pub fn is_waiting(&self, legs: &Table<LegId, Leg>) -> bool {
+        self.conclude_at.is_none() && !self.is_served(legs)
+    }
+
+    fn hotline<'d>(&self, directory: &'d Directory) -> Option<&'d Hotline> {
+        self.hotline.and_then(|place| directory.hotlines.get(place))
+    }
+
+    /// The customer's leg, as far as it is known.
+    fn customer_leg<'l>(&self, legs: &'l Table<LegId, Leg>) -> Option<&'l Leg> {
+        self.customer.and_then(|leg| legs.get(&leg)).or_else(|| legs.get(&self.first))
+    }
+
+    fn by_answer(&self, directory: &Directory) -> bool {
+        self.kind == Kind::Inbound && self.hotline(directory).is_some_and(|hotline| hotline.bill_from == BillFrom::Answer)
+    }
+
+    /// The times that count as talk.
+    pub fn talks(&self, directory: &Directory, legs: &Table<LegId, Leg>) -> Vec<Talk> {
+        let talks = self.with_agents(directory, legs);
+        if self.by_answer(directory) { by_switch(self.customer_leg(legs), talks.first()) } else { talks }
+    }
+
+    /// The call, as its legs say.
+    pub fn call(&self, directory: &Directory, legs: &Table<LegId, Leg>) -> Call {
+        let hotline = self.hotline(directory);
+        let customer = self.customer_leg(legs);
         let answered_at = customer.and_then(Leg::answered_at);
         let ended_at = customer.and_then(|leg| leg.ended_at).filter(|_| self.conclude_at.is_some());
-        let by_answer = hotline.is_some_and(|hotline| hotline.bill_from == BillFrom::Answer) && self.kind == Kind::Inbound;
-        let on_hold = hotline.map_or(OnHold::Talk, |hotline| hotline.hold);
-        let mut talks = self.talks(directory, customer, first, on_hold, &legs);
-        if by_answer {
-            talks = by_switch(customer, talks.first());
-        }
+        let talks = self.talks(directory, legs);
         let ended_at = ended_at.map(|ended_at| talks.iter().filter_map(|talk| talk.to).fold(ended_at, Timestamp::max));
-        let missed = (talks.is_empty() && ended_at.is_some()).then(|| self.missed(customer, &legs));
+        let missed = (talks.is_empty() && ended_at.is_some()).then(|| self.missed(customer, legs));
         let direction = if self.kind == Kind::Callback { Direction::Out } else { Direction::In };
         Call {
             id: self.id.clone(),
@@ -110,7 +136,7 @@ impl Open {
             talks,
             ended_at,
             end: self.end,
-            billed_from: if by_answer { BilledFrom::Answer } else { BilledFrom::Agent },
+            billed_from: if self.by_answer(directory) { BilledFrom::Answer } else { BilledFrom::Agent },
             missed,
             severity: hotline.and_then(|hotline| hotline.severity.clone()),
             ticket: None,
@@ -121,15 +147,10 @@ impl Open {
 
     /// The times with agents: a dialog of an agent's leg, or one that a proxy forked to an agent, while the customer's leg
     /// is connected. Ends at the first BYE of either, or when the agent passed the caller on.
-    fn talks<'l>(
-        &self,
-        directory: &Directory,
-        customer: Option<&Leg>,
-        first: Option<&'l Leg>,
-        on_hold: OnHold,
-        legs: &impl Fn(LegId) -> Option<&'l Leg>,
-    ) -> Vec<Talk> {
-        let Some(customer) = customer else { return Vec::new() };
+    fn with_agents(&self, directory: &Directory, legs: &Table<LegId, Leg>) -> Vec<Talk> {
+        let Some(customer) = self.customer_leg(legs) else { return Vec::new() };
+        let first = legs.get(&self.first);
+        let on_hold = self.hotline(directory).map_or(OnHold::Talk, |hotline| hotline.hold);
         let connected = customer.answered_at();
         let mut talks = Vec::new();
         let mut add = |agent: &RawNumber, dialog: &Dialog, not_before: Option<Timestamp>| {
@@ -158,7 +179,7 @@ impl Open {
             }
         }
         for (leg, not_before) in &self.agents {
-            let Some(leg) = legs(*leg) else { continue };
+            let Some(leg) = legs.get(leg) else { continue };
             for dialog in &leg.dialogs {
                 add(dialog.answerer.as_ref().unwrap_or(&leg.target), dialog, *not_before);
             }
@@ -168,12 +189,12 @@ impl Open {
     }
 
     /// Why nobody talked, as far as the legs tell.
-    fn missed<'l>(&self, customer: Option<&Leg>, legs: &impl Fn(LegId) -> Option<&'l Leg>) -> MissedReason {
+    fn missed(&self, customer: Option<&Leg>, legs: &Table<LegId, Leg>) -> MissedReason {
         let Some(customer) = customer else { return MissedReason::Failed };
         if let Some(answered) = customer.answered_at() {
             // A switch that answers only after a phone was not picked up is a mailbox; one that answers before is a queue.
             let tried_before =
-                self.agents.iter().any(|(leg, _)| legs(*leg).is_some_and(|leg| leg.ended_at.is_some_and(|ended| ended <= answered)));
+                self.agents.iter().any(|(leg, _)| legs.get(leg).is_some_and(|leg| leg.ended_at.is_some_and(|ended| ended <= answered)));
             return if tried_before { MissedReason::NoAnswer } else { MissedReason::Abandoned };
         }
         match customer.refused {

@@ -8,6 +8,7 @@ pub mod inputs;
 pub mod live;
 pub mod replay;
 pub mod schedule;
+mod settling;
 pub mod signalling;
 mod streams;
 mod twins;

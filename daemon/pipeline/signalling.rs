@@ -1,6 +1,6 @@
 //! One input of SIP messages: dialogs and calls, moved by the messages' own time. Replay and live run this same code.
 
-use crate::calls::{Call, Calls, Directory, End, Mark, Stage, Unmetered, Update, call_id_of};
+use crate::calls::{Call, Calls, Directory, End, Mark, News, Stage, Unmetered, Update, call_id_of};
 use crate::sip::addr::NameAddr;
 use crate::sip::scan::{Header, Start};
 use crate::sip::{Dialogs, LegEvent, Method, Observed, Options, scan};
@@ -93,6 +93,11 @@ impl Signalling {
         self.calls.write(&mut out);
         out.number(self.lag_micros.unsigned_abs());
         out.finish()
+    }
+
+    /// Says from now on only this of calls.
+    pub const fn tell(&mut self, news: News) {
+        self.calls.tell(news);
     }
 
     /// Another recording begins: time may start anew, and what is under way waits for its own time.

@@ -6,7 +6,7 @@
 
 use super::replay::SIP;
 use super::signalling::Signalling;
-use crate::calls::{Call, Directory, Stage, Unmetered, Update};
+use crate::calls::{Call, Directory, News, Stage, Unmetered, Update};
 use crate::ledger::{Ledger, LedgerError, Snapshot};
 use crate::sip::Observed;
 use crate::units::codec::{Reader, Writer};
@@ -26,6 +26,7 @@ pub(super) struct Streams {
     max_legs: usize,
     key: KeyedState,
     begun: bool,
+    /// News of streams that do not answer for every call.
     news: Vec<Update>,
 }
 
@@ -61,7 +62,8 @@ impl Streams {
     }
 
     fn fresh(&self, until: Option<Timestamp>) -> Stream {
-        let signalling = Signalling::new(self.directory.clone(), self.max_legs, self.key);
+        let mut signalling = Signalling::new(self.directory.clone(), self.max_legs, self.key);
+        signalling.tell(News::Ends);
         Stream { signalling, through: None, until, deaf: None, before: Unmetered::default() }
     }
 
@@ -72,7 +74,8 @@ impl Streams {
             let mut from = Reader::new(&kept.body);
             (Some(from.time()?), from.bytes()?)
         };
-        let signalling = Signalling::read(body, self.directory.clone(), self.max_legs, self.key)?;
+        let mut signalling = Signalling::read(body, self.directory.clone(), self.max_legs, self.key)?;
+        signalling.tell(News::Ends);
         let through = kept.position.parse().map_or(ledger_time, Timestamp::from_micros);
         let before = signalling.unmetered();
         Some(Stream { signalling, through: Some(through), until, deaf: None, before })

@@ -1,4 +1,4 @@
-//! Phone numbers: digits as received, and E.164 after the site's dial plan (design.md §4).
+//! Phone numbers as E.164, after the site's dial plan (design.md §4).
 
 use std::fmt;
 
@@ -57,28 +57,6 @@ impl E164 {
 impl fmt::Display for E164 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "+{}", self.0)
-    }
-}
-
-/// Digits as a source had them, before normalizing: an extension, or a number in any spelling.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RawNumber(Box<str>);
-
-impl RawNumber {
-    /// The text as received; bytes that are not UTF-8 become U+FFFD, and what is longer than 64 characters is cut.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        let trimmed = bytes.trim_ascii();
-        if trimmed.is_ascii() && trimmed.len() <= 64 {
-            return Self(std::str::from_utf8(trimmed).unwrap_or_default().into());
-        }
-        Self(String::from_utf8_lossy(bytes).trim().chars().take(64).collect::<String>().into())
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
