@@ -97,11 +97,11 @@ impl Calls {
                 leg.canceled_at.get_or_insert(at);
                 self.due.insert((at.plus_micros(CANCEL_MICROS), Due::Canceled(id)));
             }
-            LegEventKind::Held { dialog, by } => hold(leg, *dialog, *by, at),
+            LegEventKind::Held { dialog, by } => leg.hold(*dialog, *by, at),
             LegEventKind::Resumed { dialog, by } => {
                 let served = call.is_some_and(|call| self.is_served(call));
                 if let Some(leg) = self.legs.get_mut(&id) {
-                    resume(leg, *dialog, *by, at, served);
+                    leg.resume(*dialog, *by, at, served);
                 }
             }
             LegEventKind::Referred { dialog, by, target, replaces } => self.referred(id, *dialog, *by, target, replaces.as_ref(), at, out),
@@ -563,29 +563,5 @@ impl Calls {
         }
         self.mark(Some(number), Mark::LostParty);
         self.review(number, at, out);
-    }
-}
-
-fn hold(leg: &mut Leg, dialog: DialogId, by: Side, at: Timestamp) {
-    if leg.role == Role::ToAgent
-        && by == Side::Callee
-        && let Some(dialog) = leg.dialog(dialog)
-        && dialog.holds.last().is_none_or(|(_, resumed)| resumed.is_some())
-    {
-        dialog.holds.push((at, None));
-    }
-}
-
-/// An agent takes the caller back: from hold, or after a transfer that led nowhere (nobody else serves the caller).
-fn resume(leg: &mut Leg, dialog: DialogId, by: Side, at: Timestamp, served: bool) {
-    if leg.role != Role::ToAgent || by != Side::Callee {
-        return;
-    }
-    let Some(dialog) = leg.dialog(dialog) else { return };
-    if let Some((_, resumed)) = dialog.holds.last_mut() {
-        resumed.get_or_insert(at);
-    }
-    if !served && let Some(referred_at) = dialog.referred_at.take() {
-        dialog.away.push((referred_at, at));
     }
 }

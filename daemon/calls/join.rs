@@ -190,12 +190,18 @@ impl Calls {
     /// Evidence had its time.
     pub(super) fn decide(&mut self, id: LegId, at: Timestamp, out: &mut Vec<Update>) {
         let Some(leg) = self.legs.get(&id).filter(|leg| leg.call.is_none()) else { return };
-        let alive: Vec<CallNo> =
-            leg.candidates.iter().copied().filter(|call| self.open.get(call).is_some_and(|open| open.conclude_at.is_none())).collect();
-        // By now every caller who is told names was told this one.
-        let named = only(alive.iter().copied().filter(|call| self.was_named(*call, id, leg)));
         let answered = leg.answered_at();
         let invited = leg.invited_at;
+        // Who gave up while the phone rang is out of it; who left after it was answered may have been the one.
+        let stays = |call: &CallNo| self.open.get(call).is_some_and(|open| open.conclude_at.is_none());
+        let left = |call: &CallNo| {
+            let customer = self.open.get(call).and_then(|open| self.legs.get(&open.customer.unwrap_or(open.first)));
+            customer.and_then(|leg| leg.ended_at).is_some_and(|ended| answered.is_some_and(|answered| answered <= ended))
+        };
+        let contenders: Vec<CallNo> = leg.candidates.iter().copied().filter(|call| stays(call) || left(call)).collect();
+        let alive: Vec<CallNo> = contenders.iter().copied().filter(stays).collect();
+        // By now every caller who is told names was told this one.
+        let named = only(alive.iter().copied().filter(|call| self.was_named(*call, id, leg)));
         let fresh: Vec<CallNo> = alive.iter().copied().filter(|call| self.is_fresh(*call, invited)).collect();
         // A caller whose phone rings at once would have been answered with this leg by now.
         let settled = fresh.is_empty() || answered.is_some_and(|answered| at.since(answered) >= ANSWER_MICROS);
@@ -204,11 +210,12 @@ impl Calls {
         if let Some(call) = named.or_else(|| settled.then(sent).flatten()) {
             return self.join(id, call, Correlation::Numbers, at, out);
         }
-        let payers: BTreeSet<Option<E164>> = alive.iter().map(|call| self.open.get(call).and_then(|open| open.caller.number)).collect();
+        let payers: BTreeSet<Option<E164>> =
+            contenders.iter().map(|call| self.open.get(call).and_then(|open| open.caller.number)).collect();
         let one_payer = payers.len() == 1 && !payers.contains(&None);
         match (fresh.as_slice(), alive.as_slice()) {
             (_, []) => {}
-            (_, [only]) => self.join(id, *only, Correlation::Guess, at, out),
+            (_, [only]) if one_payer || contenders.len() == 1 => self.join(id, *only, Correlation::Guess, at, out),
             ([only], _) if one_payer => self.join(id, *only, Correlation::Numbers, at, out),
             _ if answered.is_none() => {} // rings on: its answer will bring it back here
             _ if one_payer => {
@@ -218,7 +225,7 @@ impl Calls {
                 }
             }
             _ => {
-                for call in alive {
+                for call in contenders {
                     if !self.is_served(call) {
                         self.mark(Some(call), Mark::Ambiguous);
                     }

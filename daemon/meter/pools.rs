@@ -96,6 +96,9 @@ impl<'a> Pools<'a> {
         };
         let Some(period) = lasting(terms, allowance, day) else { return };
         push(self, offer, allowance, period, Use::Own);
+        if !is_carried_over(offer, allowance) {
+            return;
+        }
         // The rests of earlier periods, the nearest first, where they are carried over and have not lapsed. What they are
         // is what the plan said then.
         let mut from = period.from;
@@ -199,6 +202,12 @@ fn lasting(terms: &Terms<'_>, allowance: &Allowance, day: NaiveDate) -> Option<L
     };
     let began = terms.start(day).map_or(from, |start| start.max(from));
     Some(Lasting { from, began, lapses })
+}
+
+/// Whether any version of the plan carries this allowance over.
+fn is_carried_over(offer: &Offer<'_>, allowance: &Allowance) -> bool {
+    let versions = offer.tariff.plans.iter().filter(|version| version.id == offer.plan.id);
+    versions.flat_map(|version| &version.allowances).any(|one| one.id == allowance.id && one.carry_over.is_some())
 }
 
 /// An allowance in the period before the one that begins on `from`, as the plan had it on that period's last day: `None` if

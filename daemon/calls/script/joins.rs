@@ -58,6 +58,11 @@ fn of_two_withheld_callers_nobody_gets_the_agent_without_evidence() {
         &both.replace("8 b answer", "6 a bye caller\n8 b answer\n20 b bye callee\n21 c bye caller"),
         &["in anonymous withheld Support Abandoned", "in anonymous withheld Support 201:8-20 Guess Guessed"],
     );
+    // One of them left a moment after it was answered: it may have been the one.
+    check(
+        &both.replace("8 b answer", "8 b answer\n8.05 a bye caller\n20 b bye callee\n21 c bye caller"),
+        &["in anonymous withheld Support Abandoned Ambiguous", "in anonymous withheld Support Abandoned Ambiguous"],
+    );
     // The caller is answered when the agent is.
     check(
         "0 a invite anonymous > 555010
