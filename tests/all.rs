@@ -3,6 +3,7 @@
 mod commands;
 mod config;
 mod daemon;
+mod hostile;
 mod http;
 mod metrics;
 mod properties;

@@ -10,21 +10,21 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-const TAKTD: &str = env!("CARGO_BIN_EXE_taktd");
+pub(crate) const TAKTD: &str = env!("CARGO_BIN_EXE_taktd");
 /// Recorded seconds per second.
 const SPEED: f64 = 60.0;
 
 /// A running daemon with a folder of its own.
-struct Daemon {
-    child: Child,
-    logs: Receiver<Value>,
-    config: PathBuf,
-    hep: Option<SocketAddr>,
-    http: SocketAddr,
+pub(crate) struct Daemon {
+    pub(crate) child: Child,
+    pub(crate) logs: Receiver<Value>,
+    pub(crate) config: PathBuf,
+    pub(crate) hep: Option<SocketAddr>,
+    pub(crate) http: SocketAddr,
 }
 
 /// Writes a configuration into a folder: the example's numbers, free ports, and these sources.
-fn configure(folder: &Path, sources: &str) -> PathBuf {
+pub(crate) fn configure(folder: &Path, sources: &str) -> PathBuf {
     let example = fs::read_to_string("config/taktd.toml").expect("the example ships");
     let table: toml::Table = example.parse().expect("TOML");
     let mut table = table;
@@ -43,10 +43,10 @@ fn configure(folder: &Path, sources: &str) -> PathBuf {
     path
 }
 
-const HEP: &str = "\n[[source]]\nkind = \"hep\"\nlisten = \"udp://127.0.0.1:0\"\nauth_key_file = \"hep.key\"\n";
+pub(crate) const HEP: &str = "\n[[source]]\nkind = \"hep\"\nlisten = \"udp://127.0.0.1:0\"\nauth_key_file = \"hep.key\"\n";
 
 impl Daemon {
-    fn start(config: &Path) -> Self {
+    pub(crate) fn start(config: &Path) -> Self {
         fs::write(config.with_file_name("hep.key"), "lab-hep\n").expect("written");
         let mut child = Command::new(TAKTD)
             .args(["run", "--config"])
@@ -81,12 +81,12 @@ impl Daemon {
         }
     }
 
-    fn log(&self) -> Value {
+    pub(crate) fn log(&self) -> Value {
         self.logs.recv_timeout(Duration::from_secs(60)).expect("the daemon says something within a minute")
     }
 
     /// Waits for a message in the log.
-    fn says(&self, message: &str) -> Value {
+    pub(crate) fn says(&self, message: &str) -> Value {
         loop {
             let told = self.log();
             if told["message"] == message {
@@ -95,7 +95,7 @@ impl Daemon {
         }
     }
 
-    fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.http).expect("it listens");
         write!(stream, "GET {path} HTTP/1.1\r\nHost: taktd\r\nConnection: close\r\n\r\n").expect("sent");
         let mut answer = String::new();
@@ -104,7 +104,7 @@ impl Daemon {
         (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
     }
 
-    fn calls(&self) -> Vec<Value> {
+    pub(crate) fn calls(&self) -> Vec<Value> {
         let (status, body) = self.get("/v1/calls");
         assert_eq!(status, 200, "{body}");
         // The body is chunked or plain; the array is all there is in brackets.
@@ -112,18 +112,18 @@ impl Daemon {
         serde_json::from_str(&body[from..=to]).expect("JSON")
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let done = Command::new("kill").arg(name).arg(self.child.id().to_string()).status().expect("kill");
         assert!(done.success());
     }
 
-    fn end(mut self) -> PathBuf {
+    pub(crate) fn end(mut self) -> PathBuf {
         self.signal("-TERM");
         assert!(self.child.wait().expect("it ends").success(), "drained well");
         self.config.clone()
     }
 
-    fn kill(mut self) -> PathBuf {
+    pub(crate) fn kill(mut self) -> PathBuf {
         self.child.kill().expect("killed");
         let _ = self.child.wait();
         self.config.clone()
@@ -165,7 +165,7 @@ fn send(to: SocketAddr, datagrams: &[(i64, Vec<u8>)]) {
 }
 
 /// The records in a ledger, by call.
-fn records(config: &Path) -> BTreeMap<String, Value> {
+pub(crate) fn records(config: &Path) -> BTreeMap<String, Value> {
     let out = Command::new(TAKTD).args(["calls", "--json", "--config"]).arg(config).output().expect("it runs");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let lines = String::from_utf8(out.stdout).expect("UTF-8");
@@ -197,7 +197,7 @@ fn same(ours: &BTreeMap<String, Value>, theirs: &BTreeMap<String, Value>) {
     assert!(differing.is_empty(), "{}", differing.join("\n"));
 }
 
-fn verify(config: &Path) {
+pub(crate) fn verify(config: &Path) {
     let out = Command::new(TAKTD).args(["verify", "--config"]).arg(config).output().expect("it runs");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
 }

@@ -132,7 +132,12 @@ impl Calls {
                 self.due.insert((at.plus_micros(CANCEL_MICROS), Due::Canceled(id)));
             }
             LegEventKind::Held { dialog, by } => hold(leg, *dialog, *by, at),
-            LegEventKind::Resumed { dialog, by } => resume(leg, *dialog, *by, at),
+            LegEventKind::Resumed { dialog, by } => {
+                let served = call.is_some_and(|call| self.is_served(call));
+                if let Some(leg) = self.legs.get_mut(&id) {
+                    resume(leg, *dialog, *by, at, served);
+                }
+            }
             LegEventKind::Referred { dialog, by, target, replaces } => self.referred(id, *dialog, *by, target, replaces.as_ref(), at, out),
             LegEventKind::Bye { dialog, reason, .. } => self.bye(id, *dialog, *reason, at),
             LegEventKind::ByeUnanswered { .. } => self.mark(call, Mark::LostParty),
@@ -246,7 +251,7 @@ impl Calls {
         }
     }
 
-    fn customer_calls(&mut self, id: LegId, mut leg: Leg, invitation: &Invitation, at: Timestamp) {
+    fn customer_calls(&mut self, id: LegId, leg: Leg, invitation: &Invitation, at: Timestamp) {
         let caller = self.directory.caller(invitation);
         let called_number = self.directory.dial_plan.normalize(leg.target.as_str().as_bytes());
         // A box in between (a session border controller) sends the same call on: one call, not two.
@@ -257,8 +262,8 @@ impl Calls {
             })
         });
         if let Some(outer) = outer {
-            leg.call = Some(outer);
             self.legs.insert(id, leg);
+            self.stand_beside(id, outer);
             return;
         }
         let hotline = called_number.and_then(|number| {
@@ -333,7 +338,7 @@ impl Calls {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let answerer = leg.branch_target(branch).cloned();
         let first_answer = leg.dialogs.is_empty();
-        leg.dialogs.push(Dialog { id: dialog, answerer, from: at, to: None, referred_at: None, holds: Vec::new() });
+        leg.dialogs.push(Dialog { id: dialog, answerer, from: at, to: None, referred_at: None, holds: Vec::new(), away: Vec::new() });
         leg.ended_at = None;
         if !leg.candidates.is_empty() {
             self.due.insert((at.plus_micros(super::join::ANSWER_MICROS), Due::Decide(id)));
@@ -426,7 +431,12 @@ impl Calls {
         }
         self.mark(Some(call), Mark::Transfer);
         self.review(call, at, out);
-        self.review(from, at, out);
+        // Of a consultation whose only leg went over, nothing more is to come.
+        if self.open.get(&from).is_some_and(|open| legs.contains(&open.first)) {
+            self.conclude(from, out);
+        } else {
+            self.review(from, at, out);
+        }
     }
 
     fn bye(&mut self, id: LegId, dialog: Option<DialogId>, reason: Option<Reason>, at: Timestamp) {
@@ -492,7 +502,7 @@ impl Calls {
     /// After something happened: reports the first talk, and sets when the call is concluded.
     pub(super) fn review(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
         let Some(open) = self.open.get(&call) else { return };
-        if !open.reported && open.kind != Kind::Internal {
+        if !open.reported && open.conclude_at.is_none() && open.kind != Kind::Internal {
             let so_far = self.call_of(open);
             if !so_far.talks.is_empty() {
                 out.push(Update { stage: Stage::Connected, call: so_far });
@@ -503,11 +513,13 @@ impl Calls {
         }
         let Some(open) = self.open.get(&call) else { return };
         let is_over = |leg: LegId| self.legs.get(&leg).is_none_or(Leg::is_over);
-        let ends = is_over(open.customer.unwrap_or(open.first)) || (open.kind == Kind::Callback && is_over(open.first));
-        if !ends {
+        let agents_over = open.agents.iter().all(|(leg, _)| is_over(*leg));
+        // A callback is over with its agents, too: whoever made it, and whoever the customer was passed on to.
+        let by_agents = open.kind == Kind::Callback && is_over(open.first) && agents_over;
+        if !by_agents && !is_over(open.customer.unwrap_or(open.first)) {
             return;
         }
-        let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && open.agents.iter().all(|(leg, _)| is_over(*leg));
+        let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && agents_over;
         let due = at.plus_micros(if all_over { SETTLE_MICROS } else { LINGER_MICROS });
         if open.conclude_at.is_none_or(|before| due < before) {
             self.due.insert((due, Due::Conclude(call)));
@@ -523,8 +535,9 @@ impl Calls {
     fn conclude(&mut self, number: CallNo, out: &mut Vec<Update>) {
         let Some(mut open) = self.open.remove(&number) else { return };
         open.conclude_at.get_or_insert(open.started_at);
-        // A callback whose agent hung up is over though the customer's own BYE was never seen.
-        let over = self.legs.get(&open.first).and_then(|leg| leg.ended_at);
+        // A callback whose agents hung up is over though the customer's own BYE was never seen.
+        let by_us = open.agents.iter().map(|(leg, _)| *leg).chain([open.first]);
+        let over = by_us.filter_map(|leg| self.legs.get(&leg)?.ended_at).max();
         if let (Some(customer), Some(over)) = (open.customer.and_then(|leg| self.legs.get_mut(&leg)), over) {
             customer.end(over);
         }
@@ -554,7 +567,9 @@ impl Calls {
         open.end = End::Estimated;
         let customer = open.customer.unwrap_or(open.first);
         let legs: Vec<LegId> = [open.first, customer].into_iter().chain(open.agents.iter().map(|(leg, _)| *leg)).collect();
-        let released = self.legs.get(&customer).and_then(|leg| leg.dialogs.iter().filter_map(|dialog| dialog.to).max());
+        // An end that was seen, of the customer's dialog or of an agent's, is later proof than a message before it.
+        let dialogs = legs.iter().filter_map(|leg| self.legs.get(leg)).flat_map(|leg| &leg.dialogs);
+        let released = dialogs.filter_map(|dialog| dialog.to).max();
         let at = [last_seen(customer), released].into_iter().flatten().max().unwrap_or(open.started_at);
         for leg in legs {
             if let Some(leg) = self.legs.get_mut(&leg) {
@@ -576,11 +591,16 @@ fn hold(leg: &mut Leg, dialog: DialogId, by: Side, at: Timestamp) {
     }
 }
 
-fn resume(leg: &mut Leg, dialog: DialogId, by: Side, at: Timestamp) {
-    if leg.role == Role::ToAgent
-        && by == Side::Callee
-        && let Some((_, resumed)) = leg.dialog(dialog).and_then(|dialog| dialog.holds.last_mut())
-    {
+/// An agent takes the caller back: from hold, or after a transfer that led nowhere (nobody else serves the caller).
+fn resume(leg: &mut Leg, dialog: DialogId, by: Side, at: Timestamp, served: bool) {
+    if leg.role != Role::ToAgent || by != Side::Callee {
+        return;
+    }
+    let Some(dialog) = leg.dialog(dialog) else { return };
+    if let Some((_, resumed)) = dialog.holds.last_mut() {
         resumed.get_or_insert(at);
+    }
+    if !served && let Some(referred_at) = dialog.referred_at.take() {
+        dialog.away.push((referred_at, at));
     }
 }

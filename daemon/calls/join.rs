@@ -48,7 +48,7 @@ pub struct Index {
     /// Internal calls.
     internal: BTreeSet<CallNo>,
     /// Calls by the leg headers of their first leg.
-    keys: BTreeMap<(usize, Box<str>), CallNo>,
+    keys: BTreeMap<(usize, Box<str>), Vec<CallNo>>,
     /// Legs that serve a call without being its first, its customer's or an agent's.
     beside: BTreeMap<CallNo, Vec<LegId>>,
 }
@@ -70,7 +70,7 @@ impl Index {
     /// The leg headers of a call's first leg.
     pub fn add_keys(&mut self, number: CallNo, keys: &[(usize, Box<str>)]) {
         for key in keys {
-            self.keys.entry(key.clone()).or_insert(number);
+            self.keys.entry(key.clone()).or_default().push(number);
         }
     }
 
@@ -114,9 +114,7 @@ impl Index {
     /// Forgets the leg headers of a call's first leg.
     pub fn remove_keys(&mut self, number: CallNo, keys: &[(usize, Box<str>)]) {
         for key in keys {
-            if self.keys.get(key) == Some(&number) {
-                self.keys.remove(key);
-            }
+            remove(&mut self.keys, key.clone(), number);
         }
     }
 
@@ -220,7 +218,8 @@ impl Calls {
 
     /// The call with the same value of a leg header, the best header first.
     fn by_key(&self, leg: &Leg) -> Option<CallNo> {
-        leg.keys.iter().find_map(|key| self.index.keys.get(key).copied().filter(|call| self.may_serve(*call, leg.invited_at)))
+        let serves = |call: &CallNo| self.may_serve(*call, leg.invited_at);
+        leg.keys.iter().find_map(|key| self.index.keys.get(key)?.iter().copied().find(serves))
     }
 
     /// Whether a leg of this time may serve a call: one that is under way, and was before the leg. A recording that is
@@ -238,7 +237,8 @@ impl Calls {
         let fits = |(call, when): &(&CallNo, &Timestamp)| {
             at.since(**when) >= -EARLY_MICROS
                 && self.open.get(call).is_some_and(|open| {
-                    let shown = if leg.hidden { open.caller.withheld == Withheld::Yes } else { open.caller.number == leg.from_number };
+                    let customer = if open.kind == Kind::Callback { open.called.1 } else { open.caller.number };
+                    let shown = if leg.hidden { open.caller.withheld == Withheld::Yes } else { customer == leg.from_number };
                     let same = |(to, of, _): &(RawNumber, Option<E164>, Timestamp)| {
                         *to == leg.target || (of.is_some() && *of == leg.target_number)
                     };
@@ -266,7 +266,7 @@ impl Calls {
     }
 
     /// Whether an agent is connected on a call.
-    fn is_served(&self, call: CallNo) -> bool {
+    pub(super) fn is_served(&self, call: CallNo) -> bool {
         let connected = |leg: &LegId| self.legs.get(leg).is_some_and(Leg::is_connected);
         self.open.get(&call).is_some_and(|open| open.agents.iter().any(|(leg, _)| connected(leg)))
     }
@@ -402,7 +402,7 @@ impl Calls {
         self.click_to_call(id, invitation, number, at, out);
     }
 
-    fn stand_beside(&mut self, id: LegId, call: CallNo) {
+    pub(super) fn stand_beside(&mut self, id: LegId, call: CallNo) {
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.call = Some(call);
         }
@@ -414,7 +414,12 @@ impl Calls {
         let (Some(leg), Some(open)) = (self.legs.get_mut(&id), self.open.get_mut(&call)) else { return };
         leg.call = Some(call);
         open.customer = Some(id);
+        let before = open.started_at.plus(open.max_call(&self.directory));
         open.hotline = open.hotline.or(hotline);
+        let after = open.started_at.plus(open.max_call(&self.directory));
+        if self.due.remove(&(before, Due::MaxCall(call))) {
+            self.due.insert((after, Due::MaxCall(call)));
+        }
         weaken(open, correlation);
         if correlation == Correlation::Guess {
             self.mark(Some(call), Mark::Guessed);

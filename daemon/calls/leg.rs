@@ -77,6 +77,8 @@ pub struct Dialog {
     pub referred_at: Option<Timestamp>,
     /// When the answerer held, and took back.
     pub holds: Vec<(Timestamp, Option<Timestamp>)>,
+    /// When its agent passed the caller on in vain, and was back: wait, whatever hold is.
+    pub away: Vec<(Timestamp, Timestamp)>,
 }
 
 impl Leg {

@@ -13,6 +13,8 @@ mod join;
 mod leg;
 mod open;
 mod records;
+#[cfg(test)]
+mod script;
 mod snapshot;
 mod talks;
 

@@ -87,6 +87,7 @@ impl Open {
         if by_answer {
             talks = by_switch(customer, talks.first());
         }
+        let ended_at = ended_at.map(|ended_at| talks.iter().filter_map(|talk| talk.to).fold(ended_at, Timestamp::max));
         let missed = (talks.is_empty() && ended_at.is_some()).then(|| self.missed(customer, &legs));
         let direction = if self.kind == Kind::Callback { Direction::Out } else { Direction::In };
         Call {
@@ -134,36 +135,32 @@ impl Open {
         let mut add = |agent: &RawNumber, dialog: &Dialog, not_before: Option<Timestamp>| {
             let level = directory.agent(agent).and_then(|agent| agent.level);
             let from = [connected, not_before].into_iter().flatten().fold(dialog.from, Timestamp::max);
-            let to = [dialog.to, dialog.referred_at, customer.ended_at].into_iter().flatten().min();
-            if to.is_some_and(|to| to <= from) {
+            let own = [dialog.to, dialog.referred_at].into_iter().flatten().min();
+            let to = [own, customer.ended_at].into_iter().flatten().min();
+            // Of a customer who was lost before any sign of life in it, a talk remains, though none of it counts.
+            let was_lost = self.end >= End::SessionTimer && own.is_none_or(|own| own >= from);
+            if to.is_some_and(|to| to <= from) && !was_lost {
                 return;
             }
-            let talk = Talk { agent: agent.as_str().into(), level, from, to };
-            match on_hold {
-                OnHold::Talk => talks.push(talk),
-                OnHold::Wait => talks.extend(without_holds(&talk, &dialog.holds)),
-            }
+            let to = to.map(|to| to.max(from));
+            let holds = if on_hold == OnHold::Wait { dialog.holds.as_slice() } else { &[] };
+            let away = dialog.away.iter().map(|(referred, back)| (*referred, Some(*back)));
+            let mut gaps: Vec<_> = holds.iter().copied().chain(away).collect();
+            gaps.sort_unstable();
+            talks.extend(without(Talk { agent: agent.as_str().into(), level, from, to }, &gaps));
         };
-        match self.kind {
-            Kind::Callback => {
+        for dialog in &customer.dialogs {
+            if self.kind == Kind::Callback {
                 // One Call-ID through a proxy, or the switch's own leg to the customer.
-                for dialog in &customer.dialogs {
-                    let agent_since = first.and_then(Leg::answered_at);
-                    add(&self.caller.raw, &cut(dialog, first), agent_since);
-                }
+                add(&self.caller.raw, &cut(dialog, first), first.and_then(Leg::answered_at));
+            } else if let Some(agent) = dialog.answerer.as_ref().filter(|answerer| directory.agent(answerer).is_some()) {
+                add(agent, dialog, None);
             }
-            Kind::Inbound | Kind::Internal => {
-                for dialog in &customer.dialogs {
-                    if let Some(agent) = dialog.answerer.as_ref().filter(|answerer| directory.agent(answerer).is_some()) {
-                        add(agent, dialog, None);
-                    }
-                }
-                for (leg, not_before) in &self.agents {
-                    let Some(leg) = legs(*leg) else { continue };
-                    for dialog in &leg.dialogs {
-                        add(dialog.answerer.as_ref().unwrap_or(&leg.target), dialog, *not_before);
-                    }
-                }
+        }
+        for (leg, not_before) in &self.agents {
+            let Some(leg) = legs(*leg) else { continue };
+            for dialog in &leg.dialogs {
+                add(dialog.answerer.as_ref().unwrap_or(&leg.target), dialog, *not_before);
             }
         }
         talks.sort_by(|one, other| (one.from, one.to, &one.agent).cmp(&(other.from, other.to, &other.agent)));
@@ -189,10 +186,11 @@ impl Open {
     }
 }
 
-/// A dialog that ends no later than a leg.
+/// A callback customer's dialog, as far as the agent of a leg is in it: until the leg ends, or the customer is passed on.
 fn cut(dialog: &Dialog, leg: Option<&Leg>) -> Dialog {
     let to = [dialog.to, leg.and_then(|leg| leg.ended_at)].into_iter().flatten().min();
-    Dialog { to, ..dialog.clone() }
+    let passed_on = leg.into_iter().flat_map(|leg| &leg.dialogs).filter_map(|dialog| dialog.referred_at);
+    Dialog { to, referred_at: passed_on.chain(dialog.referred_at).min(), ..dialog.clone() }
 }
 
 /// With `bill_from = "answer"`, all the time the switch was connected to the customer.
@@ -207,11 +205,14 @@ fn by_switch(customer: Option<&Leg>, agent: Option<&Talk>) -> Vec<Talk> {
     dialogs.iter().map(talk).collect()
 }
 
-/// The parts of a talk outside the agent's holds.
-fn without_holds(talk: &Talk, holds: &[(Timestamp, Option<Timestamp>)]) -> Vec<Talk> {
+/// The parts of a talk outside its gaps, which come in order.
+fn without(talk: Talk, gaps: &[(Timestamp, Option<Timestamp>)]) -> Vec<Talk> {
+    if gaps.is_empty() {
+        return vec![talk];
+    }
     let mut parts = Vec::new();
     let mut from = Some(talk.from);
-    for (held, resumed) in holds {
+    for (held, resumed) in gaps {
         let Some(start) = from else { break };
         let held = (*held).max(start);
         if talk.to.is_some_and(|to| held >= to) {
@@ -220,10 +221,10 @@ fn without_holds(talk: &Talk, holds: &[(Timestamp, Option<Timestamp>)]) -> Vec<T
         if held > start {
             parts.push(Talk { from: start, to: Some(held), ..talk.clone() });
         }
-        from = *resumed;
+        from = resumed.map(|resumed| resumed.max(start));
     }
     if let Some(from) = from.filter(|from| talk.to.is_none_or(|to| *from < to)) {
-        parts.push(Talk { from, ..talk.clone() });
+        parts.push(Talk { from, ..talk });
     }
     parts
 }

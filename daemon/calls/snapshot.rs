@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Raised with every change of the form; another form is not read.
-const FORM: u64 = 1;
+const FORM: u64 = 2;
 
 impl Calls {
     /// Appends the state.
@@ -175,6 +175,10 @@ fn write_dialog(out: &mut Writer, dialog: &Dialog) {
         out.time(*held);
         out.option(*resumed, Writer::time);
     });
+    out.list(dialog.away.iter(), |out, (referred, back)| {
+        out.time(*referred);
+        out.time(*back);
+    });
 }
 
 fn read_dialog(from: &mut Reader<'_>) -> Option<Dialog> {
@@ -185,6 +189,7 @@ fn read_dialog(from: &mut Reader<'_>) -> Option<Dialog> {
         to: from.option(Reader::time)?,
         referred_at: from.option(Reader::time)?,
         holds: from.list(|from| Some((from.time()?, from.option(Reader::time)?)))?,
+        away: from.list(|from| Some((from.time()?, from.time()?)))?,
     })
 }
 
