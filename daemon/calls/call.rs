@@ -2,6 +2,7 @@
 
 use crate::calls::Withheld;
 use crate::units::{CallId, Direction, E164, Interval, RawNumber, Seconds, Timestamp};
+use std::cmp::Reverse;
 
 /// One conversation, however many legs, forks or sources reported it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,8 +103,8 @@ pub enum MissedReason {
     Failed,
 }
 
-/// How the legs of a call were joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the legs of a call were joined, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Correlation {
     /// One leg, one Call-ID, one record key or an explicit header.
     Explicit,
@@ -190,8 +191,17 @@ impl Call {
             (Some(_), None) => false,
             (Some(_), Some(_)) if newer.end != self.end || !same_source => newer.end <= self.end,
             (Some(mine), Some(theirs)) if mine != theirs => theirs > mine,
-            (Some(_), Some(_)) => newer.talks != self.talks || newer.marks.len() >= self.marks.len(),
+            (Some(_), Some(_)) => newer.talks != self.talks || newer.knowledge() >= self.knowledge(),
         }
+    }
+
+    /// How much is told beside the times: what happened, and with how little doubt.
+    fn knowledge(&self) -> (usize, Reverse<usize>, Reverse<Correlation>) {
+        let (facts, doubts): (Vec<Mark>, Vec<Mark>) = self.marks.iter().partition(|mark| match mark {
+            Mark::Transfer | Mark::Forward | Mark::ClickToCall | Mark::LostParty => true,
+            Mark::AnswerUnseen | Mark::Guessed | Mark::Ambiguous | Mark::HotlineUnseen => false,
+        });
+        (facts.len(), Reverse(doubts.len()), Reverse(self.correlation))
     }
 
     /// Whether this and `other` have one name and yet are two conversations: one was over when the other was set up. A

@@ -129,10 +129,9 @@ impl Signalling {
     /// less for a while: one that is out of time must not stop the timers of all others.
     fn hear_lag(&mut self, at: Timestamp, arrived_at: Timestamp) {
         let lag = Some(arrived_at.since(at)).filter(|lag| *lag >= SMALL_LAG_MICROS).unwrap_or(0);
-        let first = self.now.is_none() && self.dialogs.len() == 0;
-        if lag <= self.lag_micros.saturating_add(SMALL_LAG_MICROS) || first {
-            (self.lag_micros, self.slower_since) = (lag, None);
-        } else if arrived_at.since(*self.slower_since.get_or_insert(arrived_at)) >= DOUBT_MICROS {
+        let first = self.now.is_none() && self.dialogs.is_empty();
+        let near = lag <= self.lag_micros.saturating_add(SMALL_LAG_MICROS) || first;
+        if near || arrived_at.since(*self.slower_since.get_or_insert(arrived_at)) >= DOUBT_MICROS {
             (self.lag_micros, self.slower_since) = (lag, None);
         }
     }
