@@ -4,6 +4,7 @@ use super::office::{Office, json_line, one_call};
 use super::{Common, Result, table};
 use crate::ledger::Word;
 use crate::meter::RecordKey;
+use crate::pipeline::books::said_by;
 use crate::units::{Money, Seconds};
 use clap::Args;
 use std::io::{self, Write};
@@ -62,7 +63,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
     )?;
     writeln!(out, "who pays: {}", record.contract.as_deref().unwrap_or("nobody"))?;
     if let Some(assignment) = &stored.assignment {
-        writeln!(out, "  assigned to {} by {}: {}", assignment.contract, assignment.who, assignment.why)?;
+        writeln!(out, "  {}", said_by(assignment))?;
     }
     if let Some(plan) = &record.plan {
         let day = crate::contracts::local_date(call.connected_at().unwrap_or(call.started_at), zone);

@@ -272,7 +272,7 @@ pub fn said(ledger: &Ledger, in_force: &InForce, closings: &[Closing], contract:
 #[must_use]
 pub fn say(stored: StoredCall, in_force: &InForce, closings: &[Closing]) -> Said {
     let (authorised, reason) = match (&stored.assignment, &stored.matched) {
-        (Some(assignment), _) => (true, Some(format!("assigned by {}: {}", assignment.who, assignment.why).into())),
+        (Some(assignment), _) => (true, Some(said_by(assignment).into())),
         (None, crate::contracts::Match::Contract { authorised, reason, .. }) => (*authorised, reason.clone()),
         (None, _) => (false, None),
     };
@@ -298,6 +298,13 @@ fn no_longer_than_possible(mut call: Call, in_force: &InForce) -> Call {
         }
     }
     call
+}
+
+/// Who gave a call to a contract, and why, if that was said.
+#[must_use]
+pub fn said_by(assignment: &Assignment) -> String {
+    let Assignment { who, why, .. } = assignment;
+    if why.is_empty() { format!("assigned by {who}") } else { format!("assigned by {who}: {why}") }
 }
 
 /// Journals updates; the record of a call nobody pays is posted at once, for it depends on no other.

@@ -2,8 +2,10 @@
 
 use super::books::Books;
 use super::catalogue::InForce;
+use super::duties;
+use super::files::{self, Files, position_key};
 use super::inbox;
-use super::inputs::{self, Files, Shared, position_key};
+use super::inputs::{self, Shared};
 use super::replay::{SIP, records_key};
 use super::schedule::Schedule;
 use super::signalling::Signalling;
@@ -79,7 +81,7 @@ pub enum LiveError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// A socket, a signal or a thread.
-    #[error("{what}: {source}")]
+    #[error("{what}")]
     Io {
         /// What.
         what: String,
@@ -116,6 +118,10 @@ async fn live(start: Start) -> Result<(), LiveError> {
     if let Err(error) = inbox::prepare(&path) {
         tracing::warn!(path = %inbox::folder(&path).display(), %error, "the folder of requests cannot be made; calls cannot be assigned while the daemon runs");
     }
+    let exported = duties::last_export(&ledger)?;
+    if let Some((at, entry)) = exported {
+        metrics.exported(at, entry);
+    }
     let books = Books::open(ledger, Arc::clone(&in_force))?;
     let (view, viewer) = watch::channel(Arc::new(View::starting(now)));
     let (sender, receiver) = sync_channel(QUEUE);
@@ -131,7 +137,7 @@ async fn live(start: Start) -> Result<(), LiveError> {
         signalling: Arc::clone(&shared.signalling),
         metrics: metrics.clone(),
         view,
-        schedule: Schedule::new(in_force.zone(), close_after, keep, export_at, now),
+        schedule: Schedule::new(in_force.zone(), close_after, keep, export_at, exported.map(|(at, _)| at), now),
         export,
         ledger: path,
         mask_digits,
@@ -273,7 +279,7 @@ fn start_inputs(
                 let found = kept.iter_mut().find(|(known, ..)| *known == place);
                 let (records, position) = found.map_or((None, None), |(_, records, position)| (records.take(), position.take()));
                 let files = Files { place, config, records, position, directory: Arc::clone(directory) };
-                spawn("records", move || inputs::files(&shared, &files, &source))?
+                spawn("records", move || files::follow(&shared, &files, &source))?
             }
         });
     }

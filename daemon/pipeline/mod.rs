@@ -3,6 +3,8 @@
 pub mod audit;
 pub mod books;
 pub mod catalogue;
+mod duties;
+pub mod files;
 pub mod inbox;
 pub mod inputs;
 pub mod live;

@@ -24,10 +24,18 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// From the configuration; the new day is due at once, the export at its next hour.
+    /// From the configuration; the new day is due at once, the export at its next hour after the last one (`exported`), which
+    /// may be past already. Where none was written yet, at the next hour.
     #[must_use]
-    pub fn new(zone: Tz, close_after: Period, keep: Period, export: Option<(NaiveTime, Tz)>, now: Timestamp) -> Self {
-        let next_export = export.and_then(|(at, zone)| next_at(at, zone, now));
+    pub fn new(
+        zone: Tz,
+        close_after: Period,
+        keep: Period,
+        export: Option<(NaiveTime, Tz)>,
+        exported: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
+        let next_export = export.and_then(|(at, zone)| next_at(at, zone, exported.unwrap_or(now).min(now)));
         Self { zone, close_after, keep, export, next_day: now, next_export }
     }
 
@@ -136,9 +144,24 @@ mod tests {
     }
 
     #[test]
+    fn an_export_that_was_missed_is_due_at_once() {
+        let (half_past_two, now) = (NaiveTime::from_hms_opt(2, 30, 0).expect("a time"), at("2026-11-21T12:00:00+01:00"));
+        for (exported, due) in [
+            (None, false),
+            (Some("2026-11-21T02:30:01+01:00"), false),
+            (Some("2026-11-20T02:30:01+01:00"), true),
+            (Some("2099-01-01T00:00:00+01:00"), false), // by a clock that was wrong
+        ] {
+            let export = Some((half_past_two, Berlin));
+            let schedule = Schedule::new(Berlin, Period::Days(5), Period::Months(6), export, exported.map(at), now);
+            assert_eq!(schedule.export_is_due(now), due, "{exported:?}");
+        }
+    }
+
+    #[test]
     fn a_day_is_due_at_once_and_then_at_midnight() {
         let now = at("2026-11-21T12:00:00+01:00");
-        let mut schedule = Schedule::new(Berlin, Period::Days(5), Period::Months(6), None, now);
+        let mut schedule = Schedule::new(Berlin, Period::Days(5), Period::Months(6), None, None, now);
         assert!(schedule.day_is_due(now) && !schedule.export_is_due(now));
         schedule.day_done(now);
         assert!(!schedule.day_is_due(at("2026-11-21T23:59:59+01:00")));

@@ -130,8 +130,10 @@ impl Signalling {
     fn hear_lag(&mut self, at: Timestamp, arrived_at: Timestamp) {
         let lag = Some(arrived_at.since(at)).filter(|lag| *lag >= SMALL_LAG_MICROS).unwrap_or(0);
         let first = self.now.is_none() && self.dialogs.is_empty();
-        let near = lag <= self.lag_micros.saturating_add(SMALL_LAG_MICROS) || first;
-        if near || arrived_at.since(*self.slower_since.get_or_insert(arrived_at)) >= DOUBT_MICROS {
+        let believed = first
+            || lag <= self.lag_micros.saturating_add(SMALL_LAG_MICROS)
+            || arrived_at.since(*self.slower_since.get_or_insert(arrived_at)) >= DOUBT_MICROS;
+        if believed {
             (self.lag_micros, self.slower_since) = (lag, None);
         }
     }

@@ -10,7 +10,7 @@ use super::signalling::Signalling;
 use super::{inbox, view};
 use crate::calls::Update;
 use crate::clock;
-use crate::export::{self, Settings};
+use crate::export::Settings;
 use crate::http::View;
 use crate::ledger::{LedgerError, Snapshot};
 use crate::metrics::{EntryKind, Metrics};
@@ -169,7 +169,7 @@ impl Writer {
     }
 
     /// Settling all contracts may take longer than the watchdog waits: it hears of every step.
-    fn settle_all(&mut self) -> Result<crate::ledger::Posted, LedgerError> {
+    pub(super) fn settle_all(&mut self) -> Result<crate::ledger::Posted, LedgerError> {
         let heartbeat = &self.heartbeat;
         self.books.settle_all(|_, _| {
             heartbeat.fetch_add(1, Ordering::Relaxed);
@@ -190,7 +190,7 @@ impl Writer {
         Ok(())
     }
 
-    fn count_entries(&self, posted: crate::ledger::Posted) {
+    pub(super) fn count_entries(&self, posted: crate::ledger::Posted) {
         self.metrics.entries.get(EntryKind::Posting).inc_by(posted.entries as u64);
         self.metrics.entries.get(EntryKind::Reversal).inc_by(posted.reversals as u64);
         self.metrics.ledger_sequence.set(self.books.ledger().heads().entry.0);
@@ -226,71 +226,6 @@ impl Writer {
             }
         }
         true
-    }
-
-    /// Fees, closings, exports, forgetting; `true` when something was written.
-    fn by_the_clock(&mut self) -> bool {
-        let now = clock::now();
-        let mut wrote = false;
-        if self.schedule.day_is_due(now) {
-            match self.day(now) {
-                Ok(posted) => {
-                    self.count_entries(posted);
-                    self.schedule.day_done(now);
-                    wrote = true;
-                }
-                Err(error) => {
-                    self.metrics.commit_failures.inc();
-                    tracing::error!(%error, "fees and closings could not be written; they are tried again");
-                    self.schedule.day_failed(now);
-                }
-            }
-        }
-        if self.schedule.export_is_due(now) {
-            self.export(now);
-        }
-        wrote
-    }
-
-    /// What a new day brings: the ledger's time moves here, fees fall due, months close, old numbers are forgotten.
-    fn day(&mut self, now: Timestamp) -> Result<crate::ledger::Posted, LedgerError> {
-        self.books.clock(now)?;
-        let posted = self.settle_all()?;
-        let months = self.schedule.months_to_close(&self.books, now)?;
-        for month in &months {
-            self.books.close_month(*month, now)?;
-        }
-        if let (Some(first), Some(last)) = (months.first(), months.last()) {
-            tracing::info!(%first, %last, "months are closed; calls that come later for them are late");
-        }
-        let before = self.schedule.forget_before(now);
-        let mut batch = self.books.ledger_mut().batch()?;
-        let forgotten = batch.forget_numbers(before)?;
-        batch.commit()?;
-        if forgotten > 0 {
-            tracing::info!(forgotten, "numbers were anonymised");
-        }
-        Ok(posted)
-    }
-
-    fn export(&mut self, now: Timestamp) {
-        let Some(settings) = &self.export else { return };
-        let made = std::fs::create_dir_all(&settings.directory);
-        match made
-            .map_err(|error| error.to_string())
-            .and_then(|()| export::nightly(self.books.ledger_mut(), settings).map_err(|error| error.to_string()))
-        {
-            Ok(reports) => {
-                let lines: u64 = reports.iter().map(|report| report.lines).sum();
-                tracing::info!(exports = reports.len(), lines, "the nightly export is written");
-                self.metrics.exported(now, u64::try_from(self.books.ledger().heads().entry.0).unwrap_or(0));
-                self.schedule.export_done(now);
-            }
-            Err(error) => {
-                tracing::error!(%error, "the nightly export failed; it is tried again");
-                self.schedule.export_failed(now);
-            }
-        }
     }
 
     /// Whether a running call's next increment has begun since the last view: the one timer.
