@@ -334,6 +334,8 @@ impl Calls {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let answerer = leg.branch_target(branch).cloned();
         let first_answer = leg.dialogs.is_empty();
+        // Nearly every leg has one: room for more would be most of its memory.
+        leg.dialogs.reserve_exact(1);
         leg.dialogs.push(Dialog { id: dialog, answerer, from: at, to: None, referred_at: None, holds: Vec::new() });
         leg.ended_at = None;
         if !leg.candidates.is_empty() {

@@ -209,6 +209,7 @@ impl Calls {
         if !std::mem::take(&mut leg.candidates).is_empty() {
             self.index.wait_no_more(id, leg);
         }
+        open.agents.reserve_exact(1);
         open.agents.push((id, None));
         weaken(open, correlation);
         if correlation == Correlation::Guess {

@@ -5,5 +5,6 @@ pub mod books;
 pub mod catalogue;
 pub mod inbox;
 pub mod replay;
+mod settling;
 pub mod signalling;
 mod twins;

@@ -2,9 +2,9 @@
 //!
 //! The one invariant: replaying anything again, or cut in parts, leaves the same records.
 
-use super::books::{Books, Done};
+use super::books::{Books, Done, News};
 use super::signalling::Signalling;
-use crate::calls::{News, Records, Stage, Update};
+use crate::calls::{self, Records, Stage, Update};
 use crate::ledger::{LedgerError, Posted, Snapshot};
 use crate::sources::Tally;
 use crate::sources::asterisk_cdr::{self, AsteriskCdr, PollError, Stopped};
@@ -26,11 +26,13 @@ pub fn records_key(place: usize) -> String {
 }
 
 /// Packets read between two looks at the progress.
-const PACKETS_AT_ONCE: u64 = 20_000;
-/// News of so many calls are journaled in one transaction.
-const UPDATES_AT_ONCE: usize = 2_048;
-/// So many batches may wait for the ledger.
-const BATCHES_WAITING: usize = 2;
+const PACKETS_AT_ONCE: u64 = 2_000;
+/// News of so many calls are handed over at once.
+const UPDATES_AT_ONCE: usize = 256;
+/// So many hands full may wait for the ledger.
+const HANDS_WAITING: usize = 2;
+/// So many are journaled in one transaction.
+const HANDS_AT_ONCE: usize = 8;
 
 /// Something to replay.
 #[derive(Clone, Debug)]
@@ -109,12 +111,6 @@ pub enum Ending {
     Final,
 }
 
-/// What the reading thread gives the journaling one.
-enum Told {
-    News(Vec<Update>),
-    End(Vec<Update>, Vec<(String, Snapshot)>, Option<Timestamp>),
-}
-
 /// Replays recordings in order, and settles. `key` is drawn by the caller; `progress` hears how it goes.
 ///
 /// # Errors
@@ -129,7 +125,7 @@ pub fn replay(
 ) -> Result<Summary, (Summary, ReplayError)> {
     let mut summary = Summary::default();
     let reading = prepare(books, max_legs, key).map_err(|error| (summary, error.into()))?;
-    let (sender, receiver) = sync_channel(BATCHES_WAITING);
+    let (sender, receiver) = sync_channel(HANDS_WAITING);
     let mut failed = None;
     let journaled = std::thread::scope(|scope| {
         let books = &mut *books;
@@ -166,7 +162,7 @@ fn prepare(books: &Books, max_legs: usize, key: KeyedState) -> Result<Reading, L
     let kept = books.ledger().snapshot(SIP)?;
     let restored = kept.and_then(|snapshot| Signalling::read(&snapshot.body, directory.clone(), max_legs, key));
     let mut signalling = restored.unwrap_or_else(|| Signalling::new(directory.clone(), max_legs, key));
-    signalling.tell(News::Ends);
+    signalling.tell(calls::News::Ends);
     let mut kept = Vec::new();
     for place in 0..64 {
         if let Some(snapshot) = books.ledger().snapshot(&records_key(place))? {
@@ -176,13 +172,11 @@ fn prepare(books: &Books, max_legs: usize, key: KeyedState) -> Result<Reading, L
     Ok(Reading { signalling, records: Vec::new(), directory, kept, ledger_time: books.ledger().time() })
 }
 
-fn journal_all(books: &mut Books, receiver: std::sync::mpsc::Receiver<Told>) -> Result<Done, LedgerError> {
+fn journal_all(books: &mut Books, receiver: std::sync::mpsc::Receiver<News>) -> Result<Done, LedgerError> {
     let mut sum = Done::default();
-    for told in receiver {
-        let done = match told {
-            Told::News(updates) => books.journal(updates, &[], None)?,
-            Told::End(updates, snapshots, time) => books.journal(updates, &snapshots, time)?,
-        };
+    while let Ok(first) = receiver.recv() {
+        let more = receiver.iter().take(HANDS_AT_ONCE.saturating_sub(1));
+        let done = books.journal(std::iter::once(first).chain(more))?;
         sum.new += done.new;
         sum.changed += done.changed;
         sum.same += done.same;
@@ -196,7 +190,7 @@ fn read_all(
     mut reading: Reading,
     recordings: &[Recording],
     ending: Ending,
-    sender: &SyncSender<Told>,
+    sender: &SyncSender<News>,
     summary: &mut Summary,
     progress: &mut dyn FnMut(Step<'_>),
 ) -> Result<(), ReplayError> {
@@ -238,18 +232,18 @@ fn read_all(
         snapshots.push((records_key(*place), Snapshot { position: String::new(), body: out.finish() }));
     }
     // When the ledger failed, its error is the one to tell.
-    let _ = sender.send(Told::End(updates, snapshots, time));
+    let _ = sender.send(News { updates, snapshots, time });
     outcome
 }
 
 /// Sends news on; `false` when the ledger takes no more.
-fn send(updates: &mut Vec<Update>, sender: &SyncSender<Told>, summary: &mut Summary) -> bool {
+fn send(updates: &mut Vec<Update>, sender: &SyncSender<News>, summary: &mut Summary) -> bool {
     updates.retain(|update| update.stage == Stage::Concluded);
     if updates.len() < UPDATES_AT_ONCE {
         return true;
     }
     note(summary, updates);
-    sender.send(Told::News(std::mem::take(updates))).is_ok()
+    sender.send(News { updates: std::mem::take(updates), ..News::default() }).is_ok()
 }
 
 fn note(summary: &mut Summary, updates: &[Update]) {
@@ -269,7 +263,7 @@ fn open(path: &Path) -> Result<(File, Option<u64>), ReplayError> {
 fn read_capture(
     reading: &mut Reading,
     path: &Path,
-    sender: &SyncSender<Told>,
+    sender: &SyncSender<News>,
     summary: &mut Summary,
     progress: &mut dyn FnMut(Step<'_>),
     latest: &mut Option<Timestamp>,
@@ -306,7 +300,7 @@ fn read_capture(
         }
     };
     note(summary, &updates);
-    let _ = sender.send(Told::News(updates));
+    let _ = sender.send(News { updates, ..News::default() });
     summary.read += capture.counters().packets;
     summary.set_aside.merge(&capture.counters().set_aside);
     ended
@@ -316,7 +310,7 @@ fn read_records(
     reading: &mut Reading,
     place: usize,
     config: &asterisk_cdr::Config,
-    sender: &SyncSender<Told>,
+    sender: &SyncSender<News>,
     summary: &mut Summary,
     progress: &mut dyn FnMut(Step<'_>),
     latest: &mut Option<Timestamp>,
@@ -350,6 +344,6 @@ fn read_records(
         }
     };
     note(summary, &updates);
-    let _ = sender.send(Told::News(updates));
+    let _ = sender.send(News { updates, ..News::default() });
     ended
 }
