@@ -16,7 +16,7 @@ const LINES: usize = 300;
 const LONG: &[(&str, usize)] = &[
     ("daemon/calls/assemble.rs", 570),
     ("daemon/calls/correlator.rs", 590),
-    ("daemon/calls/join.rs", 450),
+    ("daemon/calls/join.rs", 370),
     ("daemon/calls/records.rs", 560),
     ("daemon/config/contracts.rs", 520),
     ("daemon/config/daemon.rs", 590),

@@ -5,6 +5,7 @@ use super::call::{Call, Correlation, End, Mark};
 use super::directory::{Caller, Directory, Withheld};
 use super::index::Index;
 use super::leg::{CallNo, Dialog, Leg, Role, role};
+use super::news::{News, Stage, Unmetered, Update};
 use super::open::{Kind, Open, call_id};
 use super::table::Table;
 use crate::sip::{BranchId, DialogId, Invitation, LegEvent, LegEventKind, LegId, Reason, Replaces, Side};
@@ -20,44 +21,6 @@ const SETTLE_MICROS: i64 = 1_000_000;
 const SURPLUS_MICROS: i64 = 2_000_000;
 /// How long a CANCEL may wait for its 487.
 const CANCEL_MICROS: i64 = 32_000_000;
-
-/// How far a call has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Its first talk began: from now on it must survive a crash.
-    Connected,
-    /// It is over.
-    Concluded,
-}
-
-/// Which news of calls are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
-    /// Of every stage.
-    Stages,
-    /// Only of calls that are over: a bulk replay can be run again, and needs nothing to survive a crash.
-    Ends,
-}
-
-/// News of a call.
-#[derive(Clone, Debug)]
-pub struct Update {
-    /// How far it has come.
-    pub stage: Stage,
-    /// The call as it stands.
-    pub call: Call,
-}
-
-/// Calls that make no record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Unmetered {
-    /// Agents among themselves.
-    pub internal: u64,
-    /// To no configured hotline, and no callback.
-    pub unrelated: u64,
-    /// Agents' legs that belong to no call seen.
-    pub orphans: u64,
-}
 
 /// What falls due at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,10 +6,11 @@
 //! one caller the likeliest is taken and marked: the payer is the same.
 
 use super::call::{Correlation, Mark};
-use super::correlator::{Calls, Due, Update};
+use super::correlator::{Calls, Due};
 use super::directory::{Caller, Withheld};
 use super::index::Shown;
 use super::leg::{CallNo, Leg, Role};
+use super::news::Update;
 use super::open::{Kind, Open};
 use crate::sip::{Invitation, LegId};
 use crate::units::{E164, RawNumber, Timestamp};
@@ -33,16 +34,18 @@ impl Calls {
         if let Some(call) = self.by_key(leg) {
             return self.join(id, call, Correlation::Explicit, at, out);
         }
-        if let Some(call) = self.sent_to(id, at) {
-            return self.join(id, call, Correlation::Numbers, at, out);
-        }
+        let sent = self.sent_to(id, at);
         let Some(leg) = self.legs.get(&id) else { return };
         let candidates = self.waiting_callers(leg);
+        // A leg that shows no number may be another's who waits: the one who was sent there must be the only one.
+        if let Some(call) = sent.filter(|sent| Shown::by(leg) != Shown::Hidden || candidates.iter().all(|call| call == sent)) {
+            return self.join(id, call, Correlation::Numbers, at, out);
+        }
         match *candidates.as_slice() {
             [] => {}
             [call] => self.join(id, call, Correlation::Numbers, at, out),
             _ => {
-                let named = candidates.iter().copied().find(|call| self.was_named(*call, leg, at));
+                let named = only(candidates.iter().copied().filter(|call| self.was_named(*call, id, leg)));
                 if let Some(leg) = self.legs.get_mut(&id) {
                     leg.candidates = candidates;
                     self.index.wait(id, leg);
@@ -72,12 +75,18 @@ impl Calls {
         let fits = |(call, _): &(&CallNo, &Timestamp)| {
             self.open.get(call).is_some_and(|open| {
                 let shown = if leg.hidden { open.caller.withheld == Withheld::Yes } else { open.caller.number == leg.from_number };
-                let same =
-                    |(to, of, _): &(RawNumber, Option<E164>, Timestamp)| *to == leg.target || (of.is_some() && *of == leg.target_number);
-                open.conclude_at.is_none() && (ours || shown) && open.sent_to.as_ref().is_some_and(same)
+                open.conclude_at.is_none() && (ours || shown) && self.was_sent(**call, open, id, leg)
             })
         };
         self.index.sent.iter().filter(fits).max_by_key(|(_, when)| **when).map(|(call, _)| *call)
+    }
+
+    /// Whether a call was sent to a leg's target just before, and has no leg to it yet: one caller may call twice, and
+    /// those who hide their number look all alike.
+    fn was_sent(&self, call: CallNo, open: &Open, id: LegId, leg: &Leg) -> bool {
+        let same = |(to, of, _): &(RawNumber, Option<E164>, Timestamp)| *to == leg.target || (of.is_some() && *of == leg.target_number);
+        let recently = |(_, _, when): &(RawNumber, Option<E164>, Timestamp)| leg.invited_at.since(*when) < SENT_MICROS;
+        open.sent_to.as_ref().is_some_and(|sent| same(sent) && recently(sent)) && !self.rings(call, open, id, leg, SENT_MICROS)
     }
 
     fn is_target(&self, number: &RawNumber, leg: &Leg) -> bool {
@@ -113,9 +122,20 @@ impl Calls {
         }
     }
 
-    fn was_named(&self, call: CallNo, leg: &Leg, at: Timestamp) -> bool {
-        let named = self.open.get(&call).and_then(|open| open.connected.as_ref());
-        named.is_some_and(|(number, when)| at.since(*when).abs() <= NAMED_MICROS && self.is_target(number, leg))
+    /// Whether the caller was told the name of a leg's target when that was rung, and no other leg explains it.
+    /// Two callers may ring one phone at the same time.
+    fn was_named(&self, call: CallNo, id: LegId, leg: &Leg) -> bool {
+        let Some(open) = self.open.get(&call) else { return false };
+        let near = |when: Timestamp| leg.invited_at.since(when).abs() <= NAMED_MICROS;
+        let named = open.connected.as_ref().is_some_and(|(number, when)| near(*when) && self.is_target(number, leg));
+        named && !self.rings(call, open, id, leg, NAMED_MICROS)
+    }
+
+    /// Whether a call has, or may have, another leg to the target of this one, of about the same time.
+    fn rings(&self, call: CallNo, open: &Open, id: LegId, leg: &Leg, within: i64) -> bool {
+        let serving = open.agents.iter().filter_map(|(leg, _)| Some((*leg, self.legs.get(leg)?)));
+        let mut others = serving.chain(self.index.undecided(call, open, &self.legs)).filter(|(other, _)| *other != id);
+        others.any(|(_, other)| other.target == leg.target && leg.invited_at.since(other.invited_at).abs() <= within)
     }
 
     /// The switch names somebody to the caller: the leg that rings that phone now is the caller's.
@@ -124,8 +144,8 @@ impl Calls {
         let Some(open) = self.open.get_mut(&call) else { return };
         open.connected = Some((number.clone(), at));
         let fits = |(_, leg): &(LegId, &Leg)| at.since(leg.invited_at).abs() <= NAMED_MICROS && self.is_target(number, leg);
-        let fitting = self.open.get(&call).and_then(|open| self.index.undecided(call, open, &self.legs).find(fits)).map(|(leg, _)| leg);
-        if let Some(leg) = fitting {
+        let fitting = self.open.get(&call).and_then(|open| only(self.index.undecided(call, open, &self.legs).filter(fits)));
+        if let Some((leg, _)) = fitting {
             return self.join(leg, call, Correlation::Numbers, at, out);
         }
         self.passed_on(call, number, at, out);
@@ -155,10 +175,7 @@ impl Calls {
     pub(super) fn answered_together(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
         let fits = |(_, leg): &(LegId, &Leg)| leg.answered_at().is_some_and(|from| (-5_000..=ANSWER_MICROS).contains(&at.since(from)));
         let Some(open) = self.open.get(&call) else { return };
-        let mut fitting = self.index.undecided(call, open, &self.legs).filter(fits).map(|(leg, _)| leg);
-        let (one, another) = (fitting.next(), fitting.next());
-        drop(fitting);
-        if let (Some(leg), None) = (one, another) {
+        if let Some((leg, _)) = only(self.index.undecided(call, open, &self.legs).filter(fits)) {
             self.join(leg, call, Correlation::Numbers, at, out);
         }
     }
@@ -168,11 +185,20 @@ impl Calls {
         let Some(leg) = self.legs.get(&id).filter(|leg| leg.call.is_none()) else { return };
         let alive: Vec<CallNo> =
             leg.candidates.iter().copied().filter(|call| self.open.get(call).is_some_and(|open| open.conclude_at.is_none())).collect();
+        // By now every caller who is told names was told this one.
+        let named = only(alive.iter().copied().filter(|call| self.was_named(*call, id, leg)));
         let answered = leg.answered_at();
         let invited = leg.invited_at;
+        let fresh: Vec<CallNo> = alive.iter().copied().filter(|call| self.is_fresh(*call, invited)).collect();
+        // A caller whose phone rings at once would have been answered with this leg by now.
+        let settled = fresh.is_empty() || answered.is_some_and(|answered| at.since(answered) >= ANSWER_MICROS);
+        let sent =
+            || only(alive.iter().copied().filter(|call| self.open.get(call).is_some_and(|open| self.was_sent(*call, open, id, leg))));
+        if let Some(call) = named.or_else(|| settled.then(sent).flatten()) {
+            return self.join(id, call, Correlation::Numbers, at, out);
+        }
         let payers: BTreeSet<Option<E164>> = alive.iter().map(|call| self.open.get(call).and_then(|open| open.caller.number)).collect();
         let one_payer = payers.len() == 1 && !payers.contains(&None);
-        let fresh: Vec<CallNo> = alive.iter().copied().filter(|call| self.is_fresh(*call, invited)).collect();
         match (fresh.as_slice(), alive.as_slice()) {
             (_, []) => {}
             (_, [only]) => self.join(id, *only, Correlation::Guess, at, out),
@@ -309,6 +335,12 @@ impl Calls {
         }
         self.review(call, at, out);
     }
+}
+
+/// What there is only one of.
+fn only<T>(mut all: impl Iterator<Item = T>) -> Option<T> {
+    let first = all.next()?;
+    all.next().is_none().then_some(first)
 }
 
 fn weaken(open: &mut Open, correlation: Correlation) {

@@ -12,6 +12,7 @@ mod directory;
 mod index;
 mod join;
 mod leg;
+mod news;
 mod open;
 mod records;
 mod snapshot;
@@ -20,8 +21,9 @@ mod talks;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
 pub use cdr::{CdrRow, Disposition, Precision, QueueEvent, QueueLine};
-pub use correlator::{Calls, News, Stage, Unmetered, Update};
+pub use correlator::Calls;
 pub use directory::{
     Agent, AgentPattern, BillFrom, Caller, Directory, Hotline, IdentityHeader, IdentityRules, OnHold, Withheld, WithheldNumbers,
 };
+pub use news::{News, Stage, Unmetered, Update};
 pub use records::{RecordCounts, Records};

@@ -1,10 +1,11 @@
 //! The correlator's state as bytes: a daemon that stopped, or a replay that ended, goes on as if it never had.
 
 use super::call::{Correlation, End, Mark};
-use super::correlator::{Calls, Due, News, Unmetered};
+use super::correlator::{Calls, Due};
 use super::directory::{Caller, Directory, Withheld};
 use super::index::Index;
 use super::leg::{Dialog, Leg, Role};
+use super::news::{News, Unmetered};
 use super::open::{Kind, Open};
 use super::table::Table;
 use crate::sip::{BranchId, DialogId, LegId};
