@@ -480,7 +480,8 @@ impl Calls {
     fn foresee_end(&mut self, call: CallNo, at: Timestamp) {
         let Some(open) = self.open.get(&call) else { return };
         let is_over = |leg: LegId| self.legs.get(&leg).is_none_or(Leg::is_over);
-        if !is_over(open.customer.unwrap_or(open.first)) && !(open.kind == Kind::Callback && is_over(open.first)) {
+        let gone = is_over(open.customer.unwrap_or(open.first)) || (open.kind == Kind::Callback && is_over(open.first));
+        if !gone {
             return;
         }
         let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && open.agents.iter().all(|(leg, _)| is_over(*leg));

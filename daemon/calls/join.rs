@@ -162,9 +162,9 @@ impl Calls {
         let consulted = self.index.internal().find_map(|number_of| {
             let other = self.open.get(&number_of)?;
             let from_agent = served.contains(&&other.caller.raw);
-            let legs = [other.first].into_iter().chain(other.agents.iter().map(|(leg, _)| *leg));
+            let mut legs = [other.first].into_iter().chain(other.agents.iter().map(|(leg, _)| *leg));
             let connected = |leg: &LegId| self.legs.get(leg).is_some_and(|leg| leg.is_connected() && self.is_target(number, leg));
-            from_agent.then(|| legs.filter(connected).last()).flatten().map(|leg| (number_of, leg))
+            from_agent.then(|| legs.rfind(connected)).flatten().map(|leg| (number_of, leg))
         });
         if let Some((from, leg)) = consulted {
             self.take_over(call, from, &[leg], at, out);

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What the page cache may take, in KiB. It is the ledger's largest piece of memory.
-const CACHE_KIB: i64 = 10 * 1024;
+const CACHE_KIB: i64 = 6 * 1024;
 
 /// The same for a second view, which reads in bulk and little of it twice.
 const BESIDE_KIB: i64 = 2 * 1024;

@@ -11,9 +11,9 @@ use crate::units::Timestamp;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 /// So many contracts are settled before their records are handed over to be posted.
-const CONTRACTS_AT_ONCE: usize = 64;
+const CONTRACTS_AT_ONCE: usize = 32;
 /// So many hands full are posted in one transaction.
-const HANDS_AT_ONCE: usize = 16;
+const HANDS_AT_ONCE: usize = 32;
 /// So many may wait to be posted.
 const HANDS_WAITING: usize = 2;
 
