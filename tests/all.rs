@@ -1,11 +1,14 @@
 //! Every integration test, one module a subject: one binary links once.
 
+mod commands;
 mod config;
 mod daemon;
 mod hostile;
 mod http;
 mod metrics;
+mod properties;
 mod recordings;
+mod second_by_second;
 mod settlement;
 mod systemd;
 mod tidy;

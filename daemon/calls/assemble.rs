@@ -129,7 +129,8 @@ impl<'a> Party<'a> {
         call.caller_raw = RawNumber::from_bytes(caller.as_bytes());
         call.caller = self.number(caller);
         call.called_raw = RawNumber::from_bytes(dialed.as_bytes());
-        call.called = self.number(&dialed);
+        // Where a transfer wrote its target over the number dialed, nobody knows that number.
+        call.called = self.number(&dialed).filter(|_| hotline.is_some());
         if transferred {
             call.mark(Mark::Transfer);
         }

@@ -2,6 +2,7 @@
 
 use crate::calls::Withheld;
 use crate::units::{CallId, Direction, E164, Interval, RawNumber, Seconds, Timestamp};
+use std::cmp::Reverse;
 
 /// One conversation, however many legs, forks or sources reported it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,8 +103,8 @@ pub enum MissedReason {
     Failed,
 }
 
-/// How the legs of a call were joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the legs of a call were joined, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Correlation {
     /// One leg, one Call-ID, one record key or an explicit header.
     Explicit,
@@ -181,14 +182,26 @@ impl Call {
     }
 
     /// Whether later evidence of the same call takes the place of this: an end that is seen is not given up for one that is
-    /// supposed, nor for none (a recording read again from its beginning).
+    /// supposed, nor for none; nor is what one source told, for less of the same (a part of a recording, read again).
     #[must_use]
     pub fn yields_to(&self, newer: &Self) -> bool {
+        let same_source = (self.withheld == Withheld::Unknown) == (newer.withheld == Withheld::Unknown);
         match (self.ended_at, newer.ended_at) {
             (None, _) => true,
             (Some(_), None) => false,
-            (Some(_), Some(_)) => newer.end <= self.end,
+            (Some(_), Some(_)) if newer.end != self.end || !same_source => newer.end <= self.end,
+            (Some(mine), Some(theirs)) if mine != theirs => theirs > mine,
+            (Some(_), Some(_)) => newer.talks != self.talks || newer.knowledge() >= self.knowledge(),
         }
+    }
+
+    /// How much is told beside the times: what happened, and with how little doubt.
+    fn knowledge(&self) -> (usize, Reverse<usize>, Reverse<Correlation>) {
+        let (facts, doubts): (Vec<Mark>, Vec<Mark>) = self.marks.iter().partition(|mark| match mark {
+            Mark::Transfer | Mark::Forward | Mark::ClickToCall | Mark::LostParty => true,
+            Mark::AnswerUnseen | Mark::Guessed | Mark::Ambiguous | Mark::HotlineUnseen => false,
+        });
+        (facts.len(), Reverse(doubts.len()), Reverse(self.correlation))
     }
 
     /// Whether this and `other` have one name and yet are two conversations: one was over when the other was set up. A

@@ -3,12 +3,14 @@
 
 use super::call::{Call, Correlation, End, Mark};
 use super::directory::{Caller, Directory, Withheld};
-use super::join::Index;
+use super::index::Index;
 use super::leg::{CallNo, Dialog, Leg, Role, role};
+use super::news::{News, Stage, Unmetered, Update};
 use super::open::{Kind, Open, call_id};
+use super::table::Table;
 use crate::sip::{BranchId, DialogId, Invitation, LegEvent, LegEventKind, LegId, Reason, Replaces, Side};
 use crate::units::{RawNumber, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// After the customer's leg is over, how long the others may still say something (an agent's phone that hangs up late; a
 /// BYE that is repeated for 32 s and never answered).
@@ -19,37 +21,6 @@ const SETTLE_MICROS: i64 = 1_000_000;
 const SURPLUS_MICROS: i64 = 2_000_000;
 /// How long a CANCEL may wait for its 487.
 const CANCEL_MICROS: i64 = 32_000_000;
-
-/// How far a call has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Its first talk began: from now on it must survive a crash.
-    Connected,
-    /// Its customer has gone: its end must survive a crash, too. Its other legs may still say something.
-    Ended,
-    /// It is over.
-    Concluded,
-}
-
-/// News of a call.
-#[derive(Clone, Debug)]
-pub struct Update {
-    /// How far it has come.
-    pub stage: Stage,
-    /// The call as it stands.
-    pub call: Call,
-}
-
-/// Calls that make no record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Unmetered {
-    /// Agents among themselves.
-    pub internal: u64,
-    /// To no configured hotline, and no callback.
-    pub unrelated: u64,
-    /// Agents' legs that belong to no call seen.
-    pub orphans: u64,
-}
 
 /// What falls due at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,13 +35,14 @@ pub(super) enum Due {
 #[derive(Clone, Debug)]
 pub struct Calls {
     pub(super) directory: Directory,
-    pub(super) legs: BTreeMap<LegId, Leg>,
-    pub(super) open: BTreeMap<CallNo, Open>,
+    pub(super) legs: Table<LegId, Leg>,
+    pub(super) open: Table<CallNo, Open>,
     pub(super) index: Index,
     pub(super) due: BTreeSet<(Timestamp, Due)>,
     pub(super) next: CallNo,
     pub(super) unmetered: Unmetered,
     pub(super) dropped: Vec<LegId>,
+    pub(super) news: News,
 }
 
 impl Calls {
@@ -79,14 +51,20 @@ impl Calls {
     pub fn new(directory: Directory) -> Self {
         Self {
             directory,
-            legs: BTreeMap::new(),
-            open: BTreeMap::new(),
+            legs: Table::new(),
+            open: Table::new(),
             index: Index::default(),
             due: BTreeSet::new(),
             next: 0,
             unmetered: Unmetered::default(),
             dropped: Vec::new(),
+            news: News::Stages,
         }
+    }
+
+    /// Says from now on only this.
+    pub const fn tell(&mut self, news: News) {
+        self.news = news;
     }
 
     /// Takes one event and says which calls it connected.
@@ -119,8 +97,13 @@ impl Calls {
                 leg.canceled_at.get_or_insert(at);
                 self.due.insert((at.plus_micros(CANCEL_MICROS), Due::Canceled(id)));
             }
-            LegEventKind::Held { dialog, by } => hold(leg, *dialog, *by, at),
-            LegEventKind::Resumed { dialog, by } => resume(leg, *dialog, *by, at),
+            LegEventKind::Held { dialog, by } => leg.hold(*dialog, *by, at),
+            LegEventKind::Resumed { dialog, by } => {
+                let served = call.is_some_and(|call| self.is_served(call));
+                if let Some(leg) = self.legs.get_mut(&id) {
+                    leg.resume(*dialog, *by, at, served);
+                }
+            }
             LegEventKind::Referred { dialog, by, target, replaces } => self.referred(id, *dialog, *by, target, replaces.as_ref(), at, out),
             LegEventKind::Bye { dialog, reason, .. } => self.bye(id, *dialog, *reason, at),
             LegEventKind::ByeUnanswered { .. } => self.mark(call, Mark::LostParty),
@@ -159,8 +142,7 @@ impl Calls {
 
     /// Concludes every call under way as far as it is known (`replay --final`): lost ends at the last proof of life.
     pub fn finish(&mut self, last_seen: &dyn Fn(LegId) -> Option<Timestamp>, out: &mut Vec<Update>) {
-        let calls: Vec<CallNo> = self.open.keys().copied().collect();
-        for call in calls {
+        for call in self.open.keys() {
             self.give_up(call, last_seen, out);
             self.conclude(call, out);
         }
@@ -168,12 +150,16 @@ impl Calls {
 
     /// Calls that run, as they stand; those nobody answered yet included.
     pub fn running(&self) -> impl Iterator<Item = Call> {
-        self.open.values().filter(|open| open.kind != Kind::Internal && open.conclude_at.is_none()).map(|open| self.call_of(open))
+        self.listed().filter(|open| open.conclude_at.is_none()).map(|open| self.call_of(open))
     }
 
     /// Calls whose customer has gone, but whose other legs may still say something: as they stand.
     pub fn ended(&self) -> impl Iterator<Item = Call> {
-        self.open.values().filter(|open| open.kind != Kind::Internal && open.conclude_at.is_some()).map(|open| self.call_of(open))
+        self.listed().filter(|open| open.conclude_at.is_some()).map(|open| self.call_of(open))
+    }
+
+    fn listed(&self) -> impl Iterator<Item = &Open> {
+        self.open.iter().map(|(_, open)| open).filter(|open| open.kind != Kind::Internal)
     }
 
     /// The company's own numbers.
@@ -206,7 +192,7 @@ impl Calls {
     }
 
     pub(super) fn call_of(&self, open: &Open) -> Call {
-        open.call(&self.directory, |leg| self.legs.get(&leg))
+        open.call(&self.directory, &self.legs)
     }
 
     fn invited(&mut self, id: LegId, at: Timestamp, invitation: &Invitation, out: &mut Vec<Update>) {
@@ -234,11 +220,11 @@ impl Calls {
         }
     }
 
-    fn customer_calls(&mut self, id: LegId, mut leg: Leg, invitation: &Invitation, at: Timestamp) {
+    fn customer_calls(&mut self, id: LegId, leg: Leg, invitation: &Invitation, at: Timestamp) {
         let caller = self.directory.caller(invitation);
         let called_number = self.directory.dial_plan.normalize(leg.target.as_str().as_bytes());
         // A box in between (a session border controller) sends the same call on: one call, not two.
-        let outer = self.index.of_caller(caller.number, caller.withheld).into_iter().find(|call| {
+        let outer = self.index.of_caller(caller.number, caller.withheld).iter().copied().find(|call| {
             self.open.get(call).is_some_and(|open| {
                 let near = at.since(open.started_at).abs() < SETTLE_MICROS && open.called.1 == called_number;
                 // Both from one address: two calls of one caller, not one that was sent on.
@@ -247,8 +233,8 @@ impl Calls {
             })
         });
         if let Some(outer) = outer {
-            leg.call = Some(outer);
             self.legs.insert(id, leg);
+            self.stand_beside(id, outer);
             return;
         }
         let hotline = called_number.and_then(|number| {
@@ -311,6 +297,7 @@ impl Calls {
             sent_to: None,
             connected: None,
             reported: false,
+            waits: true,
             conclude_at: None,
         };
         self.due.insert((started_at.plus(open.max_call(&self.directory)), Due::MaxCall(number)));
@@ -323,7 +310,9 @@ impl Calls {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let answerer = leg.branch_target(branch).cloned();
         let first_answer = leg.dialogs.is_empty();
-        leg.dialogs.push(Dialog { id: dialog, answerer, from: at, to: None, referred_at: None, holds: Vec::new() });
+        // Nearly every leg has one: room for more would be most of its memory.
+        leg.dialogs.reserve_exact(1);
+        leg.dialogs.push(Dialog { id: dialog, answerer, from: at, to: None, referred_at: None, holds: Vec::new(), away: Vec::new() });
         leg.ended_at = None;
         if !leg.candidates.is_empty() {
             self.due.insert((at.plus_micros(super::join::ANSWER_MICROS), Due::Decide(id)));
@@ -416,7 +405,12 @@ impl Calls {
         }
         self.mark(Some(call), Mark::Transfer);
         self.review(call, at, out);
-        self.review(from, at, out);
+        // Of a consultation whose only leg went over, nothing more is to come.
+        if self.open.get(&from).is_some_and(|open| legs.contains(&open.first)) {
+            self.conclude(from, out);
+        } else {
+            self.review(from, at, out);
+        }
     }
 
     fn bye(&mut self, id: LegId, dialog: Option<DialogId>, reason: Option<Reason>, at: Timestamp) {
@@ -471,7 +465,7 @@ impl Calls {
             Some((None, true)) => {
                 // A leg of no call, or one that rang in vain while nobody knew whose it was.
                 if let Some(leg) = self.legs.remove(&id) {
-                    self.index.wait_no_more(id, &leg.candidates);
+                    self.index.wait_no_more(id, &leg);
                 }
                 self.unmetered.orphans = self.unmetered.orphans.saturating_add(1);
             }
@@ -481,28 +475,44 @@ impl Calls {
 
     /// After something happened: reports the first talk, and sets when the call is concluded.
     pub(super) fn review(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
-        let Some(open) = self.open.get(&call) else { return };
-        if !open.reported && open.kind != Kind::Internal {
-            let so_far = self.call_of(open);
-            if !so_far.talks.is_empty() {
-                out.push(Update { stage: Stage::Connected, call: so_far });
-                if let Some(open) = self.open.get_mut(&call) {
-                    open.reported = true;
-                }
-            }
-        }
-        let Some(open) = self.open.get(&call) else { return };
-        let is_over = |leg: LegId| self.legs.get(&leg).is_none_or(Leg::is_over);
-        if !is_over(open.customer.unwrap_or(open.first)) && !(open.kind == Kind::Callback && is_over(open.first)) {
+        self.report(call, out);
+        self.foresee_end(call, at, out);
+        self.note_waiting(call);
+    }
+
+    /// Reports the first talk of a call.
+    fn report(&mut self, call: CallNo, out: &mut Vec<Update>) {
+        let Self { open, legs, directory, news, .. } = self;
+        let first = |open: &&mut Open| !open.reported && open.conclude_at.is_none() && open.kind != Kind::Internal;
+        let Some(open) = open.get_mut(&call).filter(first) else { return };
+        if open.talks(directory, legs).is_empty() {
             return;
         }
-        let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && open.agents.iter().all(|(leg, _)| is_over(*leg));
+        open.reported = true;
+        match news {
+            News::Stages => out.push(Update { stage: Stage::Connected, call: open.call(directory, legs) }),
+            News::Ends => {}
+        }
+    }
+
+    /// Sets when a call is concluded, once its customer has gone.
+    fn foresee_end(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
+        let Some(open) = self.open.get(&call) else { return };
+        let is_over = |leg: LegId| self.legs.get(&leg).is_none_or(Leg::is_over);
+        let agents_over = open.agents.iter().all(|(leg, _)| is_over(*leg));
+        // A callback is over with its agents, too: whoever made it, and whoever the customer was passed on to.
+        let by_agents = open.kind == Kind::Callback && is_over(open.first) && agents_over;
+        if !by_agents && !is_over(open.customer.unwrap_or(open.first)) {
+            return;
+        }
+        let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && agents_over;
         let due = at.plus_micros(if all_over { SETTLE_MICROS } else { LINGER_MICROS });
         if open.conclude_at.is_none_or(|before| due < before) {
             self.due.insert((due, Due::Conclude(call)));
             let Some(open) = self.open.get_mut(&call) else { return };
             let first = open.conclude_at.replace(due).is_none();
-            if let Some(open) = self.open.get(&call).filter(|open| first && open.kind != Kind::Internal) {
+            let wanted = first && self.news == News::Stages;
+            if let Some(open) = self.open.get(&call).filter(|open| wanted && open.kind != Kind::Internal) {
                 out.push(Update { stage: Stage::Ended, call: self.call_of(open) });
             }
         }
@@ -512,8 +522,9 @@ impl Calls {
     fn conclude(&mut self, number: CallNo, out: &mut Vec<Update>) {
         let Some(mut open) = self.open.remove(&number) else { return };
         open.conclude_at.get_or_insert(open.started_at);
-        // A callback whose agent hung up is over though the customer's own BYE was never seen.
-        let over = self.legs.get(&open.first).and_then(|leg| leg.ended_at);
+        // A callback whose agents hung up is over though the customer's own BYE was never seen.
+        let by_us = open.agents.iter().map(|(leg, _)| *leg).chain([open.first]);
+        let over = by_us.filter_map(|leg| self.legs.get(&leg)?.ended_at).max();
         if let (Some(customer), Some(over)) = (open.customer.and_then(|leg| self.legs.get_mut(&leg)), over) {
             customer.end(over);
         }
@@ -543,7 +554,9 @@ impl Calls {
         open.end = End::Estimated;
         let customer = open.customer.unwrap_or(open.first);
         let legs: Vec<LegId> = [open.first, customer].into_iter().chain(open.agents.iter().map(|(leg, _)| *leg)).collect();
-        let released = self.legs.get(&customer).and_then(|leg| leg.dialogs.iter().filter_map(|dialog| dialog.to).max());
+        // An end that was seen, of the customer's dialog or of an agent's, is later proof than a message before it.
+        let dialogs = legs.iter().filter_map(|leg| self.legs.get(leg)).flat_map(|leg| &leg.dialogs);
+        let released = dialogs.filter_map(|dialog| dialog.to).max();
         let at = [last_seen(customer), released].into_iter().flatten().max().unwrap_or(open.started_at);
         for leg in legs {
             if let Some(leg) = self.legs.get_mut(&leg) {
@@ -552,24 +565,5 @@ impl Calls {
         }
         self.mark(Some(number), Mark::LostParty);
         self.review(number, at, out);
-    }
-}
-
-fn hold(leg: &mut Leg, dialog: DialogId, by: Side, at: Timestamp) {
-    if leg.role == Role::ToAgent
-        && by == Side::Callee
-        && let Some(dialog) = leg.dialog(dialog)
-        && dialog.holds.last().is_none_or(|(_, resumed)| resumed.is_some())
-    {
-        dialog.holds.push((at, None));
-    }
-}
-
-fn resume(leg: &mut Leg, dialog: DialogId, by: Side, at: Timestamp) {
-    if leg.role == Role::ToAgent
-        && by == Side::Callee
-        && let Some((_, resumed)) = leg.dialog(dialog).and_then(|dialog| dialog.holds.last_mut())
-    {
-        resumed.get_or_insert(at);
     }
 }

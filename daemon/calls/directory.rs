@@ -168,7 +168,8 @@ impl Directory {
         self.identity.trusted_peers.iter().any(|(network, length)| contains(*network, *length, peer))
     }
 
-    /// Who sent an INVITE: the first believed header that holds something, and whether it was withheld.
+    /// Who sent an INVITE: the first believed header that holds something, and whether it was withheld. Where none does,
+    /// From is shown, and finds nobody.
     #[must_use]
     pub fn caller(&self, invitation: &Invitation) -> Caller {
         let trusted = self.trusts(invitation.source.ip());
@@ -182,9 +183,8 @@ impl Directory {
             IdentityHeader::PAsserted | IdentityHeader::RemoteParty => None,
             IdentityHeader::From => (!invitation.from.anonymous).then(|| invitation.from.number.clone()),
         });
-        let raw = raw.unwrap_or_else(|| invitation.from.number.clone());
-        let number = self.dial_plan.normalize(raw.as_str().as_bytes());
-        Caller { raw, number, withheld }
+        let number = raw.as_ref().and_then(|raw| self.dial_plan.normalize(raw.as_str().as_bytes()));
+        Caller { raw: raw.unwrap_or_else(|| invitation.from.number.clone()), number, withheld }
     }
 }
 

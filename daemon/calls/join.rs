@@ -6,184 +6,28 @@
 //! one caller the likeliest is taken and marked: the payer is the same.
 
 use super::call::{Correlation, Mark};
-use super::correlator::{Calls, Due, Update};
+use super::correlator::{Calls, Due};
 use super::directory::{Caller, Withheld};
+use super::index::Shown;
 use super::leg::{CallNo, Leg, Role};
+use super::news::Update;
 use super::open::{Kind, Open};
 use crate::sip::{Invitation, LegId};
-use crate::units::codec::{Reader, Writer};
 use crate::units::{E164, RawNumber, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The switch names the agent to the caller within this time of ringing the agent.
 const NAMED_MICROS: i64 = 150_000;
 /// The caller's answer follows the agent's within this time.
 pub(super) const ANSWER_MICROS: i64 = 100_000;
+/// Packets of one instant may come in another order than they were sent.
+const EARLY_MICROS: i64 = 5_000;
 /// A switch that rings a phone at once does so within this time of the caller's INVITE.
 const FRESH_MICROS: i64 = 100_000;
 /// A transfer or forward reaches its target within this time.
 const SENT_MICROS: i64 = 5_000_000;
 /// A click-to-call rings the customer within this time of the agent's answer.
 const CLICK_MICROS: i64 = 5_000_000;
-
-/// Who calls, as a B-leg can show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Shown {
-    Number(E164),
-    Hidden,
-}
-
-/// Finds calls by what legs tell of them.
-#[derive(Clone, Debug, Default)]
-pub struct Index {
-    shown: BTreeMap<Shown, Vec<CallNo>>,
-    /// Callbacks by the number called.
-    called: BTreeMap<E164, Vec<CallNo>>,
-    /// Calls that were sent on, and when: the next leg to their target is theirs.
-    pub(super) sent: BTreeMap<CallNo, Timestamp>,
-    /// Legs that wait for evidence, by each call they could belong to.
-    waiting: BTreeMap<CallNo, Vec<LegId>>,
-    /// Internal calls.
-    internal: BTreeSet<CallNo>,
-    /// Calls by the leg headers of their first leg.
-    keys: BTreeMap<(usize, Box<str>), CallNo>,
-    /// Legs that serve a call without being its first, its customer's or an agent's.
-    beside: BTreeMap<CallNo, Vec<LegId>>,
-}
-
-impl Index {
-    /// A call that started.
-    pub fn add(&mut self, number: CallNo, open: &Open) {
-        for key in keys(open) {
-            self.shown.entry(key).or_default().push(number);
-        }
-        if let (Kind::Callback, Some(called)) = (open.kind, open.called.1) {
-            self.called.entry(called).or_default().push(number);
-        }
-        if open.kind == Kind::Internal {
-            self.internal.insert(number);
-        }
-    }
-
-    /// The leg headers of a call's first leg.
-    pub fn add_keys(&mut self, number: CallNo, keys: &[(usize, Box<str>)]) {
-        for key in keys {
-            self.keys.entry(key.clone()).or_insert(number);
-        }
-    }
-
-    /// Internal calls under way, the latest first.
-    pub fn internal(&self) -> impl Iterator<Item = CallNo> {
-        self.internal.iter().rev().copied()
-    }
-
-    /// A leg waits for evidence whose of these calls it is.
-    fn wait(&mut self, leg: LegId, candidates: &[CallNo]) {
-        for call in candidates {
-            self.waiting.entry(*call).or_default().push(leg);
-        }
-    }
-
-    /// A leg waits no longer.
-    pub fn wait_no_more(&mut self, leg: LegId, candidates: &[CallNo]) {
-        for call in candidates {
-            remove(&mut self.waiting, *call, leg);
-        }
-    }
-
-    /// Legs that may belong to a call.
-    fn waiting_for(&self, call: CallNo) -> &[LegId] {
-        self.waiting.get(&call).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// A call that is over.
-    pub fn remove(&mut self, number: CallNo, open: &Open) {
-        for key in keys(open) {
-            remove(&mut self.shown, key, number);
-        }
-        if let (Kind::Callback, Some(called)) = (open.kind, open.called.1) {
-            remove(&mut self.called, called, number);
-        }
-        self.sent.remove(&number);
-        self.waiting.remove(&number);
-        self.internal.remove(&number);
-    }
-
-    /// Forgets the leg headers of a call's first leg.
-    pub fn remove_keys(&mut self, number: CallNo, keys: &[(usize, Box<str>)]) {
-        for key in keys {
-            if self.keys.get(key) == Some(&number) {
-                self.keys.remove(key);
-            }
-        }
-    }
-
-    /// Appends what does not follow from the calls.
-    pub fn write(&self, out: &mut Writer) {
-        out.list(self.sent.iter(), |out, (call, at)| {
-            out.number(*call);
-            out.time(*at);
-        });
-        out.list(self.beside.iter(), |out, (call, legs)| {
-            out.number(*call);
-            out.list(legs.iter(), |out, leg| out.number(leg.0));
-        });
-    }
-
-    /// Reads it back, beside the calls.
-    pub fn read(from: &mut Reader<'_>, open: &BTreeMap<CallNo, Open>, legs: &BTreeMap<LegId, Leg>) -> Option<Self> {
-        let mut index = Self::default();
-        for (number, open) in open {
-            index.add(*number, open);
-            if let Some(first) = legs.get(&open.first) {
-                index.add_keys(*number, &first.keys);
-            }
-        }
-        for (id, leg) in legs {
-            index.wait(*id, &leg.candidates);
-        }
-        index.sent = from.list(|from| Some((from.number()?, from.time()?)))?.into_iter().collect();
-        index.beside = from.list(|from| Some((from.number()?, from.list(|from| from.number().map(LegId))?)))?.into_iter().collect();
-        Some(index)
-    }
-
-    /// Calls with this caller.
-    pub fn of_caller(&self, number: Option<E164>, withheld: Withheld) -> Vec<CallNo> {
-        let key = match (number, withheld) {
-            (Some(number), _) => Shown::Number(number),
-            (None, Withheld::Yes) => Shown::Hidden,
-            (None, Withheld::No | Withheld::Unknown) => return Vec::new(),
-        };
-        self.shown.get(&key).cloned().unwrap_or_default()
-    }
-
-    /// All legs of a call, to be forgotten with it.
-    pub fn take_legs(&mut self, number: CallNo, open: &Open, legs: &BTreeMap<LegId, Leg>) -> Vec<LegId> {
-        let mut all = self.beside.remove(&number).unwrap_or_default();
-        all.extend([Some(open.first), open.customer].into_iter().flatten());
-        all.extend(open.agents.iter().map(|(leg, _)| *leg));
-        all.retain(|leg| legs.get(leg).is_some_and(|leg| leg.call == Some(number)));
-        all.sort_unstable();
-        all.dedup();
-        all
-    }
-}
-
-fn keys(open: &Open) -> impl Iterator<Item = Shown> {
-    let inbound = open.kind == Kind::Inbound;
-    let number = open.caller.number.map(Shown::Number);
-    let hidden = (open.caller.withheld == Withheld::Yes).then_some(Shown::Hidden);
-    [number, hidden].into_iter().flatten().filter(move |_| inbound)
-}
-
-fn remove<K: Ord, V: PartialEq>(map: &mut BTreeMap<K, Vec<V>>, key: K, value: V) {
-    if let Some(values) = map.get_mut(&key) {
-        values.retain(|other| *other != value);
-        if values.is_empty() {
-            map.remove(&key);
-        }
-    }
-}
 
 impl Calls {
     /// The switch rings an agent: for whom?
@@ -192,19 +36,21 @@ impl Calls {
         if let Some(call) = self.by_key(leg) {
             return self.join(id, call, Correlation::Explicit, at, out);
         }
-        if let Some(call) = self.sent_to(id, at) {
-            return self.join(id, call, Correlation::Numbers, at, out);
-        }
+        let sent = self.sent_to(id, at);
         let Some(leg) = self.legs.get(&id) else { return };
         let candidates = self.waiting_callers(leg);
+        // A leg that shows no number may be another's who waits: the one who was sent there must be the only one.
+        if let Some(call) = sent.filter(|sent| Shown::by(leg) != Shown::Hidden || candidates.iter().all(|call| call == sent)) {
+            return self.join(id, call, Correlation::Numbers, at, out);
+        }
         match *candidates.as_slice() {
             [] => {}
             [call] => self.join(id, call, Correlation::Numbers, at, out),
             _ => {
-                let named = candidates.iter().copied().find(|call| self.was_named(*call, leg, at));
-                self.index.wait(id, &candidates);
+                let named = only(candidates.iter().copied().filter(|call| self.was_named(*call, id, leg)));
                 if let Some(leg) = self.legs.get_mut(&id) {
                     leg.candidates = candidates;
+                    self.index.wait(id, leg);
                 }
                 match named {
                     Some(call) => self.join(id, call, Correlation::Numbers, at, out),
@@ -218,8 +64,14 @@ impl Calls {
 
     /// The call with the same value of a leg header, the best header first.
     fn by_key(&self, leg: &Leg) -> Option<CallNo> {
-        let open = |call: &&CallNo| self.open.get(call).is_some_and(|open| open.conclude_at.is_none());
-        leg.keys.iter().find_map(|key| self.index.keys.get(key).filter(open).copied())
+        let serves = |call: &CallNo| self.may_serve(*call, leg.invited_at);
+        leg.keys.iter().find_map(|key| self.index.of_key(key).iter().copied().find(serves))
+    }
+
+    /// Whether a leg of this time may serve a call: one that is under way, and was before the leg. A recording that is
+    /// read after a later one has legs older than the calls that run.
+    fn may_serve(&self, call: CallNo, invited: Timestamp) -> bool {
+        self.open.get(&call).is_some_and(|open| open.conclude_at.is_none() && invited.since(open.started_at) >= -EARLY_MICROS)
     }
 
     /// Calls that were sent to a leg's target a moment ago, and whose caller the leg shows (or one of our own numbers, as
@@ -228,15 +80,23 @@ impl Calls {
         self.index.sent.retain(|_, when| at.since(*when) < SENT_MICROS);
         let leg = self.legs.get(&id)?;
         let ours = leg.from_number.is_some_and(|number| self.directory.hotline(number).is_some());
-        let fits = |(call, _): &(&CallNo, &Timestamp)| {
-            self.open.get(call).is_some_and(|open| {
-                let shown = if leg.hidden { open.caller.withheld == Withheld::Yes } else { open.caller.number == leg.from_number };
-                let same =
-                    |(to, of, _): &(RawNumber, Option<E164>, Timestamp)| *to == leg.target || (of.is_some() && *of == leg.target_number);
-                open.conclude_at.is_none() && (ours || shown) && open.sent_to.as_ref().is_some_and(same)
-            })
+        let fits = |(call, when): &(&CallNo, &Timestamp)| {
+            at.since(**when) >= -EARLY_MICROS
+                && self.open.get(call).is_some_and(|open| {
+                    let customer = if open.kind == Kind::Callback { open.called.1 } else { open.caller.number };
+                    let shown = if leg.hidden { open.caller.withheld == Withheld::Yes } else { customer == leg.from_number };
+                    open.conclude_at.is_none() && (ours || shown) && self.was_sent(**call, open, id, leg)
+                })
         };
         self.index.sent.iter().filter(fits).max_by_key(|(_, when)| **when).map(|(call, _)| *call)
+    }
+
+    /// Whether a call was sent to a leg's target just before, and has no leg to it yet: one caller may call twice, and
+    /// those who hide their number look all alike.
+    fn was_sent(&self, call: CallNo, open: &Open, id: LegId, leg: &Leg) -> bool {
+        let same = |(to, of, _): &(RawNumber, Option<E164>, Timestamp)| *to == leg.target || (of.is_some() && *of == leg.target_number);
+        let recently = |(_, _, when): &(RawNumber, Option<E164>, Timestamp)| leg.invited_at.since(*when) < SENT_MICROS;
+        open.sent_to.as_ref().is_some_and(|sent| same(sent) && recently(sent)) && !self.rings(call, open, id, leg, SENT_MICROS)
     }
 
     fn is_target(&self, number: &RawNumber, leg: &Leg) -> bool {
@@ -246,26 +106,42 @@ impl Calls {
 
     /// Open inbound calls of the caller a leg shows; those that wait, if any does.
     fn waiting_callers(&self, leg: &Leg) -> Vec<CallNo> {
-        let key = match leg.from_number {
-            Some(number) if !leg.hidden => Shown::Number(number),
-            _ => Shown::Hidden,
-        };
-        let calls = self.index.shown.get(&key).map(Vec::as_slice).unwrap_or_default();
-        let open: Vec<CallNo> =
-            calls.iter().copied().filter(|call| self.open.get(call).is_some_and(|open| open.conclude_at.is_none())).collect();
-        let waiting: Vec<CallNo> = open.iter().copied().filter(|call| !self.is_served(*call)).collect();
-        if waiting.is_empty() { open } else { waiting }
+        let shown = Shown::by(leg);
+        let serves = |call: &CallNo| self.may_serve(*call, leg.invited_at);
+        let waiting: Vec<CallNo> = self.index.waiting(shown).iter().copied().filter(serves).collect();
+        if waiting.is_empty() { self.index.shown(shown).iter().copied().filter(serves).collect() } else { waiting }
     }
 
     /// Whether an agent is connected on a call.
-    fn is_served(&self, call: CallNo) -> bool {
-        let connected = |leg: &LegId| self.legs.get(leg).is_some_and(Leg::is_connected);
-        self.open.get(&call).is_some_and(|open| open.agents.iter().any(|(leg, _)| connected(leg)))
+    pub(super) fn is_served(&self, call: CallNo) -> bool {
+        self.open.get(&call).is_some_and(|open| open.is_served(&self.legs))
     }
 
-    fn was_named(&self, call: CallNo, leg: &Leg, at: Timestamp) -> bool {
-        let named = self.open.get(&call).and_then(|open| open.connected.as_ref());
-        named.is_some_and(|(number, when)| at.since(*when).abs() <= NAMED_MICROS && self.is_target(number, leg))
+    /// After its legs changed: whether a call waits for an agent.
+    pub(super) fn note_waiting(&mut self, number: CallNo) {
+        let Self { open, legs, index, .. } = self;
+        let Some(open) = open.get_mut(&number) else { return };
+        let waits = open.is_waiting(legs);
+        if waits != open.waits {
+            open.waits = waits;
+            index.turn(number, open);
+        }
+    }
+
+    /// Whether the caller was told the name of a leg's target when that was rung, and no other leg explains it.
+    /// Two callers may ring one phone at the same time.
+    fn was_named(&self, call: CallNo, id: LegId, leg: &Leg) -> bool {
+        let Some(open) = self.open.get(&call) else { return false };
+        let near = |when: Timestamp| leg.invited_at.since(when).abs() <= NAMED_MICROS;
+        let named = open.connected.as_ref().is_some_and(|(number, when)| near(*when) && self.is_target(number, leg));
+        named && !self.rings(call, open, id, leg, NAMED_MICROS)
+    }
+
+    /// Whether a call has, or may have, another leg to the target of this one, of about the same time.
+    fn rings(&self, call: CallNo, open: &Open, id: LegId, leg: &Leg, within: i64) -> bool {
+        let serving = open.agents.iter().filter_map(|(leg, _)| Some((*leg, self.legs.get(leg)?)));
+        let mut others = serving.chain(self.index.undecided(call, open, &self.legs)).filter(|(other, _)| *other != id);
+        others.any(|(_, other)| other.target == leg.target && leg.invited_at.since(other.invited_at).abs() <= within)
     }
 
     /// The switch names somebody to the caller: the leg that rings that phone now is the caller's.
@@ -273,10 +149,9 @@ impl Calls {
         let (Some(call), Some(number)) = (call, number) else { return };
         let Some(open) = self.open.get_mut(&call) else { return };
         open.connected = Some((number.clone(), at));
-        let fits = |id: &&LegId| {
-            self.legs.get(id).is_some_and(|leg| at.since(leg.invited_at).abs() <= NAMED_MICROS && self.is_target(number, leg))
-        };
-        if let Some(leg) = self.index.waiting_for(call).iter().find(fits).copied() {
+        let fits = |(_, leg): &(LegId, &Leg)| at.since(leg.invited_at).abs() <= NAMED_MICROS && self.is_target(number, leg);
+        let fitting = self.open.get(&call).and_then(|open| only(self.index.undecided(call, open, &self.legs).filter(fits)));
+        if let Some((leg, _)) = fitting {
             return self.join(leg, call, Correlation::Numbers, at, out);
         }
         self.passed_on(call, number, at, out);
@@ -285,7 +160,7 @@ impl Calls {
     /// The switch itself passed the caller on (by a key code): an agent of the call had rung another, has gone, and the
     /// caller is told the other's name.
     fn passed_on(&mut self, call: CallNo, number: &RawNumber, at: Timestamp, out: &mut Vec<Update>) {
-        if self.index.internal.is_empty() || self.is_served(call) {
+        if !self.index.has_internal() || self.is_served(call) {
             return;
         }
         let Some(open) = self.open.get(&call) else { return };
@@ -293,9 +168,9 @@ impl Calls {
         let consulted = self.index.internal().find_map(|number_of| {
             let other = self.open.get(&number_of)?;
             let from_agent = served.contains(&&other.caller.raw);
-            let legs = [other.first].into_iter().chain(other.agents.iter().map(|(leg, _)| *leg));
+            let mut legs = [other.first].into_iter().chain(other.agents.iter().map(|(leg, _)| *leg));
             let connected = |leg: &LegId| self.legs.get(leg).is_some_and(|leg| leg.is_connected() && self.is_target(number, leg));
-            from_agent.then(|| legs.filter(connected).last()).flatten().map(|leg| (number_of, leg))
+            from_agent.then(|| legs.rfind(connected)).flatten().map(|leg| (number_of, leg))
         });
         if let Some((from, leg)) = consulted {
             self.take_over(call, from, &[leg], at, out);
@@ -304,12 +179,10 @@ impl Calls {
 
     /// A caller is answered: the agent's leg that was answered a moment before is the caller's.
     pub(super) fn answered_together(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
-        let fits = |id: &&LegId| {
-            let answered = self.legs.get(id).and_then(Leg::answered_at);
-            answered.is_some_and(|answered| (-5_000..=ANSWER_MICROS).contains(&at.since(answered)))
-        };
-        let mut fitting = self.index.waiting_for(call).iter().filter(fits).copied();
-        if let (Some(leg), None) = (fitting.next(), fitting.next()) {
+        let fits =
+            |(_, leg): &(LegId, &Leg)| leg.answered_at().is_some_and(|from| (-EARLY_MICROS..=ANSWER_MICROS).contains(&at.since(from)));
+        let Some(open) = self.open.get(&call) else { return };
+        if let Some((leg, _)) = only(self.index.undecided(call, open, &self.legs).filter(fits)) {
             self.join(leg, call, Correlation::Numbers, at, out);
         }
     }
@@ -317,16 +190,32 @@ impl Calls {
     /// Evidence had its time.
     pub(super) fn decide(&mut self, id: LegId, at: Timestamp, out: &mut Vec<Update>) {
         let Some(leg) = self.legs.get(&id).filter(|leg| leg.call.is_none()) else { return };
-        let alive: Vec<CallNo> =
-            leg.candidates.iter().copied().filter(|call| self.open.get(call).is_some_and(|open| open.conclude_at.is_none())).collect();
         let answered = leg.answered_at();
         let invited = leg.invited_at;
-        let payers: BTreeSet<Option<E164>> = alive.iter().map(|call| self.open.get(call).and_then(|open| open.caller.number)).collect();
-        let one_payer = payers.len() == 1 && !payers.contains(&None);
+        // Who gave up while the phone rang is out of it; who left after it was answered may have been the one.
+        let stays = |call: &CallNo| self.open.get(call).is_some_and(|open| open.conclude_at.is_none());
+        let left = |call: &CallNo| {
+            let customer = self.open.get(call).and_then(|open| self.legs.get(&open.customer.unwrap_or(open.first)));
+            customer.and_then(|leg| leg.ended_at).is_some_and(|ended| answered.is_some_and(|answered| answered <= ended))
+        };
+        let contenders: Vec<CallNo> = leg.candidates.iter().copied().filter(|call| stays(call) || left(call)).collect();
+        let alive: Vec<CallNo> = contenders.iter().copied().filter(stays).collect();
+        // By now every caller who is told names was told this one.
+        let named = only(alive.iter().copied().filter(|call| self.was_named(*call, id, leg)));
         let fresh: Vec<CallNo> = alive.iter().copied().filter(|call| self.is_fresh(*call, invited)).collect();
+        // A caller whose phone rings at once would have been answered with this leg by now.
+        let settled = fresh.is_empty() || answered.is_some_and(|answered| at.since(answered) >= ANSWER_MICROS);
+        let sent =
+            || only(alive.iter().copied().filter(|call| self.open.get(call).is_some_and(|open| self.was_sent(*call, open, id, leg))));
+        if let Some(call) = named.or_else(|| settled.then(sent).flatten()) {
+            return self.join(id, call, Correlation::Numbers, at, out);
+        }
+        let payers: BTreeSet<Option<E164>> =
+            contenders.iter().map(|call| self.open.get(call).and_then(|open| open.caller.number)).collect();
+        let one_payer = payers.len() == 1 && !payers.contains(&None);
         match (fresh.as_slice(), alive.as_slice()) {
             (_, []) => {}
-            (_, [only]) => self.join(id, *only, Correlation::Guess, at, out),
+            (_, [only]) if one_payer || contenders.len() == 1 => self.join(id, *only, Correlation::Guess, at, out),
             ([only], _) if one_payer => self.join(id, *only, Correlation::Numbers, at, out),
             _ if answered.is_none() => {} // rings on: its answer will bring it back here
             _ if one_payer => {
@@ -336,7 +225,7 @@ impl Calls {
                 }
             }
             _ => {
-                for call in alive {
+                for call in contenders {
                     if !self.is_served(call) {
                         self.mark(Some(call), Mark::Ambiguous);
                     }
@@ -349,7 +238,7 @@ impl Calls {
     fn is_fresh(&self, call: CallNo, invited: Timestamp) -> bool {
         self.open.get(&call).is_some_and(|open| {
             let unanswered = self.legs.get(&open.first).is_some_and(|leg| leg.dialogs.is_empty());
-            unanswered && (-5_000..=FRESH_MICROS).contains(&invited.since(open.started_at))
+            unanswered && (-EARLY_MICROS..=FRESH_MICROS).contains(&invited.since(open.started_at))
         })
     }
 
@@ -357,7 +246,10 @@ impl Calls {
     fn join(&mut self, id: LegId, call: CallNo, correlation: Correlation, at: Timestamp, out: &mut Vec<Update>) {
         let (Some(leg), Some(open)) = (self.legs.get_mut(&id), self.open.get_mut(&call)) else { return };
         leg.call = Some(call);
-        self.index.wait_no_more(id, &std::mem::take(&mut leg.candidates));
+        if !std::mem::take(&mut leg.candidates).is_empty() {
+            self.index.wait_no_more(id, leg);
+        }
+        open.agents.reserve_exact(1);
         open.agents.push((id, None));
         weaken(open, correlation);
         if correlation == Correlation::Guess {
@@ -375,17 +267,18 @@ impl Calls {
             return self.stand_beside(id, call);
         }
         let Some(leg) = self.legs.get(&id) else { return };
-        let callbacks = number.and_then(|number| self.index.called.get(&number)).map(Vec::as_slice).unwrap_or_default();
+        let callbacks = number.map(|number| self.index.called(number)).unwrap_or_default();
         let free: Vec<CallNo> = callbacks
             .iter()
             .copied()
-            .filter(|call| self.open.get(call).is_some_and(|open| open.customer.is_none() && open.conclude_at.is_none()))
+            .filter(|call| self.may_serve(*call, at) && self.open.get(call).is_some_and(|open| open.customer.is_none()))
             .collect();
         if let Some(call) = free.last().copied() {
             let correlation = if free.len() == 1 { Correlation::Numbers } else { Correlation::Guess };
             return self.reach_customer(id, call, correlation, at, out);
         }
-        let forwarded = leg.from_number.and_then(|from| self.index.shown.get(&Shown::Number(from))).and_then(|calls| calls.last().copied());
+        let callers = leg.from_number.map(|from| self.index.shown(Shown::Number(from))).unwrap_or_default();
+        let forwarded = callers.iter().rev().copied().find(|call| self.may_serve(*call, at));
         if let Some(call) = forwarded {
             self.mark(Some(call), Mark::Forward);
             return self.stand_beside(id, call);
@@ -393,11 +286,11 @@ impl Calls {
         self.click_to_call(id, invitation, number, at, out);
     }
 
-    fn stand_beside(&mut self, id: LegId, call: CallNo) {
+    pub(super) fn stand_beside(&mut self, id: LegId, call: CallNo) {
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.call = Some(call);
         }
-        self.index.beside.entry(call).or_default().push(id);
+        self.index.stand_beside(call, id);
     }
 
     fn reach_customer(&mut self, id: LegId, call: CallNo, correlation: Correlation, at: Timestamp, out: &mut Vec<Update>) {
@@ -405,7 +298,12 @@ impl Calls {
         let (Some(leg), Some(open)) = (self.legs.get_mut(&id), self.open.get_mut(&call)) else { return };
         leg.call = Some(call);
         open.customer = Some(id);
+        let before = open.started_at.plus(open.max_call(&self.directory));
         open.hotline = open.hotline.or(hotline);
+        let after = open.started_at.plus(open.max_call(&self.directory));
+        if self.due.remove(&(before, Due::MaxCall(call))) {
+            self.due.insert((after, Due::MaxCall(call)));
+        }
         weaken(open, correlation);
         if correlation == Correlation::Guess {
             self.mark(Some(call), Mark::Guessed);
@@ -427,13 +325,13 @@ impl Calls {
             self.unmetered.unrelated = self.unmetered.unrelated.saturating_add(1);
             return;
         };
-        let lifted = self.legs.iter().rev().find(|(_, other)| {
+        let lifted = self.legs.last_where(|other| {
             other.role == Role::ToAgent
                 && other.call.is_none()
                 && other.from_number == leg.from_number
                 && other.answered_at().is_some_and(|answered| (0..CLICK_MICROS).contains(&at.since(answered)))
         });
-        let agent = lifted.map(|(id, leg)| (*id, leg.target.clone(), leg.invited_at));
+        let agent = lifted.map(|(id, leg)| (id, leg.target.clone(), leg.invited_at));
         let called = (leg.target.clone(), number);
         let raw = agent.as_ref().map_or_else(|| RawNumber::from_bytes(b""), |(_, agent, _)| agent.clone());
         let caller = Caller { raw, number: None, withheld: Withheld::No };
@@ -443,6 +341,8 @@ impl Calls {
         if let Some((first, _, invited_at)) = agent {
             if let Some(leg) = self.legs.get_mut(&first) {
                 leg.call = Some(call);
+                leg.candidates.clear();
+                self.index.wait_no_more(first, leg);
             }
             if let Some(open) = self.open.get_mut(&call) {
                 (open.first, open.customer, open.correlation) = (first, Some(id), Correlation::Numbers);
@@ -455,6 +355,12 @@ impl Calls {
         }
         self.review(call, at, out);
     }
+}
+
+/// What there is only one of.
+fn only<T>(mut all: impl Iterator<Item = T>) -> Option<T> {
+    let first = all.next()?;
+    all.next().is_none().then_some(first)
 }
 
 fn weaken(open: &mut Open, correlation: Correlation) {

@@ -1,7 +1,7 @@
 //! A leg as the correlator keeps it: what it is to the company, and when who was connected on it.
 
 use super::directory::{Agent, Directory};
-use crate::sip::{BranchId, DialogId, Invitation};
+use crate::sip::{BranchId, DialogId, Invitation, Side};
 use crate::units::{E164, RawNumber, Timestamp};
 use std::net::IpAddr;
 
@@ -77,6 +77,8 @@ pub struct Dialog {
     pub referred_at: Option<Timestamp>,
     /// When the answerer held, and took back.
     pub holds: Vec<(Timestamp, Option<Timestamp>)>,
+    /// When its agent passed the caller on in vain, and was back: wait, whatever hold is.
+    pub away: Vec<(Timestamp, Timestamp)>,
 }
 
 impl Leg {
@@ -131,6 +133,32 @@ impl Leg {
     /// A dialog by number.
     pub fn dialog(&mut self, id: DialogId) -> Option<&mut Dialog> {
         self.dialogs.iter_mut().find(|dialog| dialog.id == id)
+    }
+
+    /// An agent's phone puts the caller on hold.
+    pub fn hold(&mut self, dialog: DialogId, by: Side, at: Timestamp) {
+        if self.role == Role::ToAgent
+            && by == Side::Callee
+            && let Some(dialog) = self.dialog(dialog)
+            && dialog.holds.last().is_none_or(|(_, resumed)| resumed.is_some())
+        {
+            dialog.holds.push((at, None));
+        }
+    }
+
+    /// An agent takes the caller back: from hold, or after a transfer that led nowhere (unless somebody else serves the
+    /// caller now).
+    pub fn resume(&mut self, dialog: DialogId, by: Side, at: Timestamp, served: bool) {
+        if self.role != Role::ToAgent || by != Side::Callee {
+            return;
+        }
+        let Some(dialog) = self.dialog(dialog) else { return };
+        if let Some((_, resumed)) = dialog.holds.last_mut() {
+            resumed.get_or_insert(at);
+        }
+        if !served && let Some(referred_at) = dialog.referred_at.take() {
+            dialog.away.push((referred_at, at));
+        }
     }
 
     /// Whom a branch is for: a fork's target, or the leg's own.

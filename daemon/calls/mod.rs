@@ -9,18 +9,24 @@ mod channel;
 mod codes;
 mod correlator;
 mod directory;
+mod index;
 mod join;
 mod leg;
+mod news;
 mod open;
 mod records;
+#[cfg(test)]
+mod script;
 mod snapshot;
+mod table;
 mod talks;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
 pub use cdr::{CdrRow, Disposition, Precision, QueueEvent, QueueLine};
-pub use correlator::{Calls, Stage, Unmetered, Update};
+pub use correlator::Calls;
 pub use directory::{
     Agent, AgentPattern, BillFrom, Caller, Directory, Hotline, IdentityHeader, IdentityRules, OnHold, Withheld, WithheldNumbers,
 };
+pub use news::{News, Stage, Unmetered, Update};
 pub use open::call_id as call_id_of;
 pub use records::{RecordCounts, Records};

@@ -1,8 +1,9 @@
 //! A call under way: the legs that serve it, and the call they amount to.
 
 use super::call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
-use super::directory::{BillFrom, Caller, Directory, OnHold};
+use super::directory::{BillFrom, Caller, Directory, Hotline, OnHold};
 use super::leg::{Dialog, Leg};
+use super::table::Table;
 use crate::sip::LegId;
 use crate::units::{CallId, Direction, E164, RawNumber, Seconds, Timestamp};
 use sha2::{Digest, Sha256};
@@ -54,6 +55,8 @@ pub struct Open {
     pub connected: Option<(RawNumber, Timestamp)>,
     /// Its first talk has been reported.
     pub reported: bool,
+    /// Its customer is there and with no agent, as of its last review.
+    pub waits: bool,
     /// When it is to be concluded, once its customer's leg is over.
     pub conclude_at: Option<Timestamp>,
 }
@@ -71,23 +74,47 @@ pub fn call_id(sip_call_id: &[u8], from_tag: &[u8]) -> CallId {
 impl Open {
     /// The longest it may last.
     pub fn max_call(&self, directory: &Directory) -> Seconds {
-        self.hotline.and_then(|place| directory.hotlines.get(place)).map_or(Seconds::new(4 * 3_600), |hotline| hotline.max_call)
+        self.hotline(directory).map_or(Seconds::new(4 * 3_600), |hotline| hotline.max_call)
     }
 
-    /// The call, as its legs say; `legs` finds them.
-    pub fn call<'l>(&self, directory: &Directory, legs: impl Fn(LegId) -> Option<&'l Leg>) -> Call {
-        let hotline = self.hotline.and_then(|place| directory.hotlines.get(place));
-        let first = legs(self.first);
-        let customer = self.customer.and_then(&legs).or(first);
+    /// Whether an agent is connected.
+    pub fn is_served(&self, legs: &Table<LegId, Leg>) -> bool {
+        self.agents.iter().any(|(leg, _)| legs.get(leg).is_some_and(Leg::is_connected))
+    }
+
+    /// Whether the customer is there and with no agent.
+    pub fn is_waiting(&self, legs: &Table<LegId, Leg>) -> bool {
+        self.conclude_at.is_none() && !self.is_served(legs)
+    }
+
+    fn hotline<'d>(&self, directory: &'d Directory) -> Option<&'d Hotline> {
+        self.hotline.and_then(|place| directory.hotlines.get(place))
+    }
+
+    /// The customer's leg, as far as it is known.
+    fn customer_leg<'l>(&self, legs: &'l Table<LegId, Leg>) -> Option<&'l Leg> {
+        self.customer.and_then(|leg| legs.get(&leg)).or_else(|| legs.get(&self.first))
+    }
+
+    fn by_answer(&self, directory: &Directory) -> bool {
+        self.kind == Kind::Inbound && self.hotline(directory).is_some_and(|hotline| hotline.bill_from == BillFrom::Answer)
+    }
+
+    /// The times that count as talk.
+    pub fn talks(&self, directory: &Directory, legs: &Table<LegId, Leg>) -> Vec<Talk> {
+        let talks = self.with_agents(directory, legs);
+        if self.by_answer(directory) { by_switch(self.customer_leg(legs), talks.first()) } else { talks }
+    }
+
+    /// The call, as its legs say.
+    pub fn call(&self, directory: &Directory, legs: &Table<LegId, Leg>) -> Call {
+        let hotline = self.hotline(directory);
+        let customer = self.customer_leg(legs);
         let answered_at = customer.and_then(Leg::answered_at);
         let ended_at = customer.and_then(|leg| leg.ended_at).filter(|_| self.conclude_at.is_some());
-        let by_answer = hotline.is_some_and(|hotline| hotline.bill_from == BillFrom::Answer) && self.kind == Kind::Inbound;
-        let on_hold = hotline.map_or(OnHold::Talk, |hotline| hotline.hold);
-        let mut talks = self.talks(directory, customer, first, on_hold, &legs);
-        if by_answer {
-            talks = by_switch(customer, talks.first());
-        }
-        let missed = (talks.is_empty() && ended_at.is_some()).then(|| self.missed(customer, &legs));
+        let talks = self.talks(directory, legs);
+        let ended_at = ended_at.map(|ended_at| talks.iter().filter_map(|talk| talk.to).fold(ended_at, Timestamp::max));
+        let missed = (talks.is_empty() && ended_at.is_some()).then(|| self.missed(customer, legs));
         let direction = if self.kind == Kind::Callback { Direction::Out } else { Direction::In };
         Call {
             id: self.id.clone(),
@@ -109,7 +136,7 @@ impl Open {
             talks,
             ended_at,
             end: self.end,
-            billed_from: if by_answer { BilledFrom::Answer } else { BilledFrom::Agent },
+            billed_from: if self.by_answer(directory) { BilledFrom::Answer } else { BilledFrom::Agent },
             missed,
             severity: hotline.and_then(|hotline| hotline.severity.clone()),
             ticket: None,
@@ -120,50 +147,41 @@ impl Open {
 
     /// The times with agents: a dialog of an agent's leg, or one that a proxy forked to an agent, while the customer's leg
     /// is connected. Ends at the first BYE of either, or when the agent passed the caller on.
-    fn talks<'l>(
-        &self,
-        directory: &Directory,
-        customer: Option<&Leg>,
-        first: Option<&'l Leg>,
-        on_hold: OnHold,
-        legs: &impl Fn(LegId) -> Option<&'l Leg>,
-    ) -> Vec<Talk> {
-        let Some(customer) = customer else { return Vec::new() };
+    fn with_agents(&self, directory: &Directory, legs: &Table<LegId, Leg>) -> Vec<Talk> {
+        let Some(customer) = self.customer_leg(legs) else { return Vec::new() };
+        let first = legs.get(&self.first);
+        let on_hold = self.hotline(directory).map_or(OnHold::Talk, |hotline| hotline.hold);
         let connected = customer.answered_at();
         let mut talks = Vec::new();
         let mut add = |agent: &RawNumber, dialog: &Dialog, not_before: Option<Timestamp>| {
             let level = directory.agent(agent).and_then(|agent| agent.level);
             let from = [connected, not_before].into_iter().flatten().fold(dialog.from, Timestamp::max);
-            let to = [dialog.to, dialog.referred_at, customer.ended_at].into_iter().flatten().min();
-            if to.is_some_and(|to| to <= from) {
+            let own = [dialog.to, dialog.referred_at].into_iter().flatten().min();
+            let to = [own, customer.ended_at].into_iter().flatten().min();
+            // Of a customer who was lost before any sign of life in it, a talk remains, though none of it counts.
+            let was_lost = self.end >= End::SessionTimer && own.is_none_or(|own| own >= from);
+            if to.is_some_and(|to| to <= from) && !was_lost {
                 return;
             }
-            let talk = Talk { agent: agent.as_str().into(), level, from, to };
-            match on_hold {
-                OnHold::Talk => talks.push(talk),
-                OnHold::Wait => talks.extend(without_holds(&talk, &dialog.holds)),
-            }
+            let to = to.map(|to| to.max(from));
+            let holds = if on_hold == OnHold::Wait { dialog.holds.as_slice() } else { &[] };
+            let away = dialog.away.iter().map(|(referred, back)| (*referred, Some(*back)));
+            let mut gaps: Vec<_> = holds.iter().copied().chain(away).collect();
+            gaps.sort_unstable();
+            talks.extend(without(Talk { agent: agent.as_str().into(), level, from, to }, &gaps));
         };
-        match self.kind {
-            Kind::Callback => {
+        for dialog in &customer.dialogs {
+            if self.kind == Kind::Callback {
                 // One Call-ID through a proxy, or the switch's own leg to the customer.
-                for dialog in &customer.dialogs {
-                    let agent_since = first.and_then(Leg::answered_at);
-                    add(&self.caller.raw, &cut(dialog, first), agent_since);
-                }
+                add(&self.caller.raw, &cut(dialog, first), first.and_then(Leg::answered_at));
+            } else if let Some(agent) = dialog.answerer.as_ref().filter(|answerer| directory.agent(answerer).is_some()) {
+                add(agent, dialog, None);
             }
-            Kind::Inbound | Kind::Internal => {
-                for dialog in &customer.dialogs {
-                    if let Some(agent) = dialog.answerer.as_ref().filter(|answerer| directory.agent(answerer).is_some()) {
-                        add(agent, dialog, None);
-                    }
-                }
-                for (leg, not_before) in &self.agents {
-                    let Some(leg) = legs(*leg) else { continue };
-                    for dialog in &leg.dialogs {
-                        add(dialog.answerer.as_ref().unwrap_or(&leg.target), dialog, *not_before);
-                    }
-                }
+        }
+        for (leg, not_before) in &self.agents {
+            let Some(leg) = legs.get(leg) else { continue };
+            for dialog in &leg.dialogs {
+                add(dialog.answerer.as_ref().unwrap_or(&leg.target), dialog, *not_before);
             }
         }
         talks.sort_by(|one, other| (one.from, one.to, &one.agent).cmp(&(other.from, other.to, &other.agent)));
@@ -171,12 +189,12 @@ impl Open {
     }
 
     /// Why nobody talked, as far as the legs tell.
-    fn missed<'l>(&self, customer: Option<&Leg>, legs: &impl Fn(LegId) -> Option<&'l Leg>) -> MissedReason {
+    fn missed(&self, customer: Option<&Leg>, legs: &Table<LegId, Leg>) -> MissedReason {
         let Some(customer) = customer else { return MissedReason::Failed };
         if let Some(answered) = customer.answered_at() {
             // A switch that answers only after a phone was not picked up is a mailbox; one that answers before is a queue.
             let tried_before =
-                self.agents.iter().any(|(leg, _)| legs(*leg).is_some_and(|leg| leg.ended_at.is_some_and(|ended| ended <= answered)));
+                self.agents.iter().any(|(leg, _)| legs.get(leg).is_some_and(|leg| leg.ended_at.is_some_and(|ended| ended <= answered)));
             return if tried_before { MissedReason::NoAnswer } else { MissedReason::Abandoned };
         }
         match customer.refused {
@@ -189,10 +207,11 @@ impl Open {
     }
 }
 
-/// A dialog that ends no later than a leg.
+/// A callback customer's dialog, as far as the agent of a leg is in it: until the leg ends, or the customer is passed on.
 fn cut(dialog: &Dialog, leg: Option<&Leg>) -> Dialog {
     let to = [dialog.to, leg.and_then(|leg| leg.ended_at)].into_iter().flatten().min();
-    Dialog { to, ..dialog.clone() }
+    let passed_on = leg.into_iter().flat_map(|leg| &leg.dialogs).filter_map(|dialog| dialog.referred_at);
+    Dialog { to, referred_at: passed_on.chain(dialog.referred_at).min(), ..dialog.clone() }
 }
 
 /// With `bill_from = "answer"`, all the time the switch was connected to the customer.
@@ -207,11 +226,14 @@ fn by_switch(customer: Option<&Leg>, agent: Option<&Talk>) -> Vec<Talk> {
     dialogs.iter().map(talk).collect()
 }
 
-/// The parts of a talk outside the agent's holds.
-fn without_holds(talk: &Talk, holds: &[(Timestamp, Option<Timestamp>)]) -> Vec<Talk> {
+/// The parts of a talk outside its gaps, which come in order.
+fn without(talk: Talk, gaps: &[(Timestamp, Option<Timestamp>)]) -> Vec<Talk> {
+    if gaps.is_empty() {
+        return vec![talk];
+    }
     let mut parts = Vec::new();
     let mut from = Some(talk.from);
-    for (held, resumed) in holds {
+    for (held, resumed) in gaps {
         let Some(start) = from else { break };
         let held = (*held).max(start);
         if talk.to.is_some_and(|to| held >= to) {
@@ -220,10 +242,10 @@ fn without_holds(talk: &Talk, holds: &[(Timestamp, Option<Timestamp>)]) -> Vec<T
         if held > start {
             parts.push(Talk { from: start, to: Some(held), ..talk.clone() });
         }
-        from = *resumed;
+        from = resumed.map(|resumed| resumed.max(start));
     }
     if let Some(from) = from.filter(|from| talk.to.is_none_or(|to| *from < to)) {
-        parts.push(Talk { from, ..talk.clone() });
+        parts.push(Talk { from, ..talk });
     }
     parts
 }

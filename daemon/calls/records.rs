@@ -95,7 +95,7 @@ impl Records {
         }
     }
 
-    /// The same, but a conversation is told after so many seconds without a row or line, in place of [`SETTLE`].
+    /// The same, but a conversation is told after so many seconds without a row or line, in place of `SETTLE`.
     #[must_use]
     pub const fn settling(mut self, settle: Seconds) -> Self {
         self.settle = settle;
@@ -117,8 +117,8 @@ impl Records {
         self.touch(id, at, octets, |group| insert(&mut group.lines, line));
     }
 
-    /// The calls that nothing has been added to for [`SETTLE`] and that have not been told as they now are, the oldest
-    /// first. `now` is the time of the feed. Forgets what is older than [`KEPT`].
+    /// The calls that nothing has been added to for `SETTLE` and that have not been told as they now are, the oldest
+    /// first. `now` is the time of the feed. Forgets what is older than `KEPT`.
     pub fn settled(&mut self, now: Timestamp) -> Vec<Call> {
         let before = now.plus_micros(micros(self.settle).saturating_neg());
         let calls = self.tell(|touched| touched <= before);

@@ -1,19 +1,21 @@
 //! The correlator's state as bytes: a daemon that stopped, or a replay that ended, goes on as if it never had.
 
 use super::call::{Correlation, End, Mark};
-use super::correlator::{Calls, Due, Unmetered};
+use super::correlator::{Calls, Due};
 use super::directory::{Caller, Directory, Withheld};
-use super::join::Index;
+use super::index::Index;
 use super::leg::{Dialog, Leg, Role};
+use super::news::{News, Unmetered};
 use super::open::{Kind, Open};
+use super::table::Table;
 use crate::sip::{BranchId, DialogId, LegId};
 use crate::units::codec::{Reader, Writer};
 use crate::units::{CallId, E164, RawNumber};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// Raised with every change of the form; another form is not read.
-const FORM: u64 = 1;
+const FORM: u64 = 2;
 
 impl Calls {
     /// Appends the state.
@@ -28,7 +30,7 @@ impl Calls {
             write_leg(out, leg);
         });
         out.list(self.open.iter(), |out, (number, open)| {
-            out.number(*number);
+            out.number(number);
             write_open(out, open, &self.directory);
         });
         out.list(self.due.iter(), |out, (at, due)| {
@@ -53,8 +55,13 @@ impl Calls {
         }
         let next = from.number()?;
         let unmetered = Unmetered { internal: from.number()?, unrelated: from.number()?, orphans: from.number()? };
-        let legs: BTreeMap<LegId, Leg> = from.list(|from| Some((LegId(from.number()?), read_leg(from)?)))?.into_iter().collect();
-        let open: BTreeMap<u64, Open> = from.list(|from| Some((from.number()?, read_open(from, &directory)?)))?.into_iter().collect();
+        let legs: Table<LegId, Leg> = from.list(|from| Some((LegId(from.number()?), read_leg(from)?)))?.into_iter().collect();
+        let mut open: Table<u64, Open> = from.list(|from| Some((from.number()?, read_open(from, &directory)?)))?.into_iter().collect();
+        for number in open.keys() {
+            if let Some(open) = open.get_mut(&number) {
+                open.waits = open.is_waiting(&legs);
+            }
+        }
         let due: BTreeSet<_> = from
             .list(|from| {
                 let at = from.time()?;
@@ -70,7 +77,7 @@ impl Calls {
             .into_iter()
             .collect();
         let index = Index::read(from, &open, &legs)?;
-        Some(Self { directory, legs, open, index, due, next, unmetered, dropped: Vec::new() })
+        Some(Self { directory, legs, open, index, due, next, unmetered, dropped: Vec::new(), news: News::Stages })
     }
 }
 
@@ -175,6 +182,10 @@ fn write_dialog(out: &mut Writer, dialog: &Dialog) {
         out.time(*held);
         out.option(*resumed, Writer::time);
     });
+    out.list(dialog.away.iter(), |out, (referred, back)| {
+        out.time(*referred);
+        out.time(*back);
+    });
 }
 
 fn read_dialog(from: &mut Reader<'_>) -> Option<Dialog> {
@@ -185,6 +196,7 @@ fn read_dialog(from: &mut Reader<'_>) -> Option<Dialog> {
         to: from.option(Reader::time)?,
         referred_at: from.option(Reader::time)?,
         holds: from.list(|from| Some((from.time()?, from.option(Reader::time)?)))?,
+        away: from.list(|from| Some((from.time()?, from.time()?)))?,
     })
 }
 
@@ -261,6 +273,7 @@ fn read_open(from: &mut Reader<'_>, directory: &Directory) -> Option<Open> {
         sent_to: from.option(|from| Some((read_raw(from)?, read_e164(from)?, from.time()?)))?,
         connected: from.option(|from| Some((read_raw(from)?, from.time()?)))?,
         reported: from.flag()?,
+        waits: false,
         conclude_at: from.option(Reader::time)?,
     })
 }

@@ -27,7 +27,7 @@ pub struct Arguments {
 pub fn run(common: &Common, arguments: &Arguments) -> Result {
     let office = Office::load(common)?;
     if office.in_force.terms(&arguments.contract).is_none() {
-        return Err(Failure::Usage(format!("no contract is named \"{}\"", arguments.contract)));
+        return Err(office.no_contract(&arguments.contract));
     }
     let id = one_call(&office.reader()?, &arguments.call)?.call.id;
     let assignment = Assignment {

@@ -1,7 +1,7 @@
 //! `taktd balance`: what is left of a contract's allowances, as of the ledger's time.
 
 use super::office::{Office, instant};
-use super::{Common, Failure, Result, table};
+use super::{Common, Result, table};
 use crate::meter::Balance;
 use crate::pipeline::books::said;
 use crate::units::Seconds;
@@ -22,7 +22,7 @@ pub struct Arguments {
 pub fn run(common: &Common, arguments: &Arguments) -> Result {
     let office = Office::load(common)?;
     let Some(terms) = office.in_force.terms(&arguments.contract) else {
-        return Err(Failure::Usage(format!("no contract is named \"{}\"", arguments.contract)));
+        return Err(office.no_contract(&arguments.contract));
     };
     let ledger = office.reader()?;
     let calls = said(&ledger, &office.in_force, &ledger.closings()?, &arguments.contract)?;

@@ -110,12 +110,21 @@ pub fn main() -> ExitCode {
     let (status, message) = match done {
         Ok(status) => return status,
         Err(Failure::Work(error)) if is_closed_pipe(&error) => return ExitCode::SUCCESS,
-        Err(Failure::Work(error)) => (1, format!("{error:#}")),
+        Err(Failure::Work(error)) => (1, told_once(&error)),
         Err(Failure::Usage(message)) => (2, message),
     };
     // Nothing is left to tell when standard error is gone too.
     let _ = writeln!(io::stderr(), "taktd: {message}");
     ExitCode::from(status)
+}
+
+/// An error with its causes, each told once: some errors name their cause themselves.
+fn told_once(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .skip(1)
+        .map(ToString::to_string)
+        .fold(error.to_string(), |told, cause| if told.contains(&cause) { told } else { format!("{told}: {cause}") })
 }
 
 /// Whoever reads our output had enough (`taktd calls | head`).

@@ -1,6 +1,7 @@
 //! What commands share: the configuration in force, the ledger, times as people write them, results as JSON.
 
 use super::{Common, Failure, Result};
+use crate::config::suggestion;
 use crate::config::{self, Config};
 use crate::ledger::result::{Style, write_json};
 use crate::ledger::{Found, Ledger, LedgerError, NumberKey, StoredCall};
@@ -46,6 +47,12 @@ impl Office {
             }
         };
         Ok(Self { config, in_force, ledger, key_file })
+    }
+
+    /// That a contract is in no file, with the one that was perhaps meant.
+    pub fn no_contract(&self, name: &str) -> Failure {
+        let known: Vec<&str> = self.in_force.contracts().ids().collect();
+        Failure::Usage(format!("no contract is named \"{name}\"; {}", suggestion(name, known)))
     }
 
     /// The file of the ledger.

@@ -3,6 +3,7 @@
 use super::office::{Office, instant, json_line};
 use super::{Common, Failure, Result, table};
 use crate::calls::{BilledFrom, Call, Correlation, End, Talk, Withheld};
+use crate::config::suggestion;
 use crate::meter::Timing;
 use crate::pipeline::books::said;
 use crate::pipeline::catalogue::Said;
@@ -38,10 +39,12 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
     let office = Office::load(common)?;
     let in_force = &office.in_force;
     let Some(terms) = in_force.terms(&arguments.contract) else {
-        return Err(Failure::Usage(format!("--contract: none is named \"{}\"", arguments.contract)));
+        return Err(office.no_contract(&arguments.contract));
     };
     if !in_force.tariffs().iter().any(|tariff| tariff.service(&arguments.service).is_some()) {
-        return Err(Failure::Usage(format!("--service: no tariff sells \"{}\"", arguments.service)));
+        let sold: Vec<&str> = in_force.tariffs().iter().flat_map(|tariff| &tariff.services).map(|service| &*service.name).collect();
+        let sold = suggestion(&arguments.service, sold);
+        return Err(Failure::Usage(format!("--service: no tariff sells \"{}\"; {sold}", arguments.service)));
     }
     let at = instant(&arguments.at, terms.zone())?;
     let duration = Seconds::parse(&arguments.duration)

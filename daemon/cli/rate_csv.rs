@@ -74,6 +74,9 @@ pub fn read(path: &Path, directory: &Directory) -> Result<Vec<RatedCall>> {
 
 /// Where each column stands.
 fn columns(name: &str, header: &csv::StringRecord) -> Result<[Option<usize>; 14]> {
+    if header.len() == 1 && header.iter().any(|found| found.contains(';')) {
+        return Err(Failure::Usage(format!("{name}:1: the columns are separated by semicolons; commas would be right")));
+    }
     for found in header {
         if !COLUMNS.contains(&found.trim_start_matches('\u{feff}')) {
             return Err(Failure::Usage(format!("{name}:1: no column is called \"{found}\"; there are {}", COLUMNS.join(", "))));

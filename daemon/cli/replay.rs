@@ -47,17 +47,12 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
     let bar = Bar::new(common.json);
     let ending = if arguments.finalize { Ending::Final } else { Ending::Open };
     let key = KeyedState::new(RandomState::new().hash_one("taktd"));
-    let done = replay(&mut books, &recordings, ending, MAX_LEGS, key, &mut |step| bar.show(&step));
+    let (summary, done) = replay(&mut books, &recordings, ending, MAX_LEGS, key, &mut |step| bar.show(&step));
     bar.done();
-    let (summary, failed) = match done {
-        Ok(summary) => (summary, None),
-        Err((summary, error)) => (summary, Some(error)),
-    };
-    tell(common, &books, &summary)?;
-    match failed {
-        None => Ok(ExitCode::SUCCESS),
-        Some(error) => Err(error.into()),
-    }
+    let told = tell(common, &books, &summary);
+    done?;
+    told?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What to read, in order.
@@ -92,6 +87,9 @@ fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> 
                 return Err(Failure::Usage("--as asterisk-cdr needs a [[source]] of that kind: it says timezone and columns".into()));
             }
             None if begins_like_capture(file)? => Recording::Capture(file.clone()),
+            None if std::fs::metadata(file).is_ok_and(|file| file.is_file() && file.len() == 0) => {
+                return Err(Failure::Usage(format!("{}: the file is empty", file.display())));
+            }
             None => {
                 let file = file.display();
                 return Err(Failure::Usage(format!("{file}: neither pcap nor pcapng, nor a configured source; say --as asterisk-cdr")));
@@ -138,6 +136,11 @@ impl Bar {
     }
 
     fn show(&self, step: &Step<'_>) {
+        if let Step::CutOff(path, offset) = step {
+            let said = format!("taktd: {}: the file ends within a packet, at byte {offset}; all before it was read", path.display());
+            // Nothing is left to tell when standard error is gone.
+            self.0.as_ref().map_or_else(|| drop(writeln!(io::stderr(), "{said}")), |bar| bar.println(&said));
+        }
         let Some(bar) = &self.0 else { return };
         let style = |template: &str| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         match step {
@@ -152,6 +155,7 @@ impl Bar {
                 bar.set_message(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
                 bar.set_position(*rows);
             }
+            Step::CutOff(..) => {}
             Step::Settling(done, all) => {
                 bar.set_style(style("settling contracts [{bar:30}] {pos}/{len}"));
                 bar.set_length(*all as u64);
@@ -177,7 +181,7 @@ fn tell(common: &Common, books: &Books, summary: &Summary) -> Result<()> {
         }
         books.ledger().records::<anyhow::Error>(first, last.plus_micros(1), |record| {
             if common.json {
-                json_line(&mut out, &record).map_err(|_| anyhow::anyhow!("standard output is closed"))
+                json_line(&mut out, &record).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
             } else if record.fee.is_none() {
                 writeln!(out, "{}", table::row(&record)).map_err(Into::into)
             } else {

@@ -3,7 +3,7 @@
 use super::office::Office;
 use super::{Common, Result};
 use crate::config::Catalogue;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LedgerError};
 use crate::pipeline::audit;
 use crate::pipeline::catalogue::InForce;
 use std::io::{self, IsTerminal, Write};
@@ -25,8 +25,15 @@ pub fn run(common: &Common) -> Result {
         .into_iter()
         .map(|finding| format!("{} {}: {}", finding.table, finding.row, finding.what))
         .collect();
-    let (settled, differing) = audit::settle_anew(&ledger, &then_in_force(&office, &ledger)?)?;
-    findings.extend(differing);
+    let settled = match audit::settle_anew(&ledger, &then_in_force(&office, &ledger)?) {
+        Ok((settled, differing)) => {
+            findings.extend(differing);
+            settled
+        }
+        // What cannot be read was found above; the rest of it is not settled again.
+        Err(LedgerError::Damaged { .. }) if !findings.is_empty() => 0,
+        Err(error) => return Err(error.into()),
+    };
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }

@@ -20,6 +20,7 @@ pub mod tariff;
 mod words;
 
 pub use catalogue::{Catalogue, load};
+pub(crate) use problem::suggestion;
 pub use problem::{Problem, Problems};
 pub use settings::{
     AsteriskCdr, CatalogueFiles, Columns, Config, CsvDialect, Export, ExportFormat, Hep, Ledger, Log, LogFormat, LogLevel, Privacy,

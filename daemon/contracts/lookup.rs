@@ -46,9 +46,9 @@ impl Match {
 pub struct Contracts {
     rows: Vec<Contract>,
     zones: Vec<Tz>,
-    /// Sorted by number: number, row, whether it stands under `authorised`.
-    exact: Vec<(E164, u32, bool)>,
-    prefixes: Vec<(E164, u32, bool)>,
+    /// Number and row, sorted; authorised numbers among the others.
+    exact: Vec<(E164, u32)>,
+    prefixes: Vec<(E164, u32)>,
     /// Row numbers sorted by contract id, then start.
     by_id: Vec<u32>,
 }
@@ -60,11 +60,10 @@ impl Contracts {
         let zones = rows.iter().map(zone_of).collect();
         let (mut exact, mut prefixes) = (Vec::with_capacity(rows.len()), Vec::new());
         for (row, contract) in (0u32..).zip(&rows) {
-            let numbers = contract.numbers.iter().map(|pattern| (pattern, false));
-            for (pattern, authorised) in numbers.chain(contract.authorised.iter().map(|pattern| (pattern, true))) {
+            for pattern in contract.numbers.iter().chain(&contract.authorised) {
                 match pattern {
-                    NumberPattern::Exact(number) => exact.push((*number, row, authorised)),
-                    NumberPattern::Prefix(number) => prefixes.push((*number, row, authorised)),
+                    NumberPattern::Exact(number) => exact.push((*number, row)),
+                    NumberPattern::Prefix(number) => prefixes.push((*number, row)),
                 }
             }
         }
@@ -147,34 +146,34 @@ impl Contracts {
 
     /// Exact beats prefix, a longer prefix beats a shorter; authorised numbers belong to the contract like its others.
     fn find_number(&self, number: E164, at: Timestamp) -> Match {
-        if let Some(found) = self.best(&self.exact, number, at) {
+        if let Some(found) = self.best(&self.exact, number, number, at) {
             return found;
         }
         (1..=number.len())
             .rev()
-            .find_map(|length| self.best(&self.prefixes, number.prefix(length), at))
+            .find_map(|length| self.best(&self.prefixes, number.prefix(length), number, at))
             .unwrap_or_else(|| Match::Unmatched { reason: "no contract has this number".into() })
     }
 
-    fn best(&self, index: &[(E164, u32, bool)], key: E164, at: Timestamp) -> Option<Match> {
-        let from = index.partition_point(|(number, ..)| *number < key);
-        let mut found: Vec<(&str, bool)> = Vec::new();
-        for (_, row, authorised) in index.get(from..)?.iter().take_while(|(number, ..)| *number == key) {
+    fn best(&self, index: &[(E164, u32)], key: E164, number: E164, at: Timestamp) -> Option<Match> {
+        let from = index.partition_point(|(number, _)| *number < key);
+        let mut found: Vec<&Contract> = Vec::new();
+        for (_, row) in index.get(from..)?.iter().take_while(|(number, _)| *number == key) {
             let contract = self.rows.get(place(*row))?;
             let zone = self.zones.get(place(*row)).copied()?;
-            if !contract.covers(local_date(at, zone)) {
-                continue;
-            }
-            match found.iter_mut().find(|(id, _)| **id == *contract.id) {
-                Some((_, already)) => *already |= *authorised,
-                None => found.push((&contract.id, *authorised)),
+            if contract.covers(local_date(at, zone)) && !found.iter().any(|known| known.id == contract.id) {
+                found.push(contract);
             }
         }
-        match *found.as_slice() {
+        match found.as_slice() {
             [] => None,
-            [(id, authorised)] => Some(Match::Contract { id: id.into(), authorised, reason: None }),
+            [contract] => {
+                // Whichever of its patterns was the best: a block may be authorised, or one number of a block.
+                let authorised = contract.authorised.iter().any(|pattern| pattern.matches(number));
+                Some(Match::Contract { id: contract.id.clone(), authorised, reason: None })
+            }
             _ => {
-                let mut candidates: Vec<Box<str>> = found.iter().map(|(id, _)| (*id).into()).collect();
+                let mut candidates: Vec<Box<str>> = found.iter().map(|contract| contract.id.clone()).collect();
                 candidates.sort();
                 Some(Match::Ambiguous { candidates })
             }

@@ -3,6 +3,8 @@
 //! The one invariant: two contracts that match equally well are an ambiguity, and nobody is billed.
 
 mod lookup;
+#[cfg(test)]
+mod tests;
 
 pub use lookup::{Contracts, Match, local_date};
 

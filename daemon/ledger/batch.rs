@@ -29,7 +29,7 @@ pub struct Document<'a> {
 }
 
 /// Open dialogs of a source, and the place in the source that they belong to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// A file offset, an inode: what the source needs to go on.
     pub position: String,

@@ -17,7 +17,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What the page cache may take, in KiB. It is the ledger's largest piece of memory.
-const CACHE_KIB: i64 = 10 * 1024;
+const CACHE_KIB: i64 = 6 * 1024;
+
+/// The same for a second view, which reads in bulk and little of it twice.
+const BESIDE_KIB: i64 = 2 * 1024;
 
 /// After so many pages (32 MiB) a commit moves the write-ahead log into the file.
 const CHECKPOINT_PAGES: i64 = 8_192;
@@ -73,6 +76,16 @@ impl Ledger {
         db.pragma_update(None, "cache_size", -CACHE_KIB)?;
         let head = read_head(&db)?;
         Ok(Self { db, path: path.into(), head, writing: None, numbers: RefCell::new(Numbers::default()) })
+    }
+
+    /// A second view of a ledger, for another thread of its writer: what is committed, with a small cache.
+    ///
+    /// # Errors
+    /// When it cannot be opened once more.
+    pub fn beside(&self) -> Result<Self> {
+        let other = Self::read(&self.path)?;
+        other.db.pragma_update(None, "cache_size", -BESIDE_KIB)?;
+        Ok(other)
     }
 
     /// The file.

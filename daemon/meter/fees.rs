@@ -2,9 +2,9 @@
 
 use super::finish::totals;
 use super::record::{Charge, FeePeriod, Line, Outcome, Party, Record, RecordKey, Rule};
-use super::terms::{FeeDue, Terms, fee_periods};
+use super::terms::{FeeDue, Terms};
 use crate::contracts::Contract;
-use crate::tariff::{FeePer, Tariff};
+use crate::tariff::{FeePer, Period, Tariff};
 use crate::units::{RawNumber, Seconds, Timestamp};
 use chrono::{NaiveDate, NaiveTime, TimeZone};
 use chrono_tz::Tz;
@@ -25,10 +25,7 @@ pub fn fees(terms: &Terms<'_>, until: Timestamp) -> Vec<Record> {
                 continue;
             }
             let end = end_of_stretch(terms.rows().get(place..).unwrap_or_default(), plan);
-            let per =
-                terms.plan(plan, row.starts_on.max(first_version(terms, plan))).and_then(|(_, version)| version.fee).map(|fee| fee.per);
-            let Some(per) = per else { continue };
-            for (from, to) in fee_periods(per, row.starts_on, end, today) {
+            for (from, to) in periods(terms, plan, row.starts_on, end, today) {
                 if seen.insert((plan, from))
                     && let Some(record) = fee(terms, plan, from, to)
                 {
@@ -40,11 +37,37 @@ pub fn fees(terms: &Terms<'_>, until: Timestamp) -> Vec<Record> {
     records
 }
 
-fn first_version(terms: &Terms<'_>, plan: &str) -> NaiveDate {
-    let latest = terms.plan(plan, NaiveDate::MAX).map(|(tariff, _)| tariff);
-    latest
-        .and_then(|tariff| tariff.plans.iter().filter(|version| *version.id == *plan).map(|version| version.valid_from).min())
-        .unwrap_or(NaiveDate::MAX)
+/// The periods of a plan's fees that began by `today` and before `end`, each as its first and last day. They run from the
+/// plan's start; a version that has another period begins it where the last one that is paid ends.
+fn periods(terms: &Terms<'_>, plan: &str, start: NaiveDate, end: Option<NaiveDate>, today: NaiveDate) -> Vec<(NaiveDate, NaiveDate)> {
+    let mut found = Vec::new();
+    let (mut from, mut anchor, mut count, mut length) = (start, start, 0u32, None);
+    while from <= today && end.is_none_or(|end| from < end) {
+        let Some(wanted) = length_on(terms, plan, from) else { break };
+        if length != Some(wanted) {
+            (anchor, count, length) = (from, 0, Some(wanted));
+        }
+        count = count.saturating_add(1);
+        let Some((next, to)) = wanted.after(anchor, count).and_then(|next| Some((next, next.pred_opt()?))) else { break };
+        found.push((from, to));
+        from = next;
+    }
+    found
+}
+
+/// The period of a plan's fee on a day; while there is no fee, that of the next version that has one. `None`: there is no
+/// fee from this day on.
+fn length_on(terms: &Terms<'_>, plan: &str, day: NaiveDate) -> Option<Period> {
+    let (now, tariff) = match terms.plan(plan, day) {
+        Some((tariff, version)) => (version.fee, tariff),
+        None => (None, terms.plan(plan, NaiveDate::MAX)?.0),
+    };
+    let later = tariff.plans.iter().filter(|version| *version.id == *plan && version.valid_from > day && version.fee.is_some());
+    let fee = now.or_else(|| later.min_by_key(|version| version.valid_from).and_then(|version| version.fee))?;
+    Some(match fee.per {
+        FeePer::Month => Period::MONTH,
+        FeePer::Year | FeePer::YearAndStation => Period::YEAR,
+    })
 }
 
 /// The first day a plan is no longer held, over consecutive rows.

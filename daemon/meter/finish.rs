@@ -3,7 +3,7 @@
 use super::machine::{Running, Timing};
 use super::record::{Charge, Line, Outcome, Party, Record, RecordKey, Rule};
 use super::terms::Terms;
-use crate::calls::{Call, MissedReason};
+use crate::calls::{Call, Mark, MissedReason};
 use crate::contracts::{Match, local_date};
 use crate::tariff::{Tariff, Verdict, rounding};
 use crate::units::{Currency, E164, PriceKind, RawNumber, Seconds, Timestamp};
@@ -42,6 +42,7 @@ pub(super) fn record(terms: &Terms<'_>, running: &Running<'_>, until: Timestamp)
 #[must_use]
 pub fn unbilled(call: &Call, found: &Match, zone: Tz, currency: Currency, until: Timestamp) -> Record {
     let (outcome, reason): (Outcome, Box<str>) = match found {
+        _ if call.talks.is_empty() && call.marks.contains(&Mark::Ambiguous) => (Outcome::Ambiguous, SEVERAL_CALLERS.into()),
         _ if call.talks.is_empty() && call.ended_at.is_some() => (Outcome::Missed, missed_reason(call).into()),
         Match::Ambiguous { candidates } => (Outcome::Ambiguous, candidates.join(", ").into()),
         Match::Unmatched { reason } => (Outcome::Unmatched, reason.clone()),
@@ -89,7 +90,9 @@ fn plain(call: &Call, zone: Tz, until: Timestamp) -> Record {
 }
 
 fn party(number: Option<E164>, raw: &RawNumber) -> Party {
-    number.map_or_else(|| Party::Raw(raw.clone()), Party::Number)
+    // An agent's own outside number is kept as received; with its plus it is a number all the same.
+    let written = || raw.as_str().strip_prefix('+').and_then(|digits| E164::from_digits(digits.as_bytes()));
+    number.or_else(written).map_or_else(|| Party::Raw(raw.clone()), Party::Number)
 }
 
 /// Rounds the sum of the lines once; the rest becomes a line of its own, so that lines add up exactly (§6.9).
@@ -137,6 +140,9 @@ fn line(rule: Rule, amount: Decimal) -> Line {
 fn nothing(currency: Currency, percent: Decimal) -> Charge {
     Charge { net: Decimal::ZERO, vat_percent: percent, vat: Decimal::ZERO, gross: Decimal::ZERO, currency }
 }
+
+/// Why a call is ambiguous although its contract may be known.
+pub(super) const SEVERAL_CALLERS: &str = "an agent's leg could belong to several callers";
 
 /// Why nobody talked, in the words of results.
 pub(super) fn missed_reason(call: &Call) -> &'static str {

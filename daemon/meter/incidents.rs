@@ -14,6 +14,7 @@ struct Incident<'a> {
     service: &'a str,
     key: Key<'a>,
     first: &'a CallId,
+    first_began: Timestamp,
     latest_end: Timestamp,
 }
 
@@ -22,6 +23,8 @@ enum Key<'a> {
     Ticket(&'a str),
     Number(E164),
     Raw(&'a str),
+    /// A caller without any number: nobody else can be known to be the same.
+    Unknown(&'a CallId),
 }
 
 /// What a call is to its incident.
@@ -34,17 +37,19 @@ pub enum Part {
 }
 
 impl<'a> Incidents<'a> {
-    /// Joins a call, whose talk begins now and ends at `end`, to its incident, or opens one. Calls must come in the order
-    /// in which their talk begins.
+    /// Joins a call, whose talk begins now and which ends at `end`, to its incident, or opens one. Calls come in the order
+    /// in which their talk begins; a late one may come after, and belongs to an incident only if it was about then.
     pub fn join(&mut self, call: &'a Call, began: Timestamp, end: Timestamp, window: Seconds) -> Part {
         let key = match (call.ticket.as_deref(), call.caller) {
             (Some(ticket), _) => Key::Ticket(ticket),
             (None, Some(number)) => Key::Number(number),
-            (None, None) => Key::Raw(call.caller_raw.as_str()),
+            (None, None) if call.caller_raw.as_str().bytes().any(|byte| byte.is_ascii_digit()) => Key::Raw(call.caller_raw.as_str()),
+            (None, None) => Key::Unknown(&call.id),
         };
         let goes_on = |incident: &Incident<'a>| match incident.key {
-            Key::Number(_) | Key::Raw(_) => began <= incident.latest_end.plus(window),
+            Key::Number(_) | Key::Raw(_) => began <= incident.latest_end.plus(window) && incident.first_began <= end.plus(window),
             Key::Ticket(_) => true,
+            Key::Unknown(_) => false,
         };
         let found =
             self.open.iter_mut().rev().find(|incident| incident.service == &*call.service && incident.key == key && goes_on(incident));
@@ -52,7 +57,7 @@ impl<'a> Incidents<'a> {
             incident.latest_end = incident.latest_end.max(end);
             return Part::Another(name(incident.key, incident.first));
         }
-        self.open.push(Incident { service: &call.service, key, first: &call.id, latest_end: end });
+        self.open.push(Incident { service: &call.service, key, first: &call.id, first_began: began, latest_end: end });
         Part::First(name(key, &call.id))
     }
 }
@@ -60,6 +65,6 @@ impl<'a> Incidents<'a> {
 fn name(key: Key<'_>, first: &CallId) -> Box<str> {
     match key {
         Key::Ticket(ticket) => format!("ticket:{ticket}").into(),
-        Key::Number(_) | Key::Raw(_) => first.as_str().into(),
+        Key::Number(_) | Key::Raw(_) | Key::Unknown(_) => first.as_str().into(),
     }
 }

@@ -7,7 +7,7 @@ use super::record::{AllowanceUse, Line, Outcome, Record, Rule};
 use super::talk::TalkClock;
 use super::terms::{Offer, Role, Terms};
 use crate::calls::{Call, Mark};
-use crate::tariff::{BandId, Grant, Price, Rate, Resolved, Service, Step, Verdict};
+use crate::tariff::{Allowance, BandId, Grant, Price, Rate, Resolved, Service, Step, Verdict};
 use crate::units::{Direction, Seconds, Timestamp};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -137,9 +137,9 @@ impl<'a, 't> Machine<'a, 't> {
     fn new(terms: &'t Terms<'a>, inputs: &[Input<'a>], until: Timestamp) -> Self {
         let mut order: Vec<usize> = (0..inputs.len()).collect();
         order.sort_by_key(|place| {
-            inputs
-                .get(*place)
-                .map(|Input { call, .. }| (call.connected_at(), call.started_at, &call.caller_raw, &call.called_raw, &call.id))
+            inputs.get(*place).map(|Input { call, .. }| {
+                (call.connected_at(), call.started_at, (call.caller, &call.caller_raw), (call.called, &call.called_raw), &call.id)
+            })
         });
         let mut ranks = vec![0; inputs.len()];
         for (rank, place) in order.into_iter().enumerate() {
@@ -249,7 +249,7 @@ fn classify<'a>(terms: &Terms<'a>, input: Input<'a>, until: Timestamp) -> Runnin
     };
     if call.talks.is_empty() {
         if call.marks.contains(&Mark::Ambiguous) {
-            running.conclude(Outcome::Ambiguous, "an agent's leg could belong to several callers");
+            running.conclude(Outcome::Ambiguous, finish::SEVERAL_CALLERS);
         } else if call.ended_at.is_some() {
             running.conclude(Outcome::Missed, finish::missed_reason(call));
         }
@@ -281,7 +281,12 @@ impl<'a> Running<'a> {
         let mut why = "the contract has no plan in force";
         for offer in self.offers.iter().filter(|offer| offer.role == Role::Active) {
             let Some(service) = offer.tariff.service(&call.service) else {
-                why = "its plan does not sell this service";
+                // Records lose the number dialed when a call is transferred.
+                why = if call.service.is_empty() {
+                    "the hotline that was called is not known"
+                } else {
+                    "its plan does not sell this service"
+                };
                 continue;
             };
             let severity = call.severity.as_deref().or(offer.tariff.default_severity.as_deref());
@@ -289,14 +294,18 @@ impl<'a> Running<'a> {
                 why = "outside the hours of this service";
                 continue;
             };
-            let counted =
-                offer.plan.allowances.iter().any(|one| matches!(one.grant, Grant::Callbacks(_)) && one.services.contains(&call.service));
-            if rate(offer, call, severity, band).is_none() && !counted {
+            if !sells(offer, call, severity, band) {
                 why = "its plan has no price for this service";
                 continue;
             }
-            (self.offer, self.service, self.severity, self.band) = (Some(*offer), Some(service), severity, Some(band));
-            break;
+            let lets_call = call.direction == Direction::Out || offer.lets_call(self.input.authorised);
+            // Of several plans that sell it, the first one on which this caller may call.
+            if self.offer.is_none() || lets_call {
+                (self.offer, self.service, self.severity, self.band) = (Some(*offer), Some(service), severity, Some(band));
+            }
+            if lets_call {
+                break;
+            }
         }
         match self.offer {
             None => {
@@ -336,9 +345,11 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// When the next increment begins; `None` when talk ends before.
+    /// When the next increment begins; `None` when talk ends before. The first instant of talk counts even where goodwill
+    /// waives all of it: a price per incident stays whole (§6.8).
     fn next_event(&self) -> Option<Timestamp> {
-        (self.offset < self.chargeable).then(|| self.clock.instant(self.offset)).flatten()
+        let end = if self.offset == Seconds::ZERO { self.clock.total() } else { self.chargeable };
+        (self.offset < end).then(|| self.clock.instant(self.offset)).flatten()
     }
 
     /// No more increments: the call as a whole has its price.
@@ -385,6 +396,12 @@ impl<'a> Running<'a> {
     }
 }
 
+/// Whether a plan has a price for a call in a band, or counts it among included callbacks.
+fn sells(offer: &Offer<'_>, call: &Call, severity: Option<&str>, band: BandId) -> bool {
+    let counts = |one: &Allowance| matches!(one.grant, Grant::Callbacks(_)) && one.services.contains(&call.service);
+    rate(offer, call, severity, band).is_some() || offer.plan.allowances.iter().any(counts)
+}
+
 /// The first rate of a plan that applies.
 fn rate<'a>(offer: &Offer<'a>, call: &Call, severity: Option<&str>, band: BandId) -> Option<&'a Rate> {
     let level = call.level();
@@ -407,19 +424,24 @@ fn begin_increment<'a>(
     until: Timestamp,
 ) {
     let (Some(offer), Some(service)) = (call.offer, call.service) else { return call.whole() };
-    // A running call that leaves all bands of its service stays in its last one (§6.5).
-    let Some(band) = offer.tariff.band_at(service, at).or(call.band) else { return call.whole() };
+    // A running call that leaves all bands of its service, or those its plan sells, stays in its last one (§6.5).
+    let sold = offer.tariff.band_at(service, at).filter(|band| sells(&offer, call.input.call, call.severity, *band));
+    let Some(band) = sold.or(call.band) else { return call.whole() };
     call.band = Some(band);
     if call.offset == Seconds::ZERO {
-        call.sources = pools.sources(terms, &call.offers, call.input.call, call.severity, call.day);
+        call.sources = pools.sources(terms, &call.offers, &call.input, call.severity, call.day);
         if by_count(pools, incidents, call, offer, band, at, until) {
             return call.whole();
         }
     }
-    if by_allowance(pools, call, band) {
+    let price = rate(&offer, call.input.call, call.severity, band).map(|rate| &rate.price);
+    if call.offset >= call.chargeable && price != Some(&Price::Flat) {
+        return call.whole();
+    }
+    if by_allowance(pools, call, &offer, band, at) {
         return;
     }
-    match rate(&offer, call.input.call, call.severity, band).map(|rate| &rate.price) {
+    match price {
         Some(Price::Steps(steps)) => {
             let Some(step) = step_at(steps, call.offset) else { return call.whole() };
             call.line(Rule::Step, Some(band), None, Some(step.increment), step.price);
@@ -453,13 +475,13 @@ fn by_count<'a>(
         Grant::Callbacks(_) => true,
         Grant::Incidents(_) | Grant::Time { .. } => false,
     };
-    if own.direction == Direction::Out || own.service.as_ref() == "callback" {
-        if use_one(pools, call, band, counted) {
-            return true;
-        }
+    let is_callback = own.direction == Direction::Out || &*own.service == "callback";
+    if is_callback && use_one(pools, call, &offer, band, at, counted) {
+        return true;
     }
     let price = rate(&offer, own, call.severity, band).map(|rate| &rate.price);
-    let forms_incidents = matches!(price, Some(Price::Incident(_)))
+    // It is the service that forms incidents, whatever this call's band and severity cost (§6.7).
+    let forms_incidents = offer.plan.rates.iter().any(|rate| rate.service == own.service && matches!(rate.price, Price::Incident(_)))
         || call.sources.iter().any(|source| matches!(source.allowance.grant, Grant::Incidents(_)));
     if !forms_incidents || own.direction == Direction::Out {
         if price.is_none() {
@@ -473,7 +495,7 @@ fn by_count<'a>(
         Part::Another(incident) => call.incident = Some(incident),
         Part::First(incident) => {
             call.incident = Some(incident);
-            if use_one(pools, call, band, |grant| matches!(grant, Grant::Incidents(_))) {
+            if use_one(pools, call, &offer, band, at, |grant| matches!(grant, Grant::Incidents(_))) {
                 return true;
             }
             match price {
@@ -490,11 +512,16 @@ fn by_count<'a>(
 }
 
 /// Uses one of the first counted allowance with a balance.
-fn use_one<'a>(pools: &mut Pools<'a>, call: &mut Running<'a>, band: BandId, counts: impl Fn(&Grant) -> bool) -> bool {
-    let found = call
-        .sources
-        .iter()
-        .find(|source| counts(&source.allowance.grant) && in_band(&source.allowance.bands, band) && pools.take(source, 1) == 1);
+fn use_one<'a>(
+    pools: &mut Pools<'a>,
+    call: &mut Running<'a>,
+    offer: &Offer<'a>,
+    band: BandId,
+    at: Timestamp,
+    counts: impl Fn(&Grant) -> bool,
+) -> bool {
+    let mut counted = call.sources.iter().filter(|source| counts(&source.allowance.grant));
+    let found = counted.find(|source| source.serves_in(offer.tariff, &call.input.call.service, band, at) && pools.take(source, 1) == 1);
     let Some(id) = found.map(|source| &source.allowance.id) else { return false };
     call.line(Rule::Allowance, Some(band), Some(id), None, Decimal::ZERO);
     call.used(id, 1);
@@ -502,11 +529,11 @@ fn use_one<'a>(pools: &mut Pools<'a>, call: &mut Running<'a>, band: BandId, coun
 }
 
 /// Covers the increment from the first time allowance with a balance; as short as the balance, if that is smaller.
-fn by_allowance<'a>(pools: &mut Pools<'a>, call: &mut Running<'a>, band: BandId) -> bool {
+fn by_allowance<'a>(pools: &mut Pools<'a>, call: &mut Running<'a>, offer: &Offer<'a>, band: BandId, at: Timestamp) -> bool {
     for place in 0..call.sources.len() {
         let Some(source) = call.sources.get(place) else { break };
         let Grant::Time { increment, .. } = source.allowance.grant else { continue };
-        if !in_band(&source.allowance.bands, band) {
+        if !source.serves_in(offer.tariff, &call.input.call.service, band, at) {
             continue;
         }
         let taken = Seconds::new(pools.take(source, increment.get()));

@@ -11,6 +11,8 @@ mod pools;
 mod record;
 mod talk;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 pub use fees::{fees, midnight};
 pub use finish::unbilled;

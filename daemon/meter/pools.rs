@@ -1,9 +1,10 @@
 //! What is left of allowances. Derived, never stored: granted when first asked for, used up by increments.
 
+use super::machine::Input;
 use super::terms::{Offer, Role, Terms};
 use crate::calls::Call;
-use crate::tariff::{Allowance, BandId, Grant, Price, Validity};
-use crate::units::Seconds;
+use crate::tariff::{Allowance, BandId, Grant, Price, Tariff, Validity};
+use crate::units::{Direction, Seconds, Timestamp};
 use chrono::NaiveDate;
 use std::collections::BTreeMap;
 
@@ -45,9 +46,23 @@ pub struct Source<'a> {
     pub key: PoolKey<'a>,
     /// The allowance.
     pub allowance: &'a Allowance,
+    /// The price list whose bands it names.
+    tariff: &'a Tariff,
     lapses: Option<NaiveDate>,
     order: usize,
     used_as: Use,
+}
+
+impl Source<'_> {
+    /// Whether it serves an increment that begins at an instant, in a band of the tariff that prices the call. An allowance
+    /// of another tariff goes by the bands of its own.
+    pub fn serves_in(&self, tariff: &Tariff, service: &str, band: BandId, at: Timestamp) -> bool {
+        if self.allowance.bands.is_empty() || std::ptr::eq(tariff, self.tariff) {
+            return in_band(&self.allowance.bands, band);
+        }
+        let own = self.tariff.service(service).and_then(|service| self.tariff.band_at(service, at));
+        own.is_some_and(|band| in_band(&self.allowance.bands, band))
+    }
 }
 
 impl<'a> Pools<'a> {
@@ -57,14 +72,15 @@ impl<'a> Pools<'a> {
         &mut self,
         terms: &Terms<'a>,
         offers: &[Offer<'a>],
-        call: &Call,
+        input: &Input<'a>,
         severity: Option<&str>,
         day: NaiveDate,
     ) -> Vec<Source<'a>> {
         let mut sources = Vec::new();
-        for offer in offers.iter().filter(|offer| offer.role == Role::Active) {
+        let lets_call = |offer: &Offer<'a>| input.call.direction == Direction::Out || offer.lets_call(input.authorised);
+        for offer in offers.iter().filter(|offer| offer.role == Role::Active && lets_call(offer)) {
             for allowance in &offer.plan.allowances {
-                if serves(allowance, call, severity) {
+                if serves(allowance, input.call, severity) {
                     self.add(&mut sources, terms, offer, allowance, day);
                 }
             }
@@ -74,58 +90,56 @@ impl<'a> Pools<'a> {
     }
 
     fn add(&mut self, sources: &mut Vec<Source<'a>>, terms: &Terms<'a>, offer: &Offer<'a>, allowance: &'a Allowance, day: NaiveDate) {
-        let mut push = |pools: &mut Self, from: NaiveDate, lapses: Option<NaiveDate>, used_as: Use| {
-            let key = (owner(offer, allowance), &*allowance.id, from);
-            pools.grant(key, allowance, terms.stations(from), lapses);
-            let order = sources.len();
-            sources.push(Source { key, allowance, lapses, order, used_as });
+        let mut push = |pools: &mut Self, offer: &Offer<'a>, allowance: &'a Allowance, period: Lasting, used_as: Use| {
+            let key = pools.grant(terms, offer, allowance, period);
+            sources.push(Source { key, allowance, tariff: offer.tariff, lapses: period.lapses, order: sources.len(), used_as });
         };
-        if let Some((from, lapses)) = terms.period(allowance.per, day) {
-            push(self, from, lapses, Use::Own);
-            self.carried(terms, offer, allowance, from, day, &mut push);
+        let Some(period) = lasting(terms, allowance, day) else { return };
+        push(self, offer, allowance, period, Use::Own);
+        if !is_carried_over(offer, allowance) {
+            return;
+        }
+        // The rests of earlier periods, the nearest first, where they are carried over and have not lapsed. What they are
+        // is what the plan said then.
+        let mut from = period.from;
+        while let Some((offer, allowance, period)) = before(terms, &offer.plan.id, &allowance.id, from) {
+            if period.lapses.is_none_or(|lapses| lapses <= day) {
+                break;
+            }
+            push(self, &offer, allowance, period, Use::Carried);
+            from = period.from;
         }
     }
 
-    /// The rest of the period before, where it is carried over and has not lapsed.
-    fn carried(
-        &mut self,
-        terms: &Terms<'a>,
-        offer: &Offer<'a>,
-        allowance: &'a Allowance,
-        from: NaiveDate,
-        day: NaiveDate,
-        push: &mut impl FnMut(&mut Self, NaiveDate, Option<NaiveDate>, Use),
-    ) {
-        let Some((_, goes_on)) = allowance.carry_over else { return };
-        let Some(before) = from.pred_opt().and_then(|day| terms.period(allowance.per, day)) else { return };
-        let Some(lapses) = before.1.and_then(|end| goes_on.after(end, 1)) else { return };
-        if day < lapses && terms.plan(&offer.plan.id, before.0).is_some() {
-            push(self, before.0, Some(lapses), Use::Carried);
-        }
-    }
-
-    fn grant(&mut self, key: PoolKey<'a>, allowance: &Allowance, stations: u32, lapses: Option<NaiveDate>) {
+    /// Grants an allowance for a period, unless it was; says where its rest stands.
+    fn grant(&mut self, terms: &Terms<'a>, offer: &Offer<'a>, allowance: &'a Allowance, period: Lasting) -> PoolKey<'a> {
+        let key = (owner(offer, allowance), &*allowance.id, period.from);
         self.left.entry(key).or_insert_with(|| {
-            let one = match allowance.grant {
+            // What the plan said when the period began counts for all of it, as do the stations of that day.
+            let began = terms.offers(period.began).into_iter().find(|one| one.plan.id == offer.plan.id);
+            let then = began.and_then(|one| one.plan.allowances.iter().find(|one| one.id == allowance.id && one.per == allowance.per));
+            let granted_as = then.unwrap_or(allowance);
+            let one = match granted_as.grant {
                 Grant::Time { quantity, .. } => quantity.get(),
                 Grant::Incidents(count) | Grant::Callbacks(count) => u64::from(count),
             };
-            let granted = if allowance.per_station { one.saturating_mul(u64::from(stations)) } else { one };
+            let granted = if granted_as.per_station { one.saturating_mul(u64::from(terms.stations(period.began))) } else { one };
             Pool {
                 granted,
                 left: granted,
-                carry: allowance.carry_over.map_or(0, |(cap, _)| cap),
-                lapses,
-                is_time: matches!(allowance.grant, Grant::Time { .. }),
+                carry: granted_as.carry_over.map_or(0, |(cap, _)| cap),
+                lapses: period.lapses,
+                is_time: matches!(granted_as.grant, Grant::Time { .. }),
             }
         });
+        key
     }
 
     /// Grants the allowances of a day that nobody has asked for yet.
     pub fn touch(&mut self, terms: &Terms<'a>, offer: &Offer<'a>, day: NaiveDate) {
         for allowance in &offer.plan.allowances {
-            if let Some((from, lapses)) = terms.period(allowance.per, day) {
-                self.grant((owner(offer, allowance), &*allowance.id, from), allowance, terms.stations(from), lapses);
+            if let Some(period) = lasting(terms, allowance, day) {
+                self.grant(terms, offer, allowance, period);
             }
         }
     }
@@ -169,6 +183,41 @@ impl<'a> Pools<'a> {
     pub fn all(&self) -> impl Iterator<Item = (&PoolKey<'a>, &Pool)> {
         self.left.iter()
     }
+}
+
+/// The period of an allowance: its first day, the first of it that the contract covers, and the first day on which nothing
+/// of it is left, carried over or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Lasting {
+    from: NaiveDate,
+    began: NaiveDate,
+    lapses: Option<NaiveDate>,
+}
+
+fn lasting(terms: &Terms<'_>, allowance: &Allowance, day: NaiveDate) -> Option<Lasting> {
+    let (from, end) = terms.period(allowance.per, day)?;
+    let lapses = match (end, allowance.carry_over) {
+        (Some(end), Some((_, goes_on))) => Some(goes_on.after(end, 1)?),
+        (end, _) => end,
+    };
+    let began = terms.start(day).map_or(from, |start| start.max(from));
+    Some(Lasting { from, began, lapses })
+}
+
+/// Whether any version of the plan carries this allowance over.
+fn is_carried_over(offer: &Offer<'_>, allowance: &Allowance) -> bool {
+    let versions = offer.tariff.plans.iter().filter(|version| version.id == offer.plan.id);
+    versions.flat_map(|version| &version.allowances).any(|one| one.id == allowance.id && one.carry_over.is_some())
+}
+
+/// An allowance in the period before the one that begins on `from`, as the plan had it on that period's last day: `None` if
+/// the contract did not hold the plan then, or nothing is carried over.
+fn before<'a>(terms: &Terms<'a>, plan: &str, id: &str, from: NaiveDate) -> Option<(Offer<'a>, &'a Allowance, Lasting)> {
+    let last_day = from.pred_opt()?;
+    let offer = terms.offers(last_day).into_iter().find(|offer| *offer.plan.id == *plan && offer.role == Role::Active)?;
+    let allowance = offer.plan.allowances.iter().find(|one| *one.id == *id && one.carry_over.is_some())?;
+    let period = lasting(terms, allowance, last_day)?;
+    (period.from < from).then_some((offer, allowance, period))
 }
 
 /// Whose an allowance is: the plan's; what is granted once, on activation, is the tariff's, so that a change of plan does

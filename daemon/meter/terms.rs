@@ -1,7 +1,7 @@
 //! What a contract offers on a day: its plans, those they include, less those they supersede (design.md §4, §5).
 
 use crate::contracts::{Contract, local_date};
-use crate::tariff::{Callers, FeePer, Period, PlanVersion, Tariff, Validity};
+use crate::tariff::{Callers, Period, PlanVersion, Tariff, Validity};
 use crate::units::Timestamp;
 use chrono::{Datelike, Months, NaiveDate};
 use chrono_tz::Tz;
@@ -150,10 +150,11 @@ impl<'a> Terms<'a> {
         }
     }
 
-    /// Stations on a day; those of the row in force, or else of the first row.
+    /// Stations on a day; before the contract begins, or goes on, those with which it does.
     #[must_use]
     pub fn stations(&self, day: NaiveDate) -> u32 {
-        self.row(day).or(self.rows.first().copied()).map_or(1, |row| row.stations)
+        let next = self.rows.iter().copied().find(|row| row.starts_on >= day);
+        self.row(day).or(next).or(self.rows.last().copied()).map_or(1, |row| row.stations)
     }
 }
 
@@ -166,19 +167,4 @@ impl Offer<'_> {
             Callers::Authorised => authorised,
         }
     }
-}
-
-/// The periods of a fee: first day and last day of each, from `start` while they begin before `end`, up to `until`.
-pub fn fee_periods(
-    per: FeePer,
-    start: NaiveDate,
-    end: Option<NaiveDate>,
-    until: NaiveDate,
-) -> impl Iterator<Item = (NaiveDate, NaiveDate)> {
-    let period = match per {
-        FeePer::Month => Period::Months(1),
-        FeePer::Year | FeePer::YearAndStation => Period::Months(12),
-    };
-    let due = move |(from, next): (NaiveDate, NaiveDate)| Some((from, next.pred_opt()?));
-    period.periods(start).take_while(move |(from, _)| *from <= until && end.is_none_or(|end| *from < end)).filter_map(due)
 }

@@ -3,9 +3,10 @@
 //! The one invariant: evidence, entries and the snapshot of open dialogs that belongs to them are committed together.
 
 use super::catalogue::{InForce, Said};
+use super::settling::{settle_many, settle_one};
 use crate::calls::{Call, Stage, Update, call_id_of};
 use crate::contracts::local_date;
-use crate::ledger::{Assignment, Batch, Closing, Document, Journaled, Ledger, Posted, Scope, Snapshot, StoredCall};
+use crate::ledger::{Assignment, Batch, Closing, Document, Journaled, Ledger, Posted, Snapshot, StoredCall};
 use crate::meter::{self, Outcome, Record, RecordKey, Timing};
 use crate::units::{CallId, Direction, Seconds, Timestamp};
 use chrono::{Datelike, NaiveDate};
@@ -13,8 +14,6 @@ use std::sync::Arc;
 
 /// Where it is kept up to which instant fees of contracts without news were posted.
 const FEES: &str = "fees";
-/// So many contracts are settled in one transaction of a bulk replay.
-const CONTRACTS_AT_ONCE: usize = 1_000;
 
 /// The ledger, and what is in force.
 pub struct Books {
@@ -23,6 +22,17 @@ pub struct Books {
     closings: Vec<Closing>,
     /// Calls of several kinds of sources are in the ledger: each new one may be another's twin.
     pub(super) mixed: bool,
+}
+
+/// What an input has to say.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Of calls.
+    pub updates: Vec<Update>,
+    /// The state of its open dialogs, after these.
+    pub snapshots: Vec<(String, Snapshot)>,
+    /// The time it has reached.
+    pub time: Option<Timestamp>,
 }
 
 /// What a batch did.
@@ -97,20 +107,22 @@ impl Books {
         Ok(())
     }
 
-    /// Journals news of calls. Settling follows in [`Books::settle_some`] or [`Books::settle_all`].
+    /// Journals news of calls in one transaction. Settling follows in [`Books::settle_all`].
     ///
     /// # Errors
-    /// When the ledger cannot be written.
-    pub fn journal(&mut self, updates: Vec<Update>, snapshots: &[(String, Snapshot)], time: Option<Timestamp>) -> Result<Done> {
+    /// When the ledger cannot be written; then nothing of it is.
+    pub fn journal(&mut self, news: impl Iterator<Item = News>) -> Result<Done> {
         let mut done = Done::default();
         let Self { ledger, in_force, mixed, .. } = self;
         let mut batch = ledger.batch()?;
-        write(&mut batch, in_force, mixed, updates, &mut done)?;
-        for (source, snapshot) in snapshots {
-            batch.put_snapshot(source, snapshot)?;
-        }
-        if let Some(time) = time {
-            batch.advance_time(time);
+        for News { updates, snapshots, time } in news {
+            write(&mut batch, in_force, mixed, updates, &mut done)?;
+            for (source, snapshot) in &snapshots {
+                batch.put_snapshot(source, snapshot)?;
+            }
+            if let Some(time) = time {
+                batch.advance_time(time);
+            }
         }
         batch.commit()?;
         Ok(done)
@@ -155,19 +167,9 @@ impl Books {
     /// # Errors
     /// When the ledger cannot be written. What was settled stays; the rest is settled next time.
     pub fn settle_all(&mut self, mut progress: impl FnMut(usize, usize)) -> Result<Posted> {
-        let mut posted = Posted::default();
-        let unsettled = self.ledger.unsettled()?;
-        let mut settled = 0usize;
-        for chunk in unsettled.chunks(CONTRACTS_AT_ONCE) {
-            let Self { ledger, in_force, closings, .. } = self;
-            let mut batch = ledger.batch()?;
-            for dirty in chunk {
-                add(&mut posted, settle_one(&mut batch, in_force, closings, &dirty.contract)?);
-            }
-            batch.commit()?;
-            settled += chunk.len();
-            progress(settled, unsettled.len());
-        }
+        let contracts: Vec<String> = self.ledger.unsettled()?.into_iter().map(|dirty| dirty.contract).collect();
+        let Self { ledger, in_force, closings, .. } = self;
+        let mut posted = settle_many(ledger, in_force, closings, &contracts, |done| progress(done, contracts.len()))?;
         add(&mut posted, self.post_fees()?);
         Ok(posted)
     }
@@ -282,7 +284,20 @@ pub fn say(stored: StoredCall, in_force: &InForce, closings: &[Closing]) -> Said
         Some(closing) if stored.first_seq > closing.seq => Timing::Late(u64::try_from(stored.first_seq).unwrap_or(u64::MAX)),
         Some(_) | None => Timing::InTime,
     };
-    Said { call: stored.call, authorised, reason, verdict: stored.decision.map(|decision| decision.verdict), timing }
+    let verdict = stored.decision.map(|decision| decision.verdict);
+    Said { call: no_longer_than_possible(stored.call, in_force), authorised, reason, verdict, timing }
+}
+
+/// A call that runs as far as the ledger knows is over by `max_call` at the latest, whatever the ledger's time is.
+fn no_longer_than_possible(mut call: Call, in_force: &InForce) -> Call {
+    if call.ended_at.is_none() {
+        let hotline = in_force.directory().hotlines.iter().find(|hotline| Some(&hotline.name) == call.hotline.as_ref());
+        let last = call.started_at.plus(hotline.map_or(Seconds::new(4 * 3_600), |hotline| hotline.max_call));
+        if let Some(talk) = call.talks.iter_mut().rev().find(|talk| talk.to.is_none()) {
+            talk.to = Some(last.max(talk.from));
+        }
+    }
+    call
 }
 
 /// Who gave a call to a contract, and why, if that was said.
@@ -335,27 +350,6 @@ fn post_unbilled(batch: &mut Batch<'_>, in_force: &InForce, call: &Call, done: &
     Ok(())
 }
 
-/// Settles one contract with all its calls, and posts what differs from what stands.
-fn settle_one(batch: &mut Batch<'_>, in_force: &InForce, closings: &[Closing], contract: &str) -> Result<Posted> {
-    let until = batch.ledger().time();
-    let calls = said(batch.ledger(), in_force, closings, contract)?;
-    let mut records: Vec<Record> = Vec::with_capacity(calls.len());
-    if let Some(terms) = in_force.terms(contract) {
-        let settled = in_force.settle(&terms, &calls, until);
-        records.extend(settled.calls.into_iter().map(|settled| settled.record).filter(|record| record.ended_at.is_some()));
-        records.extend(meter::fees(&terms, until));
-    } else {
-        // The contract was taken out of the files: its calls are nobody's until they are assigned.
-        let reason = format!("the contract \"{contract}\" is in no file any more").into();
-        let found = crate::contracts::Match::Unmatched { reason };
-        records.extend(calls.iter().filter(|said| said.call.ended_at.is_some()).map(|said| in_force.unbilled(&said.call, &found, until)));
-    }
-    let scope = Scope { contract, from: Timestamp::default(), to: Timestamp::from_micros(i64::MAX) };
-    let posted = batch.post_set(&scope, &records)?;
-    batch.mark_settled(contract)?;
-    Ok(posted)
-}
-
 /// Calls since an instant find their contract anew.
 fn find_anew(batch: &mut Batch<'_>, in_force: &InForce, since: Timestamp) -> Result<()> {
     let mut moved: Vec<Call> = Vec::new();
@@ -382,7 +376,7 @@ fn month_end(closing: &Closing, in_force: &InForce) -> Timestamp {
     meter::midnight(next, in_force.zone())
 }
 
-fn add(sum: &mut Posted, one: Posted) {
+pub(super) fn add(sum: &mut Posted, one: Posted) {
     sum.entries += one.entries;
     sum.reversals += one.reversals;
 }

@@ -2,8 +2,8 @@
 //!
 //! The one invariant: replaying anything again, or cut in parts, leaves the same records.
 
-use super::books::{Books, Done};
-use super::signalling::Signalling;
+use super::books::{Books, Done, News};
+use super::streams::Streams;
 use crate::calls::{Records, Stage, Update};
 use crate::ledger::{LedgerError, Posted, Snapshot};
 use crate::sources::Tally;
@@ -26,11 +26,13 @@ pub fn records_key(place: usize) -> String {
 }
 
 /// Packets read between two looks at the progress.
-const PACKETS_AT_ONCE: u64 = 20_000;
-/// News of so many calls are journaled in one transaction.
-const UPDATES_AT_ONCE: usize = 2_048;
-/// So many batches may wait for the ledger.
-const BATCHES_WAITING: usize = 2;
+const PACKETS_AT_ONCE: u64 = 2_000;
+/// News of so many calls are handed over at once.
+const UPDATES_AT_ONCE: usize = 256;
+/// So many hands full may wait for the ledger.
+const HANDS_WAITING: usize = 2;
+/// So many are journaled in one transaction.
+const HANDS_AT_ONCE: usize = 8;
 
 /// Something to replay.
 #[derive(Clone, Debug)]
@@ -48,6 +50,8 @@ pub enum Step<'a> {
     Reading(&'a Path, u64, Option<u64>),
     /// Rows and lines are being read: the file, and how many so far.
     Rows(&'a Path, u64),
+    /// The file ends within a record, at this byte; all before it was read.
+    CutOff(&'a Path, u64),
     /// Contracts settled so far, and in all.
     Settling(usize, usize),
 }
@@ -109,16 +113,8 @@ pub enum Ending {
     Final,
 }
 
-/// What the reading thread gives the journaling one.
-enum Told {
-    News(Vec<Update>),
-    End(Vec<Update>, Vec<(String, Snapshot)>, Option<Timestamp>),
-}
-
-/// Replays recordings in order, and settles. `key` is drawn by the caller; `progress` hears how it goes.
-///
-/// # Errors
-/// When a file or the ledger fails; what came before is journaled and settled.
+/// Replays recordings in order, and settles. `key` is drawn by the caller; `progress` hears how it goes. Where a file or the
+/// ledger fails, what came before is journaled and settled all the same.
 pub fn replay(
     books: &mut Books,
     recordings: &[Recording],
@@ -126,35 +122,40 @@ pub fn replay(
     max_legs: usize,
     key: KeyedState,
     progress: &mut (dyn FnMut(Step<'_>) + Send),
-) -> Result<Summary, (Summary, ReplayError)> {
+) -> (Summary, Result<(), ReplayError>) {
     let mut summary = Summary::default();
-    let reading = prepare(books, max_legs, key).map_err(|error| (summary, error.into()))?;
-    let (sender, receiver) = sync_channel(BATCHES_WAITING);
-    let mut failed = None;
-    let journaled = std::thread::scope(|scope| {
+    let done = replay_into(&mut summary, books, recordings, ending, max_legs, key, progress);
+    (summary, done)
+}
+
+fn replay_into(
+    summary: &mut Summary,
+    books: &mut Books,
+    recordings: &[Recording],
+    ending: Ending,
+    max_legs: usize,
+    key: KeyedState,
+    progress: &mut (dyn FnMut(Step<'_>) + Send),
+) -> Result<(), ReplayError> {
+    let reading = prepare(books, max_legs, key)?;
+    let (sender, receiver) = sync_channel(HANDS_WAITING);
+    let (read, journaled) = std::thread::scope(|scope| {
         let books = &mut *books;
         let writer = scope.spawn(move || journal_all(books, receiver));
-        failed = read_all(reading, recordings, ending, &sender, &mut summary, progress).err();
+        let read = read_all(reading, recordings, ending, &sender, summary, progress);
         drop(sender);
-        writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        (read, writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
-    match journaled {
-        Ok(done) => summary.journaled = done,
-        Err(error) => return Err((summary, error.into())),
-    }
-    match books.settle_all(|done, all| progress(Step::Settling(done, all))) {
-        Ok(posted) => {
-            summary.posted.entries = posted.entries + summary.journaled.posted.entries;
-            summary.posted.reversals = posted.reversals + summary.journaled.posted.reversals;
-        }
-        Err(error) => return Err((summary, error.into())),
-    }
-    failed.map_or(Ok(summary), |error| Err((summary, error)))
+    summary.journaled = journaled?;
+    let posted = books.settle_all(|done, all| progress(Step::Settling(done, all)))?;
+    summary.posted.entries = posted.entries + summary.journaled.posted.entries;
+    summary.posted.reversals = posted.reversals + summary.journaled.posted.reversals;
+    read
 }
 
 /// What is needed to read: the state that earlier replays left.
 struct Reading {
-    signalling: Signalling,
+    streams: Streams,
     records: Vec<(usize, Records)>,
     directory: crate::calls::Directory,
     kept: Vec<(usize, Vec<u8>)>,
@@ -163,25 +164,21 @@ struct Reading {
 
 fn prepare(books: &Books, max_legs: usize, key: KeyedState) -> Result<Reading, LedgerError> {
     let directory = books.in_force().directory().clone();
-    let kept = books.ledger().snapshot(SIP)?;
-    let restored = kept.and_then(|snapshot| Signalling::read(&snapshot.body, directory.clone(), max_legs, key));
-    let signalling = restored.unwrap_or_else(|| Signalling::new(directory.clone(), max_legs, key));
+    let streams = Streams::read(books.ledger(), &directory, max_legs, key)?;
     let mut kept = Vec::new();
     for place in 0..64 {
         if let Some(snapshot) = books.ledger().snapshot(&records_key(place))? {
             kept.push((place, snapshot.body));
         }
     }
-    Ok(Reading { signalling, records: Vec::new(), directory, kept, ledger_time: books.ledger().time() })
+    Ok(Reading { streams, records: Vec::new(), directory, kept, ledger_time: books.ledger().time() })
 }
 
-fn journal_all(books: &mut Books, receiver: std::sync::mpsc::Receiver<Told>) -> Result<Done, LedgerError> {
+fn journal_all(books: &mut Books, receiver: std::sync::mpsc::Receiver<News>) -> Result<Done, LedgerError> {
     let mut sum = Done::default();
-    for told in receiver {
-        let done = match told {
-            Told::News(updates) => books.journal(updates, &[], None)?,
-            Told::End(updates, snapshots, time) => books.journal(updates, &snapshots, time)?,
-        };
+    while let Ok(first) = receiver.recv() {
+        let more = receiver.iter().take(HANDS_AT_ONCE.saturating_sub(1));
+        let done = books.journal(std::iter::once(first).chain(more))?;
         sum.new += done.new;
         sum.changed += done.changed;
         sum.same += done.same;
@@ -195,7 +192,7 @@ fn read_all(
     mut reading: Reading,
     recordings: &[Recording],
     ending: Ending,
-    sender: &SyncSender<Told>,
+    sender: &SyncSender<News>,
     summary: &mut Summary,
     progress: &mut dyn FnMut(Step<'_>),
 ) -> Result<(), ReplayError> {
@@ -210,18 +207,11 @@ fn read_all(
             break;
         }
     }
-    let Reading { mut signalling, mut records, ledger_time, .. } = reading;
+    let Reading { mut streams, mut records, ledger_time, .. } = reading;
     let mut updates = Vec::new();
     let time = latest.map(|latest| latest.max(ledger_time));
-    if let Some(time) = time {
-        signalling.advance(time, &mut updates);
-    }
-    if ending == Ending::Final {
-        signalling.finish(&mut updates);
-    }
+    let running = streams.end(time, ending == Ending::Final, &mut updates);
     updates.retain(|update| update.stage == Stage::Concluded);
-    updates.extend(signalling.calls().ended().map(|call| Update { stage: Stage::Concluded, call }));
-    let running: Vec<_> = signalling.calls().running().collect();
     summary.running = running.len();
     let connected = running.into_iter().filter(|call| !call.talks.is_empty());
     updates.extend(connected.map(|call| Update { stage: Stage::Connected, call }));
@@ -229,26 +219,26 @@ fn read_all(
         updates.extend(records.flush().into_iter().map(|call| Update { stage: Stage::Concluded, call }));
     }
     note(summary, &updates);
-    summary.unmetered = signalling.unmetered();
-    let mut snapshots = vec![(SIP.to_owned(), Snapshot { position: String::new(), body: signalling.write() })];
+    summary.unmetered = streams.unmetered();
+    let mut snapshots = streams.write();
     for (place, records) in &records {
         let mut out = Writer::new();
         records.write(&mut out);
         snapshots.push((records_key(*place), Snapshot { position: String::new(), body: out.finish() }));
     }
     // When the ledger failed, its error is the one to tell.
-    let _ = sender.send(Told::End(updates, snapshots, time));
+    let _ = sender.send(News { updates, snapshots, time });
     outcome
 }
 
 /// Sends news on; `false` when the ledger takes no more.
-fn send(updates: &mut Vec<Update>, sender: &SyncSender<Told>, summary: &mut Summary) -> bool {
+fn send(updates: &mut Vec<Update>, sender: &SyncSender<News>, summary: &mut Summary) -> bool {
     updates.retain(|update| update.stage == Stage::Concluded);
     if updates.len() < UPDATES_AT_ONCE {
         return true;
     }
     note(summary, updates);
-    sender.send(Told::News(std::mem::take(updates))).is_ok()
+    sender.send(News { updates: std::mem::take(updates), ..News::default() }).is_ok()
 }
 
 fn note(summary: &mut Summary, updates: &[Update]) {
@@ -268,7 +258,7 @@ fn open(path: &Path) -> Result<(File, Option<u64>), ReplayError> {
 fn read_capture(
     reading: &mut Reading,
     path: &Path,
-    sender: &SyncSender<Told>,
+    sender: &SyncSender<News>,
     summary: &mut Summary,
     progress: &mut dyn FnMut(Step<'_>),
     latest: &mut Option<Timestamp>,
@@ -277,17 +267,18 @@ fn read_capture(
     let (file, size) = open(path)?;
     let mut capture = Capture::new(&path.display().to_string(), file);
     let mut updates = Vec::with_capacity(UPDATES_AT_ONCE);
-    let signalling = &mut reading.signalling;
-    signalling.begin();
+    let streams = &mut reading.streams;
+    streams.begin();
     let ended = loop {
         let advanced = capture.advance(PACKETS_AT_ONCE, |packet| {
             let Observation::Sip(message) = packet.observation;
-            match signalling.observe(&message, message.captured_at, &mut updates) {
+            match streams.observe(&message, packet.arrived_at, &mut updates) {
                 Observed::Call | Observed::Duplicate => summary.messages += 1,
                 Observed::Malformed | Observed::UnknownDialog | Observed::TooMany => summary.unknown += 1,
                 Observed::NoCall => {}
             }
-            *latest = Some(latest.map_or(message.captured_at, |latest| latest.max(message.captured_at)));
+            let at = message.captured_at.min(packet.arrived_at);
+            *latest = Some(latest.map_or(at, |latest| latest.max(at)));
             ControlFlow::Continue(())
         });
         progress(Step::Reading(path, capture.position(), size));
@@ -298,14 +289,14 @@ fn read_capture(
             Ok(Progress::More) => {}
             Ok(Progress::Complete | Progress::Stopped) => break Ok(()),
             Ok(Progress::CutOff { offset }) => {
-                tracing::warn!(file = %path.display(), offset, "the capture is cut off within a record; all before it was read");
+                progress(Step::CutOff(path, offset));
                 break Ok(());
             }
             Err(error) => break Err(error.into()),
         }
     };
     note(summary, &updates);
-    let _ = sender.send(Told::News(updates));
+    let _ = sender.send(News { updates, ..News::default() });
     summary.read += capture.counters().packets;
     summary.set_aside.merge(&capture.counters().set_aside);
     ended
@@ -315,7 +306,7 @@ fn read_records(
     reading: &mut Reading,
     place: usize,
     config: &asterisk_cdr::Config,
-    sender: &SyncSender<Told>,
+    sender: &SyncSender<News>,
     summary: &mut Summary,
     progress: &mut dyn FnMut(Step<'_>),
     latest: &mut Option<Timestamp>,
@@ -349,6 +340,6 @@ fn read_records(
         }
     };
     note(summary, &updates);
-    let _ = sender.send(Told::News(updates));
+    let _ = sender.send(News { updates, ..News::default() });
     ended
 }

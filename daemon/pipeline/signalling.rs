@@ -1,6 +1,6 @@
 //! One input of SIP messages: dialogs and calls, moved by the messages' own time. Replay and live run this same code.
 
-use crate::calls::{Call, Calls, Directory, End, Mark, Stage, Unmetered, Update, call_id_of};
+use crate::calls::{Call, Calls, Directory, End, Mark, News, Stage, Unmetered, Update, call_id_of};
 use crate::sip::addr::NameAddr;
 use crate::sip::scan::{Header, Start};
 use crate::sip::{Dialogs, LegEvent, Method, Observed, Options, scan};
@@ -35,6 +35,11 @@ pub struct Signalling {
     /// Calls whose dialogs are lost or were given up: only a BYE can still say when they ended.
     adrift: BTreeMap<CallId, Call>,
 }
+
+/// What is under way could not be read back for another directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the state of open dialogs could not be read back")]
+pub struct NotReadBack;
 
 /// How the dialog table is set up for a directory.
 fn options(directory: &Directory, max_legs: usize, key: KeyedState) -> Options {
@@ -90,6 +95,11 @@ impl Signalling {
         out.finish()
     }
 
+    /// Says from now on only this of calls.
+    pub const fn tell(&mut self, news: News) {
+        self.calls.tell(news);
+    }
+
     /// Another recording begins: time may start anew, and what is under way waits for its own time.
     pub fn begin(&mut self) {
         self.now = None;
@@ -99,7 +109,9 @@ impl Signalling {
     pub fn observe(&mut self, message: &Message<'_>, arrived_at: Timestamp, out: &mut Vec<Update>) -> Observed {
         let at = message.captured_at.min(arrived_at.plus_micros(AHEAD_MICROS));
         self.hear_lag(at, arrived_at);
-        let now = self.now.map_or(at, |now| now.max(at));
+        // A sender whose clock is fast ends nobody's timers but by the time at which its messages arrive.
+        let reached = at.min(arrived_at);
+        let now = self.now.map_or(reached, |now| now.max(reached));
         self.advance(now, out);
         let observed = if at == message.captured_at {
             self.dialogs.observe(message, &mut self.events)
@@ -255,8 +267,8 @@ impl Signalling {
     ///
     /// # Errors
     /// Never for a state of our own; then the old directory stays.
-    pub fn reconfigure(&mut self, directory: Directory, max_legs: usize, key: KeyedState) -> Result<(), ()> {
-        let fresh = Self::read(&self.write(), directory, max_legs, key).ok_or(())?;
+    pub fn reconfigure(&mut self, directory: Directory, max_legs: usize, key: KeyedState) -> Result<(), NotReadBack> {
+        let fresh = Self::read(&self.write(), directory, max_legs, key).ok_or(NotReadBack)?;
         let Self { dialogs, calls, .. } = fresh;
         (self.dialogs, self.calls) = (dialogs, calls);
         Ok(())

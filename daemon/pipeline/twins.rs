@@ -3,7 +3,7 @@
 
 use crate::calls::{Call, Withheld};
 use crate::ledger::{Batch, Result, Snapshot};
-use crate::units::Timestamp;
+use crate::units::{CallId, Timestamp};
 
 /// Where it is kept whether the ledger holds calls of several kinds of sources.
 pub(super) const KINDS: &str = "kinds of sources";
@@ -41,8 +41,15 @@ pub(super) fn settle_identity(batch: &mut Batch<'_>, mixed: &mut bool, mut call:
         *mixed = true;
         batch.put_snapshot(KINDS, &Snapshot { position: MIXED.to_owned(), body: Vec::new() })?;
     }
-    if batch.ledger().call(&call.id)?.is_some() {
+    if mine == Origin::Signalling
+        && let Some(name) = batch.ledger().snapshot(&taken(&call.id))?.and_then(|taken| CallId::new(&taken.position))
+    {
+        call.id = name;
         return Ok(Some(call));
+    }
+    if let Some(known) = batch.ledger().call(&call.id)? {
+        let overruled = mine == Origin::Records && origin(&known.call) == Origin::Signalling;
+        return Ok(if overruled { reconcile(known.call, &call) } else { Some(call) });
     }
     let (from, to) = (call.started_at.plus_micros(-APART_MICROS), last_of(&call).plus_micros(APART_MICROS));
     let mut twin: Option<Call> = None;
@@ -57,6 +64,7 @@ pub(super) fn settle_identity(batch: &mut Batch<'_>, mixed: &mut bool, mut call:
     let Some(twin) = twin else { return Ok(Some(call)) };
     match mine {
         Origin::Signalling => {
+            batch.put_snapshot(&taken(&call.id), &Snapshot { position: twin.id.to_string(), body: Vec::new() })?;
             call.id = twin.id;
             Ok(Some(call))
         }
@@ -64,9 +72,14 @@ pub(super) fn settle_identity(batch: &mut Batch<'_>, mixed: &mut bool, mut call:
     }
 }
 
+/// Where it is kept under which name a call from the wire stands in the ledger, if that is not its own.
+fn taken(id: &CallId) -> String {
+    format!("name of {id}")
+}
+
 /// The latest moment a call could be filed under: talk start lies between set-up and end.
 fn last_of(call: &Call) -> Timestamp {
-    call.ended_at.unwrap_or(call.started_at)
+    call.ended_at.or(call.connected_at()).unwrap_or(call.started_at)
 }
 
 fn apart(one: &Call, other: &Call) -> i64 {
@@ -82,11 +95,11 @@ fn is_same(one: &Call, other: &Call) -> bool {
     one.direction == other.direction && who && called && apart(one, other) <= APART_MICROS
 }
 
-/// A call from the wire whose end was estimated takes its end from the record.
+/// A call from the wire whose end was estimated, or was not seen yet, takes its end from the record.
 fn reconcile(mut seen: Call, record: &Call) -> Option<Call> {
     use crate::calls::End;
     let ended = record.ended_at?;
-    if !matches!(seen.end, End::SessionTimer | End::Estimated) {
+    if seen.ended_at.is_some() && !matches!(seen.end, End::SessionTimer | End::Estimated) {
         return None;
     }
     seen.ended_at = Some(ended);

@@ -5,12 +5,14 @@ mod hash;
 mod money;
 mod number;
 mod observation;
+mod raw_number;
 mod time;
 
-pub use hash::KeyedState;
+pub use hash::{KeyedState, OwnNumbers};
 pub use money::{Currency, Money, PriceKind, round_half_away};
-pub use number::{DialPlan, E164, NumberPattern, RawNumber, UnknownCountry};
+pub use number::{DialPlan, E164, NumberPattern, UnknownCountry};
 pub use observation::{Message, Observation};
+pub use raw_number::RawNumber;
 pub use time::{Interval, Seconds, Timestamp};
 
 use std::fmt;

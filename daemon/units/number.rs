@@ -1,4 +1,4 @@
-//! Phone numbers: digits as received, and E.164 after the site's dial plan (design.md §4).
+//! Phone numbers as E.164, after the site's dial plan (design.md §4).
 
 use std::fmt;
 
@@ -58,33 +58,6 @@ impl fmt::Display for E164 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "+{}", self.0)
     }
-}
-
-/// Digits as a source had them, before normalizing: an extension, or a number in any spelling.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RawNumber(Box<str>);
-
-impl RawNumber {
-    /// The text as received; control characters (which a terminal or a spreadsheet would obey) and bytes that are not UTF-8
-    /// become U+FFFD, and what is longer than 64 characters is cut.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        let trimmed = bytes.trim_ascii();
-        if trimmed.len() <= 64 && trimmed.iter().all(|byte| matches!(byte, b' '..=b'~')) {
-            return Self(std::str::from_utf8(trimmed).unwrap_or_default().into());
-        }
-        Self(String::from_utf8_lossy(bytes).trim().chars().take(64).map(shown).collect::<String>().into())
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-fn shown(character: char) -> char {
-    if character.is_control() { char::REPLACEMENT_CHARACTER } else { character }
 }
 
 /// A number, or with a trailing `*` all numbers that begin with it.
@@ -178,7 +151,8 @@ impl DialPlan {
         }
     }
 
-    /// Any spelling of a number as E.164: `089 123`, `0049 89 123`, `+49 (0)89 123`, `49 89 1234567`, `123`.
+    /// Any spelling of a number as E.164: `089 123`, `0049 89 123`, `+49 (0)89 123`, `49 89 1234567`, `123`, and the same
+    /// in a `tel:` (RFC 3966) or `sip:` URI, of which only the number counts.
     ///
     /// `None` when it holds letters or other signs than a number's, or is too long or empty. Digits without `+` or 0 that
     /// begin with the country code and are ten or more are international; fewer are local.
@@ -187,7 +161,7 @@ impl DialPlan {
         let mut digits = [0u8; 24];
         let mut length = 0usize;
         let mut plus = false;
-        for (index, byte) in text.trim_ascii().iter().enumerate() {
+        for (index, byte) in without_uri(text.trim_ascii()).iter().enumerate() {
             match byte {
                 b'0'..=b'9' => {
                     *digits.get_mut(length)? = *byte;
@@ -238,6 +212,14 @@ impl DialPlan {
     }
 }
 
+/// The number in a `tel:`, `sip:` or `sips:` URI; what is none of these stays as it is.
+fn without_uri(text: &[u8]) -> &[u8] {
+    let schemes: [&[u8]; 3] = [b"tel:", b"sip:", b"sips:"];
+    let scheme = schemes.iter().find(|scheme| text.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)));
+    let Some(rest) = scheme.and_then(|scheme| text.get(scheme.len()..)) else { return text };
+    rest.split(|byte| matches!(byte, b'@' | b';')).next().unwrap_or(rest)
+}
+
 fn join(parts: &[&[u8]]) -> Option<E164> {
     let mut all = [0u8; 32];
     let mut length = 0usize;
@@ -258,24 +240,13 @@ mod tests {
     }
 
     #[test]
-    fn a_raw_number_obeys_nobody() {
-        let long = "9".repeat(70);
-        for (bytes, text) in [
-            (b" 201 ".as_slice(), "201"),
-            (b"030\x0011\x1b[2J", "030\u{fffd}11\u{fffd}[2J"),
-            ("Bj\u{9b}\u{f6}rn".as_bytes(), "Bj\u{fffd}\u{f6}rn"),
-            (b"\xff1", "\u{fffd}1"),
-            (long.as_bytes(), &long[..64]),
-        ] {
-            assert_eq!(RawNumber::from_bytes(bytes).as_str(), text, "{}", bytes.escape_ascii());
-        }
-    }
-
-    #[test]
     fn every_spelling_is_the_same_number() {
         for text in
             ["089 1234567", "0049 89 1234567", "+49 (0)89 1234567", "49 89 1234567", "1234567", "+49-89/123.4567", "0049 (0)89 1234567"]
         {
+            assert_eq!(munich().normalize(text.as_bytes()).map(|n| n.to_string()).as_deref(), Some("+49891234567"), "{text}");
+        }
+        for text in ["tel:+49-89-1234567", "TEL:1234567;phone-context=+4989", "sip:0891234567@x", "sips:+49891234567;x=1@h:5061"] {
             assert_eq!(munich().normalize(text.as_bytes()).map(|n| n.to_string()).as_deref(), Some("+49891234567"), "{text}");
         }
         for (text, number) in
@@ -287,7 +258,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_none() {
-        for text in ["", "+", "anonymous", "unknown", "**21#", "+0", "00", "12345678901234567890", "sip:1", "12+3"] {
+        for text in
+            ["", "+", "anonymous", "unknown", "**21#", "+0", "00", "12345678901234567890", "sip:anna@example", "tel:", "mailto:1", "12+3"]
+        {
             assert_eq!(munich().normalize(text.as_bytes()), None, "{text}");
         }
     }

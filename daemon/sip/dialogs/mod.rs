@@ -22,11 +22,11 @@ mod script;
 use super::event::{LegEvent, LegEventKind, LegId, Replaces, Side};
 use super::method::Method;
 use super::scan::{Start, Unread, scan};
-use crate::units::{KeyedState, Message, Timestamp};
-use hashbrown::HashTable;
+use crate::units::{KeyedState, Message, OwnNumbers, Timestamp};
+use hashbrown::{HashMap, HashTable};
 use heard::{Heard, Out};
 use leg::{Again, Leg};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 
 /// How the table is set up.
@@ -66,7 +66,7 @@ pub struct Dialogs {
     /// By the hash of their Call-ID.
     legs: HashTable<Box<Leg>>,
     /// The same hashes, by the numbers of the legs.
-    hashes: BTreeMap<LegId, u64>,
+    hashes: HashMap<LegId, u64, OwnNumbers>,
     /// When to look at a leg again: never later than its own next deadline, perhaps earlier.
     wakes: BTreeSet<(Timestamp, LegId)>,
     /// Legs without an answered dialog: what goes first when the table is full.
@@ -78,7 +78,14 @@ impl Dialogs {
     /// An empty table.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { legs: HashTable::new(), hashes: BTreeMap::new(), wakes: BTreeSet::new(), idle: BTreeSet::new(), next: 0, options }
+        Self {
+            legs: HashTable::new(),
+            hashes: HashMap::with_hasher(OwnNumbers),
+            wakes: BTreeSet::new(),
+            idle: BTreeSet::new(),
+            next: 0,
+            options,
+        }
     }
 
     /// How many legs are kept, those that ended a moment ago included.
@@ -208,7 +215,7 @@ impl Dialogs {
     }
 }
 
-fn leg_mut<'a>(legs: &'a mut HashTable<Box<Leg>>, hashes: &BTreeMap<LegId, u64>, id: LegId) -> Option<&'a mut Box<Leg>> {
+fn leg_mut<'a>(legs: &'a mut HashTable<Box<Leg>>, hashes: &HashMap<LegId, u64, OwnNumbers>, id: LegId) -> Option<&'a mut Box<Leg>> {
     legs.find_mut(*hashes.get(&id)?, |leg| leg.id == id)
 }
 

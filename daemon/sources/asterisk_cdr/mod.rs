@@ -3,7 +3,7 @@
 //! | file | does |
 //! |---|---|
 //! | [`tail`] | follows a file over rotation, truncation and restarts |
-//! | [`line`] | cuts it into complete records |
+//! | [`mod@line`] | cuts it into complete records |
 //! | [`layout`] | knows which column is what |
 //! | [`zone`] | local text to UTC, and the check that the zone is right |
 //! | [`row`] | one record becomes a [`CdrRow`] |

@@ -38,6 +38,8 @@ pub struct Packet<'a> {
     pub end: u64,
     /// The message may lack its end: the packet was not captured whole.
     pub cut: bool,
+    /// When the packet was captured; what HEP inside says of its message is the sender's own time.
+    pub arrived_at: Timestamp,
     /// The message.
     pub observation: Observation<'a>,
 }
@@ -153,6 +155,7 @@ impl<R: Read> Capture<R> {
             let end = offset + record.length;
             counters.packets += 1;
             counters.bytes += record.data.len() as u64;
+            let arrived_at = record.captured_at;
             let (message, cut) = match message_in(&record, fragments) {
                 Ok(found) => found,
                 Err(reason) => {
@@ -166,7 +169,8 @@ impl<R: Read> Capture<R> {
             }
             counters.delivered += 1;
             counters.cut += u64::from(cut);
-            if visit(Packet { ordinal: counters.packets, end, cut, observation: Observation::Sip(message) }).is_break() {
+            let arrived_at = arrived_at.unwrap_or(message.captured_at);
+            if visit(Packet { ordinal: counters.packets, end, cut, arrived_at, observation: Observation::Sip(message) }).is_break() {
                 return Ok(Progress::Stopped);
             }
         }

@@ -1,0 +1,153 @@
+//! Whose phone rings: headers, numbers, likelihood, and when nobody may say.
+
+use super::*;
+
+#[test]
+fn an_explicit_header_joins_though_the_numbers_are_ambiguous() {
+    check(
+        "0 a invite anonymous > 555010 cid=one
+         0 c invite anonymous > 555010 cid=two
+         0.1 b invite anonymous > 201 cid=two
+         4 b answer
+         4 c answer
+         9 c bye caller
+         9 b bye caller
+         20 a cancel
+         20 a refuse 487",
+        &["in anonymous withheld Support Canceled", "in anonymous withheld Support 201:4-9"],
+    );
+}
+
+#[test]
+fn a_header_of_two_calls_joins_the_one_that_goes_on() {
+    check(
+        "0 a invite +49301 > 555010 cid=one
+         0.1 c invite +49301 > 555011 cid=one
+         1 a refuse 486
+         3 b invite anonymous > 201 cid=one
+         4 b answer
+         4 c answer
+         9 c bye caller
+         9 b bye caller",
+        &["in +49301 Support Busy", "in +49301 Hold 201:4-9"],
+    );
+}
+
+#[test]
+fn of_two_withheld_callers_nobody_gets_the_agent_without_evidence() {
+    let both = "0 a invite anonymous > 555010
+         0.01 a answer
+         1 c invite anonymous > 555010
+         1.01 c answer
+         4 b invite anonymous > 201
+         8 b answer";
+    let ends = "20 b bye callee\n20 a bye caller\n21 c bye caller";
+    check(
+        &format!("{both}\n{ends}"),
+        &["in anonymous withheld Support Abandoned Ambiguous", "in anonymous withheld Support Abandoned Ambiguous"],
+    );
+    // The switch names the phone it rings to the caller for whom it rings.
+    check(
+        &both
+            .replace("4 b invite anonymous > 201", "4 b invite anonymous > 201\n4.05 c named 201")
+            .replace("8 b answer", &format!("8 b answer\n{ends}")),
+        &["in anonymous withheld Support Abandoned", "in anonymous withheld Support 201:8-20 Numbers"],
+    );
+    // One of them gave up before the phone was answered.
+    check(
+        &both.replace("8 b answer", "6 a bye caller\n8 b answer\n20 b bye callee\n21 c bye caller"),
+        &["in anonymous withheld Support Abandoned", "in anonymous withheld Support 201:8-20 Guess Guessed"],
+    );
+    // One of them left a moment after it was answered: it may have been the one.
+    check(
+        &both.replace("8 b answer", "8 b answer\n8.05 a bye caller\n20 b bye callee\n21 c bye caller"),
+        &["in anonymous withheld Support Abandoned Ambiguous", "in anonymous withheld Support Abandoned Ambiguous"],
+    );
+    // The caller is answered when the agent is.
+    check(
+        "0 a invite anonymous > 555010
+         1 c invite anonymous > 555010
+         4 b invite anonymous > 201
+         8 b answer
+         8.02 a answer
+         20 a bye caller
+         20 b bye caller
+         21 c cancel
+         21 c refuse 487",
+        &["in anonymous withheld Support 201:8.02-20 Numbers", "in anonymous withheld Support Canceled"],
+    );
+}
+
+#[test]
+fn of_two_calls_of_one_caller_the_likelier_is_taken_and_marked() {
+    check(
+        "0 a invite +49301 > 555010
+         0.01 a answer
+         1 c invite +49301 > 555010
+         1.01 c answer
+         4 b invite +49301 > 201
+         8 b answer
+         20 b bye callee
+         20.1 a bye callee
+         30 c bye caller",
+        &["in +49301 Support 201:8-20 Guess Guessed", "in +49301 Support Abandoned"],
+    );
+    // The second phone is for the one who still waits.
+    check(
+        "0 a invite +49301 > 555010
+         0.01 a answer
+         2 b invite +49301 > 201
+         3 b answer
+         4 c invite +49301 > 555010
+         4.01 c answer
+         6 d invite +49301 > 202
+         8 d answer
+         20 a bye caller
+         20 b bye caller
+         30 c bye caller
+         30 d bye caller",
+        &["in +49301 Support 201:3-20 Numbers", "in +49301 Support 202:8-30 Numbers"],
+    );
+}
+
+#[test]
+fn callers_of_different_numbers_never_mix() {
+    check(
+        "0 a invite +49301 > 555010
+         0 c invite +49302 > 555010
+         0.1 b invite +49302 > 201
+         0.1 d invite +49301 > 202
+         3 b answer
+         3 c answer
+         4 d answer
+         4 a answer
+         20 a bye caller
+         20 d bye caller
+         30 c bye caller
+         30 b bye caller",
+        &["in +49301 Support 202:4-20 Numbers", "in +49302 Support 201:3-30 Numbers"],
+    );
+}
+
+#[test]
+fn a_phone_rung_for_a_call_nobody_saw_is_an_orphan() {
+    let counts = check("0 b invite +49301 > 201\n3 b answer\n9 b bye caller", &[]);
+    assert_eq!(counts.orphans, 1);
+}
+
+#[test]
+fn a_box_in_front_seen_twice_is_one_call() {
+    let counts = check(
+        "0 a invite +49301 > 555010 dst=5
+         0.02 c invite +49301 > 555010 src=5
+         0.1 b invite +49301 > 201
+         4 b answer
+         4 c answer
+         4.02 a answer
+         20 a bye caller
+         20.02 c bye caller
+         20.1 b bye caller",
+        &["in +49301 Support 201:4.02-20 Numbers"],
+    );
+    assert_eq!(counts, Unmetered::default());
+}
