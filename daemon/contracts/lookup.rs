@@ -49,6 +49,8 @@ pub struct Contracts {
     /// Number and row, sorted; authorised numbers among the others.
     exact: Vec<(E164, u32)>,
     prefixes: Vec<(E164, u32)>,
+    /// The lengths that prefixes have, the longest first.
+    lengths: Vec<u32>,
     /// Row numbers sorted by contract id, then start.
     by_id: Vec<u32>,
 }
@@ -69,10 +71,13 @@ impl Contracts {
         }
         exact.sort_unstable();
         prefixes.sort_unstable();
+        let mut lengths: Vec<u32> = prefixes.iter().map(|(number, _)| number.len()).collect();
+        lengths.sort_unstable_by(|one, other| other.cmp(one));
+        lengths.dedup();
         let mut by_id: Vec<u32> = (0u32..).take(rows.len()).collect();
         let key = |row: &u32| rows.get(place(*row)).map(|contract| (contract.id.clone(), contract.starts_on));
         by_id.sort_by_cached_key(key);
-        Self { rows, zones, exact, prefixes, by_id }
+        Self { rows, zones, exact, prefixes, lengths, by_id }
     }
 
     /// All rows, in the order of the files.
@@ -149,8 +154,8 @@ impl Contracts {
         if let Some(found) = self.best(&self.exact, number, number, at) {
             return found;
         }
-        (1..=number.len())
-            .rev()
+        let mut lengths = self.lengths.iter().copied().filter(|length| *length <= number.len());
+        lengths
             .find_map(|length| self.best(&self.prefixes, number.prefix(length), number, at))
             .unwrap_or_else(|| Match::Unmatched { reason: "no contract has this number".into() })
     }
