@@ -15,12 +15,14 @@ use taktd::pipeline::catalogue::{InForce, Said};
 use taktd::units::{CallId, Direction, E164, RawNumber, Seconds, Timestamp};
 
 /// The example that ships.
-static IN_FORCE: LazyLock<Arc<InForce>> = LazyLock::new(|| {
+static IN_FORCE: LazyLock<InForce> = LazyLock::new(in_force);
+
+fn in_force() -> InForce {
     let (config, catalogue) = taktd::config::load(Path::new("config/taktd.toml")).expect("the example is right");
     let kind = |name: &str| if name.ends_with(".csv") { "contracts" } else { "tariff" };
     let documents = catalogue.documents.into_iter().map(|(name, text)| (kind(&name), name.into(), text)).collect();
-    Arc::new(InForce::new(catalogue.tariffs, catalogue.contracts, config.directory, documents))
-});
+    InForce::new(catalogue.tariffs, catalogue.contracts, config.directory, documents)
+}
 
 /// The contracts' numbers, and one of nobody.
 const CALLERS: &[(&str, &str)] = &[
@@ -101,7 +103,7 @@ fn charged(record: &Record) -> (Outcome, Decimal, Seconds, Seconds, String) {
 fn kept(batches: &[Vec<Update>], at_once: bool) -> Vec<Record> {
     let folder = tempfile::tempdir().expect("a folder");
     let ledger = Ledger::open(&folder.path().join("ledger.db"), &NumberKey::new([7; 32])).expect("a ledger");
-    let mut books = Books::open(ledger, Arc::clone(&IN_FORCE)).expect("books");
+    let mut books = Books::open(ledger, Arc::new(in_force())).expect("books");
     for batch in batches {
         if at_once {
             books.journal(std::iter::once(News { updates: batch.clone(), ..News::default() })).expect("journaled");

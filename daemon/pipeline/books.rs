@@ -92,17 +92,19 @@ impl Books {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn put_in_force(&mut self, in_force: Arc<InForce>) -> Result<()> {
-        let documents: Vec<Document<'_>> = in_force.documents().iter().map(|(kind, name, text)| Document { kind, name, text }).collect();
-        let before = self.ledger.catalogue();
-        let mut batch = self.ledger.batch()?;
-        let version = batch.use_catalogue(&documents)?;
-        if before.is_some_and(|before| before != version) {
-            let open_since = self.closings.last().map_or(Timestamp::default(), |closing| month_end(closing, &in_force));
-            find_anew(&mut batch, &in_force, open_since)?;
-            batch.mark_all_unsettled()?;
-            batch.drop_snapshot(FEES)?;
-        }
-        batch.commit()?;
+        in_force.hand_over(|documents| {
+            let documents: Vec<Document<'_>> = documents.iter().map(|(kind, name, text)| Document { kind, name, text }).collect();
+            let before = self.ledger.catalogue();
+            let mut batch = self.ledger.batch()?;
+            let version = batch.use_catalogue(&documents)?;
+            if before.is_some_and(|before| before != version) {
+                let open_since = self.closings.last().map_or(Timestamp::default(), |closing| month_end(closing, &in_force));
+                find_anew(&mut batch, &in_force, open_since)?;
+                batch.mark_all_unsettled()?;
+                batch.drop_snapshot(FEES)?;
+            }
+            batch.commit()
+        })?;
         self.in_force = in_force;
         Ok(())
     }

@@ -6,6 +6,7 @@ use crate::meter::{self, Input, Record, Settled, Settlement, Terms, Timing};
 use crate::tariff::{Tariff, Verdict};
 use crate::units::{Currency, Timestamp};
 use chrono_tz::Tz;
+use std::sync::{Mutex, PoisonError};
 
 /// A text that entries are computed with: kind, name, text.
 pub type DocumentText = (&'static str, String, String);
@@ -16,7 +17,8 @@ pub struct InForce {
     tariffs: Vec<Tariff>,
     contracts: Contracts,
     directory: Directory,
-    documents: Vec<DocumentText>,
+    /// Emptied once the ledger has them: they are as large as the contracts.
+    documents: Mutex<Vec<DocumentText>>,
 }
 
 /// A call as settlement takes it, with what was said about it.
@@ -51,7 +53,7 @@ impl InForce {
             tariffs.iter().find(sold).map_or(default, |tariff| tariff.zone)
         };
         let contracts = Contracts::new(contracts, zone_of);
-        Self { tariffs, contracts, directory, documents }
+        Self { tariffs, contracts, directory, documents: Mutex::new(documents) }
     }
 
     /// The price lists.
@@ -72,10 +74,17 @@ impl InForce {
         &self.directory
     }
 
-    /// The texts all this was read from.
-    #[must_use]
-    pub fn documents(&self) -> &[DocumentText] {
-        &self.documents
+    /// Gives the texts all this was read from to whoever keeps them; once they are kept, they are let go here.
+    ///
+    /// # Errors
+    /// Those of `keep`; then the texts stay, for another attempt.
+    pub fn hand_over<E>(&self, keep: impl FnOnce(&[DocumentText]) -> Result<(), E>) -> Result<(), E> {
+        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        if !documents.is_empty() {
+            keep(&documents)?;
+            *documents = Vec::new();
+        }
+        Ok(())
     }
 
     /// The zone in which times without a tariff are shown: the first tariff's.
