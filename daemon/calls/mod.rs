@@ -6,7 +6,6 @@ mod assemble;
 mod call;
 mod cdr;
 mod channel;
-mod codes;
 mod correlator;
 mod directory;
 mod index;
@@ -20,6 +19,7 @@ mod script;
 mod snapshot;
 mod table;
 mod talks;
+mod words;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
 pub use cdr::{CdrRow, Disposition, Precision, QueueEvent, QueueLine};

@@ -10,7 +10,7 @@ use super::open::{Kind, Open};
 use super::table::Table;
 use crate::sip::{BranchId, DialogId, LegId};
 use crate::units::codec::{Reader, Writer};
-use crate::units::{CallId, E164, RawNumber};
+use crate::units::{CallId, E164, RawNumber, Word};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 

@@ -2,10 +2,9 @@
 
 use super::office::{Office, json_line, one_call};
 use super::{Common, Result, table};
-use crate::ledger::Word;
 use crate::meter::RecordKey;
 use crate::pipeline::books::said_by;
-use crate::units::{Money, Seconds};
+use crate::units::{Money, Seconds, Word};
 use clap::Args;
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -1,8 +1,7 @@
 //! Records as a table for people: who, how long, who pays, what, and why.
 
-use crate::ledger::Word;
 use crate::meter::{Line, Outcome, Record, Rule};
-use crate::units::{Money, Seconds};
+use crate::units::{Money, Seconds, Word};
 
 /// The head of the table.
 #[must_use]

@@ -6,10 +6,9 @@
 //! keep their plus and are quoted, since digits after a plus are no formula that could do anything. Numbers that we
 //! computed stand as they are.
 
-use crate::ledger::Word;
 use crate::ledger::result::{Style, call_id_of, kind_of};
 use crate::meter::{AllowanceUse, Line, Record};
-use crate::units::{Money, Timestamp};
+use crate::units::{Money, Timestamp, Word};
 use rust_decimal::Decimal;
 
 /// How cells and decimals are separated.

@@ -2,10 +2,9 @@
 
 use super::error::Result;
 use super::numbers::{Numbers, Token, Tokens, is_extension};
-use super::words::Word;
 use crate::meter::Party;
 use crate::units::codec::{Reader, Writer};
-use crate::units::{E164, RawNumber, Timestamp};
+use crate::units::{E164, RawNumber, Timestamp, Word};
 use chrono::{Datelike, NaiveDate};
 use rusqlite::Connection;
 use rust_decimal::Decimal;

@@ -34,7 +34,6 @@ mod standing;
 #[cfg(test)]
 mod tests;
 mod verify;
-mod words;
 
 pub use crate::contracts::Match;
 pub use batch::{Batch, Document, Snapshot};
@@ -46,7 +45,6 @@ pub use post::{Posted, Scope};
 pub use query::{Closing, Dirty, Found, Heads, StoredCall};
 pub use standing::{HistoryRow, RangeLine};
 pub use verify::Finding;
-pub use words::Word;
 
 use numbers::{Numbers, Tokens};
 use rusqlite::Connection;

@@ -4,9 +4,8 @@
 //! interface there are `correlation` and `marks`, and in exports of a range `line`, `seq` and `reverses`.
 
 use super::numbers::is_forgotten;
-use super::words::Word;
 use crate::meter::{Line, Party, Record, RecordKey};
-use crate::units::{Money, Timestamp};
+use crate::units::{Money, Timestamp, Word};
 use rust_decimal::Decimal;
 use std::borrow::Cow;
 

@@ -13,6 +13,7 @@ mod talk;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use fees::{fees, midnight};
 pub use finish::unbilled;

@@ -135,7 +135,7 @@ labels! {
 }
 
 labels! {
-    /// What became of a call (design.md §9).
+    /// What became of a call (design.md §9): the words of the meter's outcome, which stands below this room.
     CallOutcome as "outcome" {
         /// No agent answered.
         Missed = "missed",

@@ -7,6 +7,7 @@ mod number;
 mod observation;
 mod raw_number;
 mod time;
+mod word;
 
 pub use hash::{KeyedState, OwnNumbers};
 pub use money::{Currency, Money, PriceKind, round_half_away};
@@ -14,6 +15,10 @@ pub use number::{DialPlan, E164, NumberPattern, UnknownCountry};
 pub use observation::{Message, Observation};
 pub use raw_number::RawNumber;
 pub use time::{Interval, Seconds, Timestamp};
+pub use word::Word;
+#[cfg(test)]
+pub(crate) use word::tests::check as check_words;
+pub(crate) use word::words;
 
 use std::fmt;
 
