@@ -15,6 +15,7 @@ use crate::units::Timestamp;
 use rusqlite::OptionalExtension;
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::AddAssign;
 
 /// Kinds of entries, as stored.
 pub(super) const ENTRY: i64 = 0;
@@ -27,6 +28,13 @@ pub struct Posted {
     pub entries: usize,
     /// Entries taken back.
     pub reversals: usize,
+}
+
+impl AddAssign for Posted {
+    fn add_assign(&mut self, more: Self) {
+        self.entries += more.entries;
+        self.reversals += more.reversals;
+    }
 }
 
 /// Which records a settlement speaks about: those of a contract that begin in a span of time.

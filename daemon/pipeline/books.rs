@@ -3,13 +3,14 @@
 //! The one invariant: evidence, entries and the snapshot of open dialogs that belongs to them are committed together.
 
 use super::catalogue::{InForce, Said};
-use super::settling::{settle_many, settle_one};
+use super::settling::{settle_many, settle_unsettled};
 use crate::calls::{Call, Stage, Update, call_id_of};
 use crate::contracts::local_date;
 use crate::ledger::{Assignment, Batch, Closing, Document, Journaled, Ledger, Posted, Snapshot, StoredCall};
 use crate::meter::{self, Outcome, Record, RecordKey, Timing};
 use crate::units::{CallId, Direction, Seconds, Timestamp};
 use chrono::{Datelike, NaiveDate};
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 /// Where it is kept up to which instant fees of contracts without news were posted.
@@ -46,6 +47,15 @@ pub struct Done {
     pub same: u64,
     /// Entries and reversals.
     pub posted: Posted,
+}
+
+impl AddAssign for Done {
+    fn add_assign(&mut self, more: Self) {
+        self.new += more.new;
+        self.changed += more.changed;
+        self.same += more.same;
+        self.posted += more.posted;
+    }
 }
 
 /// What became of a call that ended.
@@ -119,12 +129,7 @@ impl Books {
         let mut batch = ledger.batch()?;
         for News { updates, snapshots, time } in news {
             write(&mut batch, in_force, mixed, updates, &mut done)?;
-            for (source, snapshot) in &snapshots {
-                batch.put_snapshot(source, snapshot)?;
-            }
-            if let Some(time) = time {
-                batch.advance_time(time);
-            }
+            keep_place(&mut batch, &snapshots, time)?;
         }
         batch.commit()?;
         Ok(done)
@@ -142,15 +147,8 @@ impl Books {
         let Self { ledger, in_force, closings, mixed } = self;
         let mut batch = ledger.batch()?;
         write(&mut batch, in_force, mixed, updates, &mut done)?;
-        for (source, snapshot) in snapshots {
-            batch.put_snapshot(source, snapshot)?;
-        }
-        if let Some(time) = time {
-            batch.advance_time(time);
-        }
-        for dirty in batch.ledger().unsettled()? {
-            add(&mut done.posted, settle_one(&mut batch, in_force, closings, &dirty.contract)?);
-        }
+        keep_place(&mut batch, snapshots, time)?;
+        done.posted += settle_unsettled(&mut batch, in_force, closings)?;
         let mut ended = Vec::with_capacity(concluded.len());
         for id in concluded {
             if let Some(record) = batch.ledger().record(&RecordKey::Call(id))?
@@ -172,7 +170,7 @@ impl Books {
         let contracts: Vec<String> = self.ledger.unsettled()?.into_iter().map(|dirty| dirty.contract).collect();
         let Self { ledger, in_force, closings, .. } = self;
         let mut posted = settle_many(ledger, in_force, closings, &contracts, |done| progress(done, contracts.len()))?;
-        add(&mut posted, self.post_fees()?);
+        posted += self.post_fees()?;
         Ok(posted)
     }
 
@@ -195,7 +193,7 @@ impl Books {
             let due: Vec<Record> =
                 meter::fees(&terms, now).into_iter().filter(|fee| through.is_none_or(|through| fee.started_at > through)).collect();
             if !due.is_empty() {
-                add(&mut posted, batch.post(&due)?);
+                posted += batch.post(&due)?;
             }
         }
         batch.put_snapshot(FEES, &Snapshot { position: now.micros().to_string(), body: Vec::new() })?;
@@ -220,11 +218,8 @@ impl Books {
     pub fn assign(&mut self, call: &CallId, assignment: &Assignment) -> Result<Posted> {
         let Self { ledger, in_force, closings, .. } = self;
         let mut batch = ledger.batch()?;
-        let mut posted = Posted::default();
         batch.journal_assignment(call, assignment)?;
-        for dirty in batch.ledger().unsettled()? {
-            add(&mut posted, settle_one(&mut batch, in_force, closings, &dirty.contract)?);
-        }
+        let posted = settle_unsettled(&mut batch, in_force, closings)?;
         batch.commit()?;
         Ok(posted)
     }
@@ -309,6 +304,17 @@ pub fn said_by(assignment: &Assignment) -> String {
     if why.is_empty() { format!("assigned by {who}") } else { format!("assigned by {who}: {why}") }
 }
 
+/// Where each input stands, and the time it has reached: commits together with what came from it.
+fn keep_place(batch: &mut Batch<'_>, snapshots: &[(String, Snapshot)], time: Option<Timestamp>) -> Result<()> {
+    for (source, snapshot) in snapshots {
+        batch.put_snapshot(source, snapshot)?;
+    }
+    if let Some(time) = time {
+        batch.advance_time(time);
+    }
+    Ok(())
+}
+
 /// Journals updates; the record of a call nobody pays is posted at once, for it depends on no other.
 fn write(batch: &mut Batch<'_>, in_force: &InForce, mixed: &mut bool, updates: Vec<Update>, done: &mut Done) -> Result<()> {
     for Update { stage, call } in updates {
@@ -347,7 +353,7 @@ fn post_unbilled(batch: &mut Batch<'_>, in_force: &InForce, call: &Call, done: &
     let assigned = batch.ledger().call(&call.id)?.is_some_and(|stored| stored.assignment.is_some());
     if !assigned {
         let until = call.ended_at.unwrap_or(call.started_at);
-        add(&mut done.posted, batch.post(&[in_force.unbilled(call, &found, until)])?);
+        done.posted += batch.post(&[in_force.unbilled(call, &found, until)])?;
     }
     Ok(())
 }
@@ -376,9 +382,4 @@ fn find_anew(batch: &mut Batch<'_>, in_force: &InForce, since: Timestamp) -> Res
 fn month_end(closing: &Closing, in_force: &InForce) -> Timestamp {
     let next = closing.month.checked_add_months(chrono::Months::new(1)).unwrap_or(closing.month);
     meter::midnight(next, in_force.zone())
-}
-
-pub(super) fn add(sum: &mut Posted, one: Posted) {
-    sum.entries += one.entries;
-    sum.reversals += one.reversals;
 }

@@ -137,7 +137,7 @@ fn replay_into(
     key: KeyedState,
     progress: &mut (dyn FnMut(Step<'_>) + Send),
 ) -> Result<(), ReplayError> {
-    let reading = prepare(books, max_legs, key)?;
+    let reading = prepare(books, recordings, max_legs, key)?;
     let (sender, receiver) = sync_channel(HANDS_WAITING);
     let (read, journaled) = std::thread::scope(|scope| {
         let books = &mut *books;
@@ -147,9 +147,8 @@ fn replay_into(
         (read, writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     summary.journaled = journaled?;
-    let posted = books.settle_all(|done, all| progress(Step::Settling(done, all)))?;
-    summary.posted.entries = posted.entries + summary.journaled.posted.entries;
-    summary.posted.reversals = posted.reversals + summary.journaled.posted.reversals;
+    summary.posted = summary.journaled.posted;
+    summary.posted += books.settle_all(|done, all| progress(Step::Settling(done, all)))?;
     read
 }
 
@@ -162,13 +161,15 @@ struct Reading {
     ledger_time: Timestamp,
 }
 
-fn prepare(books: &Books, max_legs: usize, key: KeyedState) -> Result<Reading, LedgerError> {
+fn prepare(books: &Books, recordings: &[Recording], max_legs: usize, key: KeyedState) -> Result<Reading, LedgerError> {
     let directory = books.in_force().directory().clone();
     let streams = Streams::read(books.ledger(), &directory, max_legs, key)?;
     let mut kept = Vec::new();
-    for place in 0..64 {
-        if let Some(snapshot) = books.ledger().snapshot(&records_key(place))? {
-            kept.push((place, snapshot.body));
+    for recording in recordings {
+        if let Recording::Records(place, _) = recording
+            && let Some(snapshot) = books.ledger().snapshot(&records_key(*place))?
+        {
+            kept.push((*place, snapshot.body));
         }
     }
     Ok(Reading { streams, records: Vec::new(), directory, kept, ledger_time: books.ledger().time() })
@@ -178,12 +179,7 @@ fn journal_all(books: &mut Books, receiver: std::sync::mpsc::Receiver<News>) -> 
     let mut sum = Done::default();
     while let Ok(first) = receiver.recv() {
         let more = receiver.iter().take(HANDS_AT_ONCE.saturating_sub(1));
-        let done = books.journal(std::iter::once(first).chain(more))?;
-        sum.new += done.new;
-        sum.changed += done.changed;
-        sum.same += done.same;
-        sum.posted.entries += done.posted.entries;
-        sum.posted.reversals += done.posted.reversals;
+        sum += books.journal(std::iter::once(first).chain(more))?;
     }
     Ok(sum)
 }

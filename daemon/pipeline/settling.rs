@@ -3,7 +3,7 @@
 //! The one invariant: a contract is settled from evidence that is committed, or written in the batch that takes its
 //! records; nobody else writes meanwhile, so both threads see the same.
 
-use super::books::{Result, add, said};
+use super::books::{Result, said};
 use super::catalogue::InForce;
 use crate::ledger::{Batch, Closing, Ledger, Posted, Scope};
 use crate::meter::{self, Record};
@@ -23,11 +23,15 @@ struct Settled<'c> {
     records: Vec<Record>,
 }
 
-/// Settles one contract with all its calls, and posts what differs from what stands.
-pub(super) fn settle_one(batch: &mut Batch<'_>, in_force: &InForce, closings: &[Closing], contract: &str) -> Result<Posted> {
+/// Settles every contract that a batch has news of, each with all its calls, and posts what differs from what stands.
+pub(super) fn settle_unsettled(batch: &mut Batch<'_>, in_force: &InForce, closings: &[Closing]) -> Result<Posted> {
     let until = batch.ledger().time();
-    let settled = compute(batch.ledger(), in_force, closings, contract, until)?;
-    post(batch, &settled)
+    let mut posted = Posted::default();
+    for news in batch.ledger().unsettled()? {
+        let settled = compute(batch.ledger(), in_force, closings, &news.contract, until)?;
+        posted += post(batch, &settled)?;
+    }
+    Ok(posted)
 }
 
 /// Settles many contracts: one thread reads and computes, this one posts. `progress` hears how many are done.
@@ -61,7 +65,7 @@ fn post_all(ledger: &mut Ledger, receiver: Receiver<Result<Vec<Settled<'_>>>>, m
         let mut batch = ledger.batch()?;
         for hand in std::iter::once(first).chain(receiver.iter().take(HANDS_AT_ONCE.saturating_sub(1))) {
             for settled in hand? {
-                add(&mut posted, post(&mut batch, &settled)?);
+                posted += post(&mut batch, &settled)?;
                 done += 1;
             }
         }
