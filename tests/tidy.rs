@@ -26,7 +26,6 @@ const LONG: &[(&str, usize)] = &[
     ("daemon/ledger/numbers.rs", 340),
     ("daemon/ledger/query.rs", 350),
     ("daemon/ledger/verify.rs", 370),
-    ("daemon/meter/machine.rs", 580),
     ("daemon/pipeline/books.rs", 400),
     ("daemon/pipeline/live.rs", 350),
     ("daemon/pipeline/replay.rs", 390),

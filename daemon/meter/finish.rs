@@ -1,7 +1,8 @@
 //! From a settled call to its record: wait, charge, rounding, and the lines that add up to it.
 
-use super::machine::{Running, Timing};
 use super::record::{Charge, Line, Outcome, Party, Record, RecordKey, Rule};
+use super::running::Running;
+use super::settlement::Timing;
 use super::terms::Terms;
 use crate::calls::{Call, Mark, MissedReason};
 use crate::contracts::{Match, local_date};

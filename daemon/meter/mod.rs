@@ -6,9 +6,12 @@
 mod fees;
 mod finish;
 mod incidents;
+mod increment;
 mod machine;
 mod pools;
 mod record;
+mod running;
+mod settlement;
 mod talk;
 mod terms;
 #[cfg(test)]
@@ -17,7 +20,8 @@ mod words;
 
 pub use fees::{fees, midnight};
 pub use finish::unbilled;
-pub use machine::{Balance, Input, Live, Settled, Settlement, Timing, settle};
+
 pub use record::{AllowanceUse, Charge, FeePeriod, Line, Outcome, Party, Record, RecordKey, Rule};
+pub use settlement::{Balance, Input, Live, Settled, Settlement, Timing, settle};
 pub use talk::TalkClock;
 pub use terms::Terms;

@@ -1,6 +1,6 @@
 //! What is left of allowances. Derived, never stored: granted when first asked for, used up by increments.
 
-use super::machine::Input;
+use super::settlement::Input;
 use super::terms::{Offer, Role, Terms};
 use crate::calls::Call;
 use crate::tariff::{Allowance, BandId, Grant, Price, Tariff, Validity};
