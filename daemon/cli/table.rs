@@ -84,6 +84,10 @@ pub fn short(line: &Line) -> String {
         Rule::Incident => format!("an incident at {}{band}", line.unit_price),
         Rule::Flat => format!("included{band}"),
         Rule::Fee => format!("fee {} × {}", line.count, line.unit_price),
-        Rule::Goodwill | Rule::Surcharge | Rule::Cap | Rule::Rounding => format!("{} {}", line.rule.word(), line.amount),
+        Rule::Surcharge => format!("surcharge {} × {}{band}", line.count, line.unit_price),
+        Rule::Free => format!("{} free: shorter than what is charged", line.increment.unwrap_or_default()),
+        Rule::Tolerance => format!("{}{length} beyond {}, tolerated", line.count, line.allowance.as_deref().unwrap_or("the allowance")),
+        Rule::Rounded => format!("{} counted into what is rounded{band}", line.increment.unwrap_or_default()),
+        Rule::Goodwill | Rule::Cap | Rule::Rounding | Rule::Connect | Rule::Minimum => format!("{} {}", line.rule.word(), line.amount),
     }
 }

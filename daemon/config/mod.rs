@@ -5,6 +5,7 @@
 mod bands;
 mod catalogue;
 pub mod check;
+mod conditions;
 mod contract_rules;
 mod contracts;
 mod csv_text;

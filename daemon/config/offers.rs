@@ -1,6 +1,7 @@
 //! Allowances and rates of a plan: what is included, and what the rest costs.
 
 use super::bands::bands_of;
+use super::conditions::{conditions, covers, tolerance};
 use super::problem::suggestion;
 use super::reader::{Table, Value};
 use super::tariff::{Names, known_severity};
@@ -38,6 +39,7 @@ fn allowance(table: &Table<'_>, names: &Names) -> Option<Allowance> {
         _ => value.integer(1..=MANY).map(Grant::Callbacks),
     });
     let per = validity(table);
+    let tolerance = tolerance(table, grant);
     let carry_over = table.table("carry_over").and_then(|table| carry_over(table, grant));
     let per_station = table.optional("per_station").map_or(Some(false), |value| value.flag());
     let services = table.required("services", "[\"support\"]").and_then(|value| services_of(&value, names));
@@ -55,6 +57,7 @@ fn allowance(table: &Table<'_>, names: &Names) -> Option<Allowance> {
         grant: grant?,
         per: per?,
         carry_over,
+        tolerance,
         per_station: per_station?,
         services: services?,
         bands: filter.bands,
@@ -104,14 +107,14 @@ fn carry_over(table: Table<'_>, grant: Option<Grant>) -> Option<(u64, Period)> {
     Some((most?, lapses?))
 }
 
-#[derive(Default)]
-struct Filter {
-    bands: Vec<BandId>,
-    severities: Vec<Box<str>>,
-    levels: Vec<Level>,
+/// To what an allowance, a rate or a surcharge is limited; empty: not at all.
+pub(super) struct Filter {
+    pub(super) bands: Vec<BandId>,
+    pub(super) severities: Vec<Box<str>>,
+    pub(super) levels: Vec<Level>,
 }
 
-fn filter(table: &Table<'_>, names: &Names) -> Filter {
+pub(super) fn filter(table: &Table<'_>, names: &Names) -> Filter {
     let bands = table.optional("bands").and_then(|value| {
         let bands = bands_of(&value, names.bands.iter().map(AsRef::as_ref))?;
         not_empty(&value, &bands);
@@ -202,6 +205,7 @@ fn rate(table: &Table<'_>, names: &Names) -> Option<Rate> {
         "incident" => value.decimal().map(Price::Incident),
         _ => value.only_true().map(|()| Price::Flat),
     });
+    let conditions = conditions(table, price.as_ref());
     Some(Rate {
         service: service?,
         line: table.line(),
@@ -210,14 +214,12 @@ fn rate(table: &Table<'_>, names: &Names) -> Option<Rate> {
         levels: filter.levels,
         direction,
         price: price?,
+        conditions,
     })
 }
 
 /// Whether the later of two rates can never be reached.
 fn hides(earlier: &Rate, later: &Rate) -> bool {
-    fn covers<T: PartialEq>(earlier: &[T], later: &[T]) -> bool {
-        earlier.is_empty() || (!later.is_empty() && later.iter().all(|item| earlier.contains(item)))
-    }
     earlier.service == later.service
         && covers(&earlier.bands, &later.bands)
         && covers(&earlier.severities, &later.severities)

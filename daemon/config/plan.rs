@@ -1,6 +1,7 @@
 //! The plans of a tariff file: fee, allowances, rates, conditions (design.md §5).
 
 use super::bands::bands_of;
+use super::conditions::{caps, surcharges};
 use super::offers::{MANY, allowances, rates, service_of, services_of, severities_of};
 use super::problem::{quoted, suggestion};
 use super::reader::{Table, Value};
@@ -49,6 +50,8 @@ fn plan(table: &Table<'_>, names: &Names, ids: &[&str]) -> Option<PlanVersion> {
     let fee = table.required("fee", "\"none\"").and_then(|value| fee(&value));
     let allowances = allowances(table, names);
     let rates = rates(table, names);
+    let surcharges = surcharges(table, names);
+    let caps = caps(table, names, &rates);
     let decision = table.table("decision").and_then(|table| decision(table, names));
     let responses = table.tables("response").into_iter().filter_map(|table| response(table, names)).collect();
     let callers =
@@ -70,6 +73,8 @@ fn plan(table: &Table<'_>, names: &Names, ids: &[&str]) -> Option<PlanVersion> {
         fee: fee?,
         allowances,
         rates,
+        surcharges,
+        caps,
         decision,
         responses,
         callers: callers?,

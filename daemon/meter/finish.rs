@@ -1,8 +1,9 @@
 //! From a settled call to its record: wait, charge, rounding, and the lines that add up to it.
 
-use super::record::{Charge, Line, Outcome, Party, Record, RecordKey, Rule};
-use super::running::Running;
-use super::settlement::Timing;
+use super::due::amount;
+use super::record::{AllowanceUse, Charge, Line, Outcome, Party, Record, RecordKey, Rule};
+use super::running::{Item, Running};
+use super::settlement::{Origin, Timing};
 use super::terms::Terms;
 use crate::calls::{Call, Mark, MissedReason};
 use crate::contracts::{Match, local_date};
@@ -11,32 +12,49 @@ use crate::units::{Currency, E164, PriceKind, RawNumber, Seconds, Timestamp};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
-/// The record of a call that ran on the machine.
-pub(super) fn record(terms: &Terms<'_>, running: &Running<'_>, until: Timestamp) -> Record {
+/// The record of a call that ran on the machine, and where its lines are written.
+pub(super) fn record(terms: &Terms<'_>, running: Running<'_>, until: Timestamp) -> (Record, Vec<Option<Origin>>) {
     let call = running.input.call;
     let tariff = running.offer.map(|offer| offer.tariff);
     let zone = tariff.map_or(terms.zone(), |tariff| tariff.zone);
     let at = call.connected_at().unwrap_or(call.started_at);
-    let mut lines = running.lines.clone();
+    let (mut lines, mut origins) = lines(&running);
     let (charge, outcome) = match tariff {
         Some(tariff) => charge(tariff, at, running.input.verdict, &mut lines, running.outcome),
         None => (nothing(Currency::EUR, Decimal::ZERO), running.outcome.unwrap_or(Outcome::Uncovered)),
     };
+    origins.resize(lines.len(), None);
     let row = terms.row(running.day).or(terms.rows().first().copied());
-    Record {
+    let record = Record {
         contract: (outcome != Outcome::Ambiguous).then(|| row.map(|row| row.id.clone())).flatten(),
         plan: running.offer.map(|offer| offer.plan.id.clone()),
         severity: running.severity.map(Into::into),
-        incident: running.incident.clone(),
+        incident: running.incident,
         billed: running.billed,
         outcome,
-        reason: running.reason.clone(),
+        reason: running.reason,
         late: running.input.timing != Timing::InTime,
         charge,
-        allowances: running.uses.clone(),
+        allowances: running.uses.iter().map(|(id, used)| AllowanceUse { id: (*id).into(), used: *used }).collect(),
         lines,
         ..plain(call, zone, until)
-    }
+    };
+    (record, origins)
+}
+
+/// The breakdown: increments in their order, what goes beside them, minimum and cap.
+fn lines(running: &Running<'_>) -> (Vec<Line>, Vec<Option<Origin>>) {
+    let Some(offer) = running.offer else { return (Vec::new(), Vec::new()) };
+    let items = running.items.iter().chain(&running.due.beside);
+    let written = items.map(|item| {
+        let Item { rule, band, allowance, count, increment, unit_price, origin } = *item;
+        let band = band.map(|band| offer.tariff.band_name(band).into());
+        let line = Line { rule, band, allowance: allowance.map(Into::into), count, increment, unit_price, amount: amount(item) };
+        (line, Some(origin))
+    });
+    let raised = running.due.raised().map(|(more, at)| (line(Rule::Minimum, more), Some(offer.origin(at))));
+    let cut = running.due.cut().map(|(less, at)| (line(Rule::Cap, -less), Some(offer.origin(at))));
+    written.chain(raised).chain(cut).unzip()
 }
 
 /// The record of a call nobody pays: unmatched or ambiguous; missed, if no agent answered. `tariff` gives zone and currency.

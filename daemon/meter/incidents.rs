@@ -2,29 +2,29 @@
 
 use crate::calls::Call;
 use crate::units::{CallId, E164, Seconds, Timestamp};
+use std::collections::BTreeMap;
 
-/// The incidents of one contract, as far as settlement has come.
-#[derive(Clone, Debug, Default)]
-pub struct Incidents<'a> {
-    open: Vec<Incident<'a>>,
+/// The incidents of one contract, as far as settlement has come, by what their calls have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Incidents {
+    open: BTreeMap<Key, Vec<Incident>>,
 }
 
-#[derive(Clone, Debug)]
-struct Incident<'a> {
-    service: &'a str,
-    key: Key<'a>,
-    first: &'a CallId,
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Incident {
+    service: Box<str>,
+    first: CallId,
     first_began: Timestamp,
     latest_end: Timestamp,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Key<'a> {
-    Ticket(&'a str),
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Ticket(Box<str>),
     Number(E164),
-    Raw(&'a str),
+    Raw(Box<str>),
     /// A caller without any number: nobody else can be known to be the same.
-    Unknown(&'a CallId),
+    Unknown(CallId),
 }
 
 /// What a call is to its incident.
@@ -36,33 +36,47 @@ pub enum Part {
     Another(Box<str>),
 }
 
-impl<'a> Incidents<'a> {
+impl Incidents {
     /// Joins a call, whose talk begins now and which ends at `end`, to its incident, or opens one. Calls come in the order
     /// in which their talk begins; a late one may come after, and belongs to an incident only if it was about then.
-    pub fn join(&mut self, call: &'a Call, began: Timestamp, end: Timestamp, window: Seconds) -> Part {
+    pub fn join(&mut self, call: &Call, began: Timestamp, end: Timestamp, window: Seconds) -> Part {
         let key = match (call.ticket.as_deref(), call.caller) {
-            (Some(ticket), _) => Key::Ticket(ticket),
+            (Some(ticket), _) => Key::Ticket(ticket.into()),
             (None, Some(number)) => Key::Number(number),
-            (None, None) if call.caller_raw.as_str().bytes().any(|byte| byte.is_ascii_digit()) => Key::Raw(call.caller_raw.as_str()),
-            (None, None) => Key::Unknown(&call.id),
+            (None, None) if call.caller_raw.as_str().bytes().any(|byte| byte.is_ascii_digit()) => Key::Raw(call.caller_raw.as_str().into()),
+            (None, None) => Key::Unknown(call.id.clone()),
         };
-        let goes_on = |incident: &Incident<'a>| match incident.key {
+        let goes_on = |incident: &Incident| match key {
             Key::Number(_) | Key::Raw(_) => began <= incident.latest_end.plus(window) && incident.first_began <= end.plus(window),
             Key::Ticket(_) => true,
             Key::Unknown(_) => false,
         };
-        let found =
-            self.open.iter_mut().rev().find(|incident| incident.service == &*call.service && incident.key == key && goes_on(incident));
+        let alike = self.open.get_mut(&key).into_iter().flatten().rev();
+        let found = alike.into_iter().find(|incident| incident.service == call.service && goes_on(incident));
         if let Some(incident) = found {
             incident.latest_end = incident.latest_end.max(end);
-            return Part::Another(name(incident.key, incident.first));
+            return Part::Another(name(&key, &incident.first));
         }
-        self.open.push(Incident { service: &call.service, key, first: &call.id, first_began: began, latest_end: end });
-        Part::First(name(key, &call.id))
+        let part = Part::First(name(&key, &call.id));
+        let new = Incident { service: call.service.clone(), first: call.id.clone(), first_began: began, latest_end: end };
+        self.open.entry(key).or_default().push(new);
+        part
+    }
+
+    /// Lets go of those that no call from an instant on can belong to.
+    pub fn forget_before(&mut self, at: Timestamp, window: Seconds) {
+        self.open.retain(|key, incidents| {
+            match key {
+                Key::Ticket(_) => {}
+                Key::Number(_) | Key::Raw(_) => incidents.retain(|incident| at <= incident.latest_end.plus(window)),
+                Key::Unknown(_) => incidents.clear(),
+            }
+            !incidents.is_empty()
+        });
     }
 }
 
-fn name(key: Key<'_>, first: &CallId) -> Box<str> {
+fn name(key: &Key, first: &CallId) -> Box<str> {
     match key {
         Key::Ticket(ticket) => format!("ticket:{ticket}").into(),
         Key::Number(_) | Key::Raw(_) | Key::Unknown(_) => first.as_str().into(),

@@ -1,85 +1,145 @@
 //! The discrete-event machine of one contract: the next increment to begin over all its calls, until none is left.
 
 use super::finish;
-use super::incidents::Incidents;
 use super::increment::begin_increment;
-use super::pools::{PoolKey, Pools};
+use super::pools::Pool;
 use super::running::{Running, classify};
-use super::settlement::{Balance, Input, Live, Settled, Settlement, Timing};
-use super::terms::{Role, Terms};
+use super::settlement::{Balance, Input, Live, Quiet, Settled, Settlement, Timing};
+use super::state::State;
+use super::terms::{Offer, Role, Terms};
 use crate::tariff::Grant;
 use crate::units::{Seconds, Timestamp};
+use chrono::NaiveDate;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::rc::Rc;
+
+/// At least so many calls lie between two quiet instants that are told.
+const CALLS_APART: usize = 64;
 
 pub(super) struct Machine<'a, 't> {
     terms: &'t Terms<'a>,
     until: Timestamp,
-    pools: Pools<'a>,
-    incidents: Incidents<'a>,
-    calls: Vec<Running<'a>>,
-    /// Ranks of the calls for ties: connected earlier, then set up earlier, then caller, called, call_id.
-    ranks: Vec<usize>,
+    state: State,
+    inputs: &'t [Input<'a>],
+    /// The calls settled so far, each with its place among the inputs.
+    calls: Vec<(usize, Running<'a>)>,
+    quiet: Vec<Quiet>,
+    /// The plans of the day asked for last: calls come in order, most of a day after another.
+    today: Option<(NaiveDate, Rc<[Offer<'a>]>)>,
 }
 
 impl<'a, 't> Machine<'a, 't> {
-    pub(super) fn new(terms: &'t Terms<'a>, inputs: &[Input<'a>], until: Timestamp) -> Self {
-        let mut order: Vec<usize> = (0..inputs.len()).collect();
-        order.sort_by_key(|place| {
-            inputs.get(*place).map(|Input { call, .. }| {
-                (call.connected_at(), call.started_at, (call.caller, &call.caller_raw), (call.called, &call.called_raw), &call.id)
-            })
-        });
-        let mut ranks = vec![0; inputs.len()];
-        for (rank, place) in order.into_iter().enumerate() {
-            if let Some(slot) = ranks.get_mut(place) {
-                *slot = rank;
-            }
-        }
-        let calls = inputs.iter().map(|input| classify(terms, *input, until)).collect();
-        Self { terms, until, pools: Pools::default(), incidents: Incidents::default(), calls, ranks }
+    pub(super) fn new(terms: &'t Terms<'a>, state: State, inputs: &'t [Input<'a>], until: Timestamp) -> Self {
+        Self { terms, until, state, inputs, calls: Vec::with_capacity(inputs.len()), quiet: Vec::new(), today: None }
     }
 
-    /// Runs the events of all calls with this timing.
-    pub(super) fn run(&mut self, timing: Timing) {
-        let mut events = BinaryHeap::new();
-        for (place, (call, rank)) in self.calls.iter().zip(&self.ranks).enumerate() {
-            if call.input.timing == timing
-                && call.outcome.is_none()
-                && let Some(at) = call.next_event()
+    /// Settles calls, given in their order of ties, with what those before have left. Where one uses more than is tolerated
+    /// beyond an allowance, all that was beyond it is due after all: then they run again, knowing that.
+    pub(super) fn settle(&mut self, order: &[usize]) {
+        let (before, settled) = (self.state.clone(), self.calls.len());
+        let mut exceeded = Vec::new();
+        loop {
+            self.run(order);
+            let more = self.state.pools.newly_exceeded();
+            if more.is_empty() {
+                return;
+            }
+            exceeded.extend(more);
+            self.state = before.clone();
+            self.state.pools.exceed(exceeded.clone());
+            self.calls.truncate(settled);
+        }
+    }
+
+    fn run(&mut self, order: &[usize]) {
+        let mut events: BinaryHeap<Reverse<(Timestamp, usize)>> = BinaryHeap::new();
+        let mut waiting = order.iter().copied().peekable();
+        let mut over = Some(Timestamp::default());
+        let mut told = 0usize;
+        loop {
+            // Every call whose talk has begun by the next increment takes part in it.
+            while let Some((place, input, begun)) = waiting.peek().and_then(|place| {
+                let input = *self.inputs.get(*place)?;
+                Some((*place, input, input.call.connected_at().unwrap_or(input.call.started_at)))
+            }) && events.peek().is_none_or(|Reverse((at, _))| begun <= *at)
             {
-                events.push(Reverse((at, *rank, place)));
+                if events.is_empty() && over.is_some_and(|over| over <= begun) {
+                    told = self.be_quiet(begun, input.timing, told);
+                }
+                waiting.next();
+                let (day, offers) = self.offers(begun);
+                let running = classify(offers, day, input, self.until);
+                over = over.zip(input.call.ended_at.filter(|_| !running.waits)).map(|(over, ended)| over.max(ended).max(begun));
+                if let Some(at) = running.next_event().filter(|_| running.outcome.is_none()) {
+                    events.push(Reverse((at, self.calls.len())));
+                }
+                self.calls.push((place, running));
+            }
+            let Some(Reverse((at, number))) = events.pop() else { return };
+            let Some((_, call)) = self.calls.get_mut(number) else { continue };
+            begin_increment(self.terms, &mut self.state, call, at, self.until);
+            if let Some(next) = call.next_event().filter(|_| call.outcome.is_none()) {
+                events.push(Reverse((next, number)));
             }
         }
-        while let Some(Reverse((at, rank, place))) = events.pop() {
-            let Some(call) = self.calls.get_mut(place) else { continue };
-            begin_increment(self.terms, &mut self.pools, &mut self.incidents, call, at, self.until);
-            if call.outcome.is_none()
-                && let Some(next) = call.next_event()
-            {
-                events.push(Reverse((next, rank, place)));
-            }
+    }
+
+    /// Notes a quiet instant, unless one was told a few calls before; gives how many calls were settled when the last was.
+    fn be_quiet(&mut self, at: Timestamp, timing: Timing, told: usize) -> usize {
+        let settled = self.calls.len();
+        // What is late, or beyond what is tolerated, changes what was before.
+        if settled.saturating_sub(told) < CALLS_APART || timing != Timing::InTime || self.state.pools.tolerate() {
+            return told;
         }
+        let state = self.state.from(at, self.terms.day(at), self.terms.longest_incident_window());
+        self.quiet.push(Quiet { at, state });
+        settled
+    }
+
+    fn offers(&mut self, at: Timestamp) -> (NaiveDate, Rc<[Offer<'a>]>) {
+        let day = self.terms.day(at);
+        if let Some((known, offers)) = &self.today
+            && *known == day
+        {
+            return (day, Rc::clone(offers));
+        }
+        let offers: Rc<[Offer<'a>]> = self.terms.offers(day).into();
+        self.today = Some((day, Rc::clone(&offers)));
+        (day, offers)
     }
 
     pub(super) fn finish(mut self) -> Settlement {
-        let mut calls = Vec::with_capacity(self.calls.len());
-        for call in &self.calls {
-            let record = finish::record(self.terms, call, self.until);
-            let live = call.input.call.ended_at.is_none().then(|| self.live(call));
-            calls.push(Settled { record, live });
+        let mut calls: Vec<Option<Settled>> = self.inputs.iter().map(|_| None).collect();
+        for (place, call) in std::mem::take(&mut self.calls) {
+            let live = call.input.call.ended_at.is_none().then(|| self.live(&call));
+            let (record, origins) = finish::record(self.terms, call, self.until);
+            if let Some(slot) = calls.get_mut(place) {
+                *slot = Some(Settled { record, live, origins });
+            }
         }
         self.touch_current();
-        Settlement { calls, balances: self.balances() }
+        let balances = self.state.pools.sorted().into_iter().map(balance).collect();
+        let late = self.inputs.iter().any(|input| input.timing != Timing::InTime);
+        let quiet = if late || self.state.pools.tolerate() { Vec::new() } else { self.quiet };
+        Settlement { calls: calls.into_iter().flatten().collect(), balances, quiet }
     }
 
     fn live(&self, call: &Running<'a>) -> Live {
         let talking = call.input.call.talks.iter().any(|talk| talk.to.is_none() && talk.from <= self.until);
         let so_far = call.input.call.talk_micros(self.until);
-        let ahead = i64::try_from(call.offset.get()).unwrap_or(i64::MAX).saturating_mul(1_000_000).saturating_sub(so_far);
-        let next = (talking && call.outcome.is_none() && call.offset.get() < u64::MAX).then(|| self.until.plus_micros(ahead.max(0)));
+        let next = match (call.outcome, call.next_charge) {
+            // Free for now: what it has used so far is charged when it has become too long.
+            (_, Some(next)) => Some(next),
+            (None, None) => (call.offset.get() < u64::MAX).then_some(call.offset),
+            (Some(_), None) => None,
+        };
+        let next = next.filter(|_| talking).map(|next| {
+            let ahead = i64::try_from(next.get()).unwrap_or(i64::MAX).saturating_mul(1_000_000).saturating_sub(so_far);
+            self.until.plus_micros(ahead.max(0))
+        });
         let left = call.sources.iter().filter(|source| matches!(source.allowance.grant, Grant::Time { .. }));
-        let left: Vec<u64> = left.map(|source| self.pools.left(source.key)).collect();
+        let left: Vec<u64> = left.map(|source| self.state.pools.left(source.pool)).collect();
         Live {
             next_increment_at: next,
             allowance_left: (!left.is_empty()).then(|| Seconds::new(left.iter().fold(0, |sum, one| sum.saturating_add(*one)))),
@@ -91,20 +151,19 @@ impl<'a, 't> Machine<'a, 't> {
     fn touch_current(&mut self) {
         let day = self.terms.day(self.until);
         for offer in self.terms.offers(day).iter().filter(|offer| offer.role == Role::Active) {
-            self.pools.touch(self.terms, offer, day);
+            self.state.pools.touch(self.terms, offer, day);
         }
     }
+}
 
-    fn balances(&self) -> Vec<Balance> {
-        let balance = |(key, pool): (&PoolKey<'a>, &super::pools::Pool)| Balance {
-            plan: key.0.into(),
-            allowance: key.1.into(),
-            from: key.2,
-            lapses: pool.lapses,
-            granted: pool.granted,
-            left: pool.left,
-            is_time: pool.is_time,
-        };
-        self.pools.all().map(balance).collect()
+fn balance(pool: &Pool) -> Balance {
+    Balance {
+        plan: pool.owner.clone(),
+        allowance: pool.id.clone(),
+        from: pool.from,
+        lapses: pool.lapses,
+        granted: pool.granted,
+        left: pool.left,
+        is_time: pool.is_time,
     }
 }

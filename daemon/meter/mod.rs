@@ -3,6 +3,7 @@
 //! The one invariant: the result is a pure function of the set of calls, contracts, tariffs and decisions. Live, the same
 //! code settles the calls as cut at the instant T.
 
+mod due;
 mod fees;
 mod finish;
 mod incidents;
@@ -12,6 +13,8 @@ mod pools;
 mod record;
 mod running;
 mod settlement;
+mod sources;
+mod state;
 mod talk;
 mod terms;
 #[cfg(test)]
@@ -22,6 +25,7 @@ pub use fees::{fees, midnight};
 pub use finish::unbilled;
 
 pub use record::{AllowanceUse, Charge, FeePeriod, Line, Outcome, Party, Record, RecordKey, Rule};
-pub use settlement::{Balance, Input, Live, Settled, Settlement, Timing, settle};
+pub use settlement::{Balance, Input, Live, Origin, Quiet, Settled, Settlement, Timing, settle, settle_from};
+pub use state::State;
 pub use talk::TalkClock;
 pub use terms::Terms;

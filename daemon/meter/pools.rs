@@ -1,25 +1,31 @@
 //! What is left of allowances. Derived, never stored: granted when first asked for, used up by increments.
 
-use super::settlement::Input;
-use super::terms::{Offer, Role, Terms};
-use crate::calls::Call;
-use crate::tariff::{Allowance, BandId, Grant, Price, Tariff, Validity};
-use crate::units::{Direction, Seconds, Timestamp};
+use super::sources::{Lasting, Source, Use, lasting, owner};
+use super::terms::{Offer, Terms};
+use crate::tariff::{Allowance, Grant};
+use crate::units::Seconds;
 use chrono::NaiveDate;
-use std::collections::BTreeMap;
 
-/// An allowance of one period: plan, allowance (or the line of a top-up rate), first day.
-pub type PoolKey<'a> = (&'a str, &'a str, NaiveDate);
+/// A pool's place among all of a contract; it stays the same for as long as settlement goes on.
+pub type PoolId = usize;
 
-/// All allowances of a contract that were touched.
-#[derive(Clone, Debug, Default)]
-pub struct Pools<'a> {
-    left: BTreeMap<PoolKey<'a>, Pool>,
+/// All allowances of a contract that were touched, in the order in which they were.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pools {
+    all: Vec<Pool>,
+    /// Those of which usage went beyond what is tolerated: all that is beyond them is due.
+    exceeded: Vec<(Box<str>, Box<str>, NaiveDate)>,
 }
 
-/// One allowance of one period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One allowance of one period, or what was bought in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {
+    /// The plan (of what is granted once: the tariff).
+    pub owner: Box<str>,
+    /// The allowance.
+    pub id: Box<str>,
+    /// The first day of its period.
+    pub from: NaiveDate,
     /// What was granted (seconds or count).
     pub granted: u64,
     /// What is left.
@@ -30,113 +36,50 @@ pub struct Pool {
     pub lapses: Option<NaiveDate>,
     /// Whether it counts seconds.
     pub is_time: bool,
+    /// How far beyond it usage is tolerated, and how far it went.
+    pub tolerated: u64,
+    /// Usage beyond it.
+    pub beyond: u64,
 }
 
-/// Whether a call uses its own period's allowance, or the rest of the one before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Use {
-    Own,
-    Carried,
-}
-
-/// An allowance that may serve a call.
-#[derive(Clone, Debug)]
-pub struct Source<'a> {
-    /// Where its rest stands.
-    pub key: PoolKey<'a>,
-    /// The allowance.
-    pub allowance: &'a Allowance,
-    /// The price list whose bands it names.
-    tariff: &'a Tariff,
-    lapses: Option<NaiveDate>,
-    order: usize,
-    used_as: Use,
-}
-
-impl Source<'_> {
-    /// Whether it serves an increment that begins at an instant, in a band of the tariff that prices the call. An allowance
-    /// of another tariff goes by the bands of its own.
-    pub fn serves_in(&self, tariff: &Tariff, service: &str, band: BandId, at: Timestamp) -> bool {
-        if self.allowance.bands.is_empty() || std::ptr::eq(tariff, self.tariff) {
-            return in_band(&self.allowance.bands, band);
-        }
-        let own = self.tariff.service(service).and_then(|service| self.tariff.band_at(service, at));
-        own.is_some_and(|band| in_band(&self.allowance.bands, band))
-    }
-}
-
-impl<'a> Pools<'a> {
-    /// The allowances that may serve a call of a service on the day its talk began, in the order in which they are used:
-    /// the one that lapses soonest first, then as listed. Bands are looked at when an increment begins.
-    pub fn sources(
-        &mut self,
-        terms: &Terms<'a>,
-        offers: &[Offer<'a>],
-        input: &Input<'a>,
-        severity: Option<&str>,
-        day: NaiveDate,
-    ) -> Vec<Source<'a>> {
-        let mut sources = Vec::new();
-        let lets_call = |offer: &Offer<'a>| input.call.direction == Direction::Out || offer.lets_call(input.authorised);
-        for offer in offers.iter().filter(|offer| offer.role == Role::Active && lets_call(offer)) {
-            for allowance in &offer.plan.allowances {
-                if serves(allowance, input.call, severity) {
-                    self.add(&mut sources, terms, offer, allowance, day);
-                }
-            }
-        }
-        sources.sort_by_key(|source| (source.lapses.is_none(), source.lapses, source.order));
-        sources
-    }
-
-    fn add(&mut self, sources: &mut Vec<Source<'a>>, terms: &Terms<'a>, offer: &Offer<'a>, allowance: &'a Allowance, day: NaiveDate) {
-        let mut push = |pools: &mut Self, offer: &Offer<'a>, allowance: &'a Allowance, period: Lasting, used_as: Use| {
-            let key = pools.grant(terms, offer, allowance, period);
-            sources.push(Source { key, allowance, tariff: offer.tariff, lapses: period.lapses, order: sources.len(), used_as });
-        };
-        let Some(period) = lasting(terms, allowance, day) else { return };
-        push(self, offer, allowance, period, Use::Own);
-        if !is_carried_over(offer, allowance) {
-            return;
-        }
-        // The rests of earlier periods, the nearest first, where they are carried over and have not lapsed. What they are
-        // is what the plan said then.
-        let mut from = period.from;
-        while let Some((offer, allowance, period)) = before(terms, &offer.plan.id, &allowance.id, from) {
-            if period.lapses.is_none_or(|lapses| lapses <= day) {
-                break;
-            }
-            push(self, &offer, allowance, period, Use::Carried);
-            from = period.from;
-        }
-    }
-
+impl Pools {
     /// Grants an allowance for a period, unless it was; says where its rest stands.
-    fn grant(&mut self, terms: &Terms<'a>, offer: &Offer<'a>, allowance: &'a Allowance, period: Lasting) -> PoolKey<'a> {
-        let key = (owner(offer, allowance), &*allowance.id, period.from);
-        self.left.entry(key).or_insert_with(|| {
-            // What the plan said when the period began counts for all of it, as do the stations of that day.
-            let began = terms.offers(period.began).into_iter().find(|one| one.plan.id == offer.plan.id);
-            let then = began.and_then(|one| one.plan.allowances.iter().find(|one| one.id == allowance.id && one.per == allowance.per));
-            let granted_as = then.unwrap_or(allowance);
-            let one = match granted_as.grant {
-                Grant::Time { quantity, .. } => quantity.get(),
-                Grant::Incidents(count) | Grant::Callbacks(count) => u64::from(count),
-            };
-            let granted = if granted_as.per_station { one.saturating_mul(u64::from(terms.stations(period.began))) } else { one };
-            Pool {
-                granted,
-                left: granted,
-                carry: granted_as.carry_over.map_or(0, |(cap, _)| cap),
-                lapses: period.lapses,
-                is_time: matches!(granted_as.grant, Grant::Time { .. }),
-            }
-        });
-        key
+    pub(super) fn grant(&mut self, terms: &Terms<'_>, offer: &Offer<'_>, allowance: &Allowance, period: Lasting) -> PoolId {
+        let owner = owner(offer, allowance);
+        if let Some(known) = self.find(owner, &allowance.id, period.from) {
+            return known;
+        }
+        // What the plan said when the period began counts for all of it, as do the stations of that day.
+        let began = terms.offers(period.began).into_iter().find(|one| one.plan.id == offer.plan.id);
+        let then = began.and_then(|one| one.plan.allowances.iter().find(|one| one.id == allowance.id && one.per == allowance.per));
+        let granted_as = then.unwrap_or(allowance);
+        let one = match granted_as.grant {
+            Grant::Time { quantity, .. } => quantity.get(),
+            Grant::Incidents(count) | Grant::Callbacks(count) => u64::from(count),
+        };
+        let granted = if granted_as.per_station { one.saturating_mul(u64::from(terms.stations(period.began))) } else { one };
+        self.add_pool(Pool {
+            granted,
+            left: granted,
+            carry: granted_as.carry_over.map_or(0, |(cap, _)| cap),
+            is_time: matches!(granted_as.grant, Grant::Time { .. }),
+            tolerated: granted_as.tolerance.map_or(0, |tolerance| tolerance.of(granted)),
+            ..Pool::empty(owner, &allowance.id, period.from, period.lapses)
+        })
+    }
+
+    /// The last ones are asked for most.
+    fn find(&self, owner: &str, id: &str, from: NaiveDate) -> Option<PoolId> {
+        self.all.iter().rposition(|pool| pool.from == from && *pool.id == *id && *pool.owner == *owner)
+    }
+
+    fn add_pool(&mut self, pool: Pool) -> PoolId {
+        self.all.push(pool);
+        self.all.len().saturating_sub(1)
     }
 
     /// Grants the allowances of a day that nobody has asked for yet.
-    pub fn touch(&mut self, terms: &Terms<'a>, offer: &Offer<'a>, day: NaiveDate) {
+    pub fn touch(&mut self, terms: &Terms<'_>, offer: &Offer<'_>, day: NaiveDate) {
         for allowance in &offer.plan.allowances {
             if let Some(period) = lasting(terms, allowance, day) {
                 self.grant(terms, offer, allowance, period);
@@ -144,15 +87,15 @@ impl<'a> Pools<'a> {
         }
     }
 
-    /// What is left under a key; 0 where nothing was granted.
+    /// What is left in a pool.
     #[must_use]
-    pub fn left(&self, key: PoolKey<'a>) -> u64 {
-        self.left.get(&key).map_or(0, |pool| pool.left)
+    pub fn left(&self, pool: PoolId) -> u64 {
+        self.all.get(pool).map_or(0, |pool| pool.left)
     }
 
     /// Takes up to `wanted` of an allowance, and says how much it was.
-    pub fn take(&mut self, source: &Source<'a>, wanted: u64) -> u64 {
-        let Some(pool) = self.left.get_mut(&source.key) else { return 0 };
+    pub fn take(&mut self, source: &Source<'_>, wanted: u64) -> u64 {
+        let Some(pool) = self.all.get_mut(source.pool) else { return 0 };
         let taken = match source.used_as {
             Use::Own => wanted.min(pool.left),
             Use::Carried => wanted.min(pool.left).min(pool.carry),
@@ -164,90 +107,72 @@ impl<'a> Pools<'a> {
         taken
     }
 
+    /// Counts usage beyond an allowance that tolerates some; says whether it is tolerated still. How far it goes in the end
+    /// is known only when all has run: then settlement is run again with what [`Pools::exceed`] found.
+    pub fn go_beyond(&mut self, source: &Source<'_>, by: u64) -> bool {
+        let Some(pool) = self.all.get_mut(source.pool).filter(|pool| pool.tolerated > 0) else { return false };
+        pool.beyond = pool.beyond.saturating_add(by);
+        !self.exceeded.iter().any(|(owner, id, from)| *from == pool.from && *id == pool.id && *owner == pool.owner)
+    }
+
+    /// The pools of which usage went beyond what is tolerated and that were not known to.
+    pub fn newly_exceeded(&self) -> Vec<(Box<str>, Box<str>, NaiveDate)> {
+        let beyond = self.all.iter().filter(|pool| pool.tolerated > 0 && pool.beyond > pool.tolerated);
+        let keys = beyond.map(|pool| (pool.owner.clone(), pool.id.clone(), pool.from));
+        keys.filter(|key| !self.exceeded.contains(key)).collect()
+    }
+
+    /// From now on all that is beyond these is due.
+    pub fn exceed(&mut self, keys: Vec<(Box<str>, Box<str>, NaiveDate)>) {
+        self.exceeded.extend(keys);
+    }
+
+    /// Whether any of them tolerates usage beyond it: then what comes may change what was.
+    pub fn tolerate(&self) -> bool {
+        self.all.iter().any(|pool| pool.tolerated > 0)
+    }
+
+    /// The pool of what a plan's top-ups bought in a period.
+    pub fn bought(&mut self, plan: &str, from: NaiveDate, lapses: Option<NaiveDate>) -> PoolId {
+        let known = self.find(plan, TOP_UP, from);
+        known.unwrap_or_else(|| self.add_pool(Pool::empty(plan, TOP_UP, from, lapses)))
+    }
+
     /// Takes up to `wanted` of what was bought, and says how much it was.
-    pub fn take_bought(&mut self, key: PoolKey<'a>, wanted: u64) -> u64 {
-        let Some(pool) = self.left.get_mut(&key) else { return 0 };
+    pub fn take_bought(&mut self, pool: PoolId, wanted: u64) -> u64 {
+        let Some(pool) = self.all.get_mut(pool) else { return 0 };
         let taken = wanted.min(pool.left);
         pool.left = pool.left.saturating_sub(taken);
         taken
     }
 
     /// Adds a quantity that was bought.
-    pub fn buy(&mut self, key: PoolKey<'a>, quantity: Seconds, lapses: Option<NaiveDate>) {
-        let pool = self.left.entry(key).or_insert(Pool { granted: 0, left: 0, carry: 0, lapses, is_time: true });
+    pub fn buy(&mut self, pool: PoolId, quantity: Seconds) {
+        let Some(pool) = self.all.get_mut(pool) else { return };
         pool.granted = pool.granted.saturating_add(quantity.get());
         pool.left = pool.left.saturating_add(quantity.get());
     }
 
     /// Everything touched so far, by plan, allowance and period.
-    pub fn all(&self) -> impl Iterator<Item = (&PoolKey<'a>, &Pool)> {
-        self.left.iter()
+    pub fn sorted(&self) -> Vec<&Pool> {
+        let mut all: Vec<&Pool> = self.all.iter().collect();
+        all.sort_by(|one, other| (&one.owner, &one.id, one.from).cmp(&(&other.owner, &other.id, other.from)));
+        all
+    }
+
+    /// Lets go of what has lapsed by a day.
+    pub fn forget_before(&mut self, day: NaiveDate) {
+        self.all.retain(|pool| pool.lapses.is_none_or(|lapses| lapses > day));
+        self.all.sort_by(|one, other| (one.from, &one.owner, &one.id).cmp(&(other.from, &other.owner, &other.id)));
     }
 }
 
-/// The period of an allowance: its first day, the first of it that the contract covers, and the first day on which nothing
-/// of it is left, carried over or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Lasting {
-    from: NaiveDate,
-    began: NaiveDate,
-    lapses: Option<NaiveDate>,
-}
-
-fn lasting(terms: &Terms<'_>, allowance: &Allowance, day: NaiveDate) -> Option<Lasting> {
-    let (from, end) = terms.period(allowance.per, day)?;
-    let lapses = match (end, allowance.carry_over) {
-        (Some(end), Some((_, goes_on))) => Some(goes_on.after(end, 1)?),
-        (end, _) => end,
-    };
-    let began = terms.start(day).map_or(from, |start| start.max(from));
-    Some(Lasting { from, began, lapses })
-}
-
-/// Whether any version of the plan carries this allowance over.
-fn is_carried_over(offer: &Offer<'_>, allowance: &Allowance) -> bool {
-    let versions = offer.tariff.plans.iter().filter(|version| version.id == offer.plan.id);
-    versions.flat_map(|version| &version.allowances).any(|one| one.id == allowance.id && one.carry_over.is_some())
-}
-
-/// An allowance in the period before the one that begins on `from`, as the plan had it on that period's last day: `None` if
-/// the contract did not hold the plan then, or nothing is carried over.
-fn before<'a>(terms: &Terms<'a>, plan: &str, id: &str, from: NaiveDate) -> Option<(Offer<'a>, &'a Allowance, Lasting)> {
-    let last_day = from.pred_opt()?;
-    let offer = terms.offers(last_day).into_iter().find(|offer| *offer.plan.id == *plan && offer.role == Role::Active)?;
-    let allowance = offer.plan.allowances.iter().find(|one| *one.id == *id && one.carry_over.is_some())?;
-    let period = lasting(terms, allowance, last_day)?;
-    (period.from < from).then_some((offer, allowance, period))
-}
-
-/// Whose an allowance is: the plan's; what is granted once, on activation, is the tariff's, so that a change of plan does
-/// not grant it again.
-fn owner<'a>(offer: &Offer<'a>, allowance: &Allowance) -> &'a str {
-    match allowance.per {
-        Validity::Month | Validity::ContractYear => &offer.plan.id,
-        Validity::Activation(_) => &offer.tariff.name,
+impl Pool {
+    fn empty(owner: &str, id: &str, from: NaiveDate, lapses: Option<NaiveDate>) -> Self {
+        let (owner, id) = (owner.into(), id.into());
+        Self { owner, id, from, granted: 0, left: 0, carry: 0, lapses, is_time: true, tolerated: 0, beyond: 0 }
     }
 }
 
-/// Whether an allowance serves a call, its band aside.
-fn serves(allowance: &Allowance, call: &Call, severity: Option<&str>) -> bool {
-    let level = call.level();
-    allowance.services.contains(&call.service)
-        && (allowance.severities.is_empty() || severity.is_some_and(|severity| allowance.severities.iter().any(|one| **one == *severity)))
-        && (allowance.levels.is_empty() || level.is_some_and(|level| allowance.levels.contains(&level)))
-}
-
-/// Whether an allowance serves a band.
-#[must_use]
-pub fn in_band(bands: &[BandId], band: BandId) -> bool {
-    bands.is_empty() || bands.contains(&band)
-}
-
-/// The period in which the rest of a top-up is used up.
-#[must_use]
-pub fn top_up_period(terms: &Terms<'_>, price: &Price, day: NaiveDate) -> Option<(NaiveDate, Option<NaiveDate>)> {
-    match price {
-        Price::TopUp { per, .. } => terms.period(*per, day),
-        Price::Steps(_) | Price::Incident(_) | Price::Flat => terms.period(Validity::Month, day),
-    }
-}
+/// The name of what was bought, in results.
+pub const TOP_UP: &str = "top-up";

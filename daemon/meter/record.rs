@@ -181,6 +181,16 @@ pub enum Rule {
     Cap,
     /// The rest of rounding to the smallest unit.
     Rounding,
+    /// Due once a call.
+    Connect,
+    /// What a call costs at least.
+    Minimum,
+    /// Shorter than what is free.
+    Free,
+    /// Beyond an allowance, within what is tolerated.
+    Tolerance,
+    /// Talk that is counted into a length, and charged with it or not at all.
+    Rounded,
 }
 
 /// The period a fee is for.

@@ -1,17 +1,19 @@
 //! A call on the machine: what can be said of it before it runs, and what its increments have come to so far.
 
+use super::due::Due;
 use super::finish;
-use super::increment::sells;
-use super::pools::Source;
-use super::record::{AllowanceUse, Line, Outcome, Rule};
-use super::settlement::Input;
+use super::increment::{rate, sells};
+use super::record::{Outcome, Rule};
+use super::settlement::{Input, Origin};
+use super::sources::Source;
 use super::talk::TalkClock;
-use super::terms::{Offer, Role, Terms};
+use super::terms::{Offer, Role};
 use crate::calls::Mark;
 use crate::tariff::{BandId, Resolved, Service, Verdict};
 use crate::units::{Direction, Seconds, Timestamp};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
+use std::rc::Rc;
 
 /// A call on the machine.
 pub(super) struct Running<'a> {
@@ -23,24 +25,40 @@ pub(super) struct Running<'a> {
     /// Talk in which increments may begin: less than all where goodwill waives the end.
     pub(super) chargeable: Seconds,
     pub(super) offset: Seconds,
+    /// Where the next charge falls, if talk goes on; `None`: at `offset`.
+    pub(super) next_charge: Option<Seconds>,
     pub(super) billed: Seconds,
-    pub(super) lines: Vec<Line>,
-    pub(super) uses: Vec<AllowanceUse>,
+    pub(super) items: Vec<Item<'a>>,
+    pub(super) uses: Vec<(&'a str, u64)>,
+    pub(super) due: Due<'a>,
     pub(super) incident: Option<Box<str>>,
     pub(super) outcome: Option<Outcome>,
     pub(super) reason: Option<Box<str>>,
     pub(super) priced_since: Option<Timestamp>,
     pub(super) service: Option<&'a Service>,
-    pub(super) offers: Vec<Offer<'a>>,
+    pub(super) offers: Rc<[Offer<'a>]>,
     pub(super) sources: Vec<Source<'a>>,
     pub(super) band: Option<BandId>,
+    /// A later instant may find another outcome by itself: it waits for a deadline.
+    pub(super) waits: bool,
+}
+
+/// A line of the breakdown in the making.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Item<'a> {
+    pub(super) rule: Rule,
+    pub(super) band: Option<BandId>,
+    pub(super) allowance: Option<&'a str>,
+    pub(super) count: u64,
+    pub(super) increment: Option<Seconds>,
+    pub(super) unit_price: Decimal,
+    pub(super) origin: Origin,
 }
 
 /// What can be said of a call before the machine runs: missed, uncovered, unauthorised, held, or none of these.
-pub(super) fn classify<'a>(terms: &Terms<'a>, input: Input<'a>, until: Timestamp) -> Running<'a> {
+pub(super) fn classify<'a>(offers: Rc<[Offer<'a>]>, day: NaiveDate, input: Input<'a>, until: Timestamp) -> Running<'a> {
     let call = input.call;
     let at = call.connected_at().unwrap_or(call.started_at);
-    let day = terms.day(at);
     let clock = TalkClock::new(call.talk_until(until));
     let total = clock.total();
     let mut running = Running {
@@ -52,16 +70,19 @@ pub(super) fn classify<'a>(terms: &Terms<'a>, input: Input<'a>, until: Timestamp
         clock,
         offset: Seconds::ZERO,
         billed: Seconds::ZERO,
-        lines: Vec::new(),
+        next_charge: None,
+        items: Vec::new(),
         uses: Vec::new(),
+        due: Due::default(),
         incident: None,
         outcome: None,
         reason: input.reason.map(Into::into),
         priced_since: None,
         service: None,
-        offers: terms.offers(day),
+        offers,
         sources: Vec::new(),
         band: None,
+        waits: false,
     };
     if call.talks.is_empty() {
         if call.marks.contains(&Mark::Ambiguous) {
@@ -73,7 +94,11 @@ pub(super) fn classify<'a>(terms: &Terms<'a>, input: Input<'a>, until: Timestamp
         return running;
     }
     running.cover(at);
+    running.be_free();
     running.decide(until);
+    if let Some(offer) = running.offer {
+        running.due = Due::of(offer.plan, &call.service);
+    }
     running
 }
 
@@ -135,6 +160,18 @@ impl<'a> Running<'a> {
         }
     }
 
+    /// Ends a call that is shorter than what is free. It needs no decision: there is nothing to pay.
+    fn be_free(&mut self) {
+        let (Some(offer), Some(band), None) = (self.offer, self.band, self.outcome) else { return };
+        let Some(rate) = rate(&offer, self.input.call, self.severity, band) else { return };
+        let total = self.clock.total();
+        if let Some(free) = rate.conditions.free_under.filter(|free| Seconds::ZERO < total && total < *free) {
+            self.next_charge = Some(free);
+            self.add_free(Rule::Free, band, None, Some(total), offer.origin(rate.line));
+            self.conclude(Outcome::Included, "");
+        }
+    }
+
     /// Applies the decision that arrived, or the plan's default after its deadline; holds the call otherwise.
     fn decide(&mut self, until: Timestamp) {
         let Some(offer) = self.offer.filter(|_| self.outcome.is_none()) else { return };
@@ -150,7 +187,10 @@ impl<'a> Running<'a> {
             })
         };
         match self.input.verdict.or_else(by_default) {
-            None if rule.is_some() => self.conclude(Outcome::Held, "waits for a decision"),
+            None if rule.is_some() => {
+                self.waits = rule.is_some_and(|rule| rule.default.is_some());
+                self.conclude(Outcome::Held, "waits for a decision");
+            }
             Some(Verdict::Provider) => self.conclude(Outcome::Included, "decided: the provider's fault"),
             Some(Verdict::GoodwillTime(waived)) => {
                 self.chargeable = Seconds::new(self.chargeable.get().saturating_sub(waived.get()));
@@ -173,48 +213,42 @@ impl<'a> Running<'a> {
         self.offset = Seconds::new(u64::MAX);
     }
 
+    /// Talk that was looked at goes by; what of it is billed is said elsewhere.
+    pub(super) fn pass(&mut self, talk: u64) {
+        self.offset = Seconds::new(self.offset.get().saturating_add(talk.max(1)));
+    }
+
+    /// An increment begins and is billed.
     pub(super) fn advance(&mut self, by: Seconds) {
         self.offset = Seconds::new(self.offset.get().saturating_add(by.get()));
         self.billed = Seconds::new(self.billed.get().saturating_add(by.get()));
     }
 
-    pub(super) fn used(&mut self, id: &str, amount: u64) {
-        match self.uses.iter_mut().find(|one| *one.id == *id) {
-            Some(one) => one.used = one.used.saturating_add(amount),
-            None => self.uses.push(AllowanceUse { id: id.into(), used: amount }),
+    pub(super) fn used(&mut self, id: &'a str, amount: u64) {
+        match self.uses.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, used)) => *used = used.saturating_add(amount),
+            None => self.uses.push((id, amount)),
         }
     }
 
     /// Adds to the breakdown; increments of the same kind that follow one another make one line.
-    pub(super) fn line(
-        &mut self,
-        rule: Rule,
-        band: Option<BandId>,
-        allowance: Option<&str>,
-        increment: Option<Seconds>,
-        unit_price: Decimal,
-    ) {
-        let band = band.and_then(|band| self.offer.map(|offer| offer.tariff.band_name(band)));
-        if let Some(last) = self.lines.last_mut()
-            && last.rule == rule
-            && last.band.as_deref() == band
-            && last.allowance.as_deref() == allowance
-            && last.increment == increment
-            && last.unit_price == unit_price
-        {
-            last.count = last.count.saturating_add(1);
-            last.amount = unit_price.checked_mul(Decimal::from(last.count)).unwrap_or(last.amount);
-            return;
+    pub(super) fn add(&mut self, item: Item<'a>) {
+        match self.items.last_mut().filter(|last| last.is_like(&item)) {
+            Some(last) => last.count = last.count.saturating_add(item.count),
+            None => self.items.push(item),
         }
-        let line = Line {
-            rule,
-            band: band.map(Into::into),
-            allowance: allowance.map(Into::into),
-            count: 1,
-            increment,
-            unit_price,
-            amount: unit_price,
-        };
-        self.lines.push(line);
+    }
+
+    /// Something that an allowance covers, or that costs nothing.
+    pub(super) fn add_free(&mut self, rule: Rule, band: BandId, allowance: Option<&'a str>, increment: Option<Seconds>, origin: Origin) {
+        self.add(Item { rule, band: Some(band), allowance, count: 1, increment, unit_price: Decimal::ZERO, origin });
+    }
+}
+
+impl Item<'_> {
+    /// Whether the two differ in nothing but their count.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let key = |item: &Self| (item.rule, item.band, item.increment, item.unit_price, item.origin);
+        key(self) == key(other) && self.allowance == other.allowance
     }
 }

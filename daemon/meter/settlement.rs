@@ -2,10 +2,11 @@
 
 use super::machine::Machine;
 use super::record::Record;
+use super::state::State;
 use super::terms::Terms;
 use crate::calls::Call;
 use crate::tariff::Verdict;
-use crate::units::{Seconds, Timestamp};
+use crate::units::{CallId, E164, RawNumber, Seconds, Timestamp};
 use chrono::NaiveDate;
 
 /// A call as it comes to settlement.
@@ -39,6 +40,17 @@ pub struct Settled {
     pub record: Record,
     /// Of a running call: what comes next.
     pub live: Option<Live>,
+    /// Where each line of the record is written, in their order; `None`: it follows from the others, or from a decision.
+    pub origins: Vec<Option<Origin>>,
+}
+
+/// A line of a tariff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The tariff's place among those in force.
+    pub tariff: usize,
+    /// The line of its file.
+    pub line: u32,
 }
 
 /// What the live meter knows of a running call beyond its record.
@@ -78,18 +90,53 @@ pub struct Settlement {
     pub calls: Vec<Settled>,
     /// Allowances that were asked for, by plan, allowance and period.
     pub balances: Vec<Balance>,
+    /// Instants at which no call was open, some calls apart, in order: settlement can go on from each.
+    pub quiet: Vec<Quiet>,
+}
+
+/// An instant at which no call of a contract was open, and what was left then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quiet {
+    /// The instant: talk of all calls before had begun before it, and was over.
+    pub at: Timestamp,
+    /// What was left.
+    pub state: State,
 }
 
 /// Settles all calls of one contract as cut at `until` (design.md §6). The order of `inputs` makes no difference.
 #[must_use]
 pub fn settle(terms: &Terms<'_>, inputs: &[Input<'_>], until: Timestamp) -> Settlement {
-    let mut machine = Machine::new(terms, inputs, until);
-    machine.run(Timing::InTime);
-    let mut late: Vec<Timing> = inputs.iter().map(|input| input.timing).filter(|timing| *timing != Timing::InTime).collect();
-    late.sort_unstable();
-    late.dedup();
-    for timing in late {
-        machine.run(timing);
+    settle_from(terms, State::default(), inputs, until)
+}
+
+/// The same, where all calls before those of `inputs` have come to `state`.
+#[must_use]
+pub fn settle_from(terms: &Terms<'_>, state: State, inputs: &[Input<'_>], until: Timestamp) -> Settlement {
+    let mut order: Vec<usize> = (0..inputs.len()).collect();
+    // Ties: connected earlier, then set up earlier, then caller, called, call_id. Calls without talk have no increments.
+    order.sort_by_cached_key(|place| inputs.get(*place).map(|input| (input.timing, Order::of(input.call))));
+    let timing = |place: &usize| inputs.get(*place).map(|input| input.timing);
+    let mut machine = Machine::new(terms, state, inputs, until);
+    for same in order.chunk_by(|one, other| timing(one) == timing(other)) {
+        machine.settle(same);
     }
     machine.finish()
+}
+
+/// The order of calls of which an increment begins at the same instant (design.md §6.4).
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Order<'a> {
+    begun: Timestamp,
+    started_at: Timestamp,
+    caller: (Option<E164>, &'a RawNumber),
+    called: (Option<E164>, &'a RawNumber),
+    id: &'a CallId,
+}
+
+impl<'a> Order<'a> {
+    fn of(call: &'a Call) -> Self {
+        let Call { started_at, caller, caller_raw, called, called_raw, id, .. } = call;
+        let begun = call.connected_at().unwrap_or(*started_at);
+        Self { begun, started_at: *started_at, caller: (*caller, caller_raw), called: (*called, called_raw), id }
+    }
 }

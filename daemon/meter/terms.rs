@@ -1,8 +1,9 @@
 //! What a contract offers on a day: its plans, those they include, less those they supersede (design.md §4, §5).
 
+use super::settlement::Origin;
 use crate::contracts::{Contract, local_date};
 use crate::tariff::{Callers, Period, PlanVersion, Tariff, Validity};
-use crate::units::Timestamp;
+use crate::units::{Seconds, Timestamp};
 use chrono::{Datelike, Months, NaiveDate};
 use chrono_tz::Tz;
 
@@ -19,6 +20,8 @@ pub struct Terms<'a> {
 pub struct Offer<'a> {
     /// The price list.
     pub tariff: &'a Tariff,
+    /// Its place among those loaded.
+    pub number: usize,
     /// The version in force.
     pub plan: &'a PlanVersion,
     /// Whether its fee is due: it stands in the contract itself, and was not merely included.
@@ -76,6 +79,12 @@ impl<'a> Terms<'a> {
         self.rows.iter().copied().find(|row| row.covers(day))
     }
 
+    /// The longest time that two calls of an incident lie apart, in any of the tariffs.
+    #[must_use]
+    pub fn longest_incident_window(&self) -> Seconds {
+        self.tariffs.iter().map(|tariff| tariff.incident_window).max().unwrap_or(Seconds::ZERO)
+    }
+
     /// The first day of the unbroken stretch of rows that covers a day.
     #[must_use]
     pub fn start(&self, day: NaiveDate) -> Option<NaiveDate> {
@@ -115,8 +124,9 @@ impl<'a> Terms<'a> {
             }
             return;
         }
-        let Some((tariff, plan)) = self.plan(id, day) else { return };
-        offers.push(Offer { tariff, plan, fee, role: Role::Active });
+        let found = self.tariffs.iter().enumerate().find_map(|(number, tariff)| Some((number, tariff, tariff.plan(id, day)?)));
+        let Some((number, tariff, plan)) = found else { return };
+        offers.push(Offer { tariff, number, plan, fee, role: Role::Active });
         for included in &plan.includes {
             self.add(offers, included, day, FeeDue::No);
         }
@@ -159,6 +169,12 @@ impl<'a> Terms<'a> {
 }
 
 impl Offer<'_> {
+    /// A line of its tariff.
+    #[must_use]
+    pub const fn origin(&self, line: u32) -> Origin {
+        Origin { tariff: self.number, line }
+    }
+
     /// Whether the plan lets this caller call.
     #[must_use]
     pub fn lets_call(&self, authorised: bool) -> bool {

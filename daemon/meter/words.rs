@@ -24,6 +24,11 @@ words!(Rule {
     Surcharge = "surcharge",
     Cap = "cap",
     Rounding = "rounding",
+    Connect = "connect",
+    Minimum = "minimum",
+    Free = "free",
+    Tolerance = "tolerance",
+    Rounded = "rounded",
 });
 
 #[cfg(test)]

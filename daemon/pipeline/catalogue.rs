@@ -128,6 +128,10 @@ impl InForce {
             .contract()
             .and_then(|contract| self.terms(contract))
             .and_then(|terms| self.settle(&terms, std::slice::from_ref(said), until).calls.into_iter().next());
-        settled.unwrap_or_else(|| Settled { record: self.unbilled(&said.call, found, until), live: Some(meter::Live::default()) })
+        settled.unwrap_or_else(|| Settled {
+            record: self.unbilled(&said.call, found, until),
+            live: Some(meter::Live::default()),
+            origins: Vec::new(),
+        })
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod bands;
 mod calendar;
+mod conditions;
 pub mod period;
 mod plan;
 pub mod rounding;
@@ -14,6 +15,7 @@ mod week;
 
 pub use calendar::{Calendar, Day, UnknownCalendar, easter};
 
+pub use conditions::{Cap, CapPer, Conditions, Round, RoundMode, RoundPer, Surcharge, Tolerance};
 pub use plan::{
     Allowance, Callers, DecisionRule, Fee, FeePer, Grant, Level, Period, PlanVersion, Price, Rate, Resolved, Response, Step, Validity,
     Verdict,

@@ -142,6 +142,8 @@ mod tests {
             fee: None,
             allowances: Vec::new(),
             rates: Vec::new(),
+            surcharges: Vec::new(),
+            caps: Vec::new(),
             decision: None,
             responses: Vec::new(),
             callers: Callers::Any,

@@ -1,6 +1,6 @@
 //! What a plan offers: fee, allowances, rates, conditions (design.md §5).
 
-use super::BandId;
+use super::{BandId, Cap, Conditions, Surcharge, Tolerance};
 use crate::units::{Direction, Seconds};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -23,6 +23,10 @@ pub struct PlanVersion {
     pub allowances: Vec<Allowance>,
     /// Prices, in file order: the first that applies counts.
     pub rates: Vec<Rate>,
+    /// Percentages on top, in file order: the first that applies counts.
+    pub surcharges: Vec<Surcharge>,
+    /// Upper limits, in file order.
+    pub caps: Vec<Cap>,
     /// Whether calls wait for a decision.
     pub decision: Option<DecisionRule>,
     /// Promised times to call back.
@@ -87,6 +91,8 @@ pub struct Allowance {
     pub per: Validity,
     /// How long after its period its rest goes on (carry-over), and at most how much of it; `None`: it lapses with the period.
     pub carry_over: Option<(u64, Period)>,
+    /// How far beyond it usage is free.
+    pub tolerance: Option<Tolerance>,
     /// Granted once for each station of the contract.
     pub per_station: bool,
     /// Services it serves; never empty.
@@ -143,6 +149,8 @@ pub struct Rate {
     pub direction: Option<Direction>,
     /// The price.
     pub price: Price,
+    /// What goes with it.
+    pub conditions: Conditions,
 }
 
 /// How a rate is charged.

@@ -8,6 +8,7 @@ mod allowances;
 mod decisions;
 mod fees;
 mod incidents;
+mod market;
 mod time;
 
 use super::*;

@@ -1,0 +1,170 @@
+//! Which allowances may serve a call, in which order, and in which periods they stand (design.md §5, §6.3).
+
+use super::pools::{PoolId, Pools};
+use super::settlement::{Input, Origin};
+use super::terms::{Offer, Role, Terms};
+use crate::calls::Call;
+use crate::tariff::{Allowance, BandId, Price, Tariff, Validity};
+use crate::units::{Direction, Timestamp};
+use chrono::NaiveDate;
+
+/// Whether a call uses its own period's allowance, or the rest of the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Own,
+    Carried,
+}
+
+/// An allowance that may serve a call.
+#[derive(Clone, Debug)]
+pub struct Source<'a> {
+    /// Where its rest stands.
+    pub pool: PoolId,
+    /// The allowance.
+    pub allowance: &'a Allowance,
+    /// The price list whose bands it names.
+    pub tariff: &'a Tariff,
+    number: usize,
+    lapses: Option<NaiveDate>,
+    order: usize,
+    pub(super) used_as: Use,
+}
+
+impl Source<'_> {
+    /// Where the allowance is written.
+    pub fn origin(&self) -> Origin {
+        Origin { tariff: self.number, line: self.allowance.line }
+    }
+
+    /// Whether it serves an increment that begins at an instant, in a band of the tariff that prices the call. An allowance
+    /// of another tariff goes by the bands of its own.
+    pub fn serves_in(&self, tariff: &Tariff, service: &str, band: BandId, at: Timestamp) -> bool {
+        if self.allowance.bands.is_empty() || std::ptr::eq(tariff, self.tariff) {
+            return in_band(&self.allowance.bands, band);
+        }
+        let own = self.tariff.service(service).and_then(|service| self.tariff.band_at(service, at));
+        own.is_some_and(|band| in_band(&self.allowance.bands, band))
+    }
+}
+
+impl Pools {
+    /// The allowances that may serve a call of a service on the day its talk began, in the order in which they are used:
+    /// the one that lapses soonest first, then as listed. Bands are looked at when an increment begins.
+    pub(super) fn sources<'a>(
+        &mut self,
+        terms: &Terms<'a>,
+        offers: &[Offer<'a>],
+        input: &Input<'a>,
+        severity: Option<&str>,
+        day: NaiveDate,
+    ) -> Vec<Source<'a>> {
+        let mut sources = Vec::new();
+        let lets_call = |offer: &Offer<'a>| input.call.direction == Direction::Out || offer.lets_call(input.authorised);
+        for offer in offers.iter().filter(|offer| offer.role == Role::Active && lets_call(offer)) {
+            for allowance in &offer.plan.allowances {
+                if serves(allowance, input.call, severity) {
+                    self.add(&mut sources, terms, offer, allowance, day);
+                }
+            }
+        }
+        sources.sort_by_key(|source| (source.lapses.is_none(), source.lapses, source.order));
+        sources
+    }
+
+    fn add<'a>(&mut self, sources: &mut Vec<Source<'a>>, terms: &Terms<'a>, offer: &Offer<'a>, allowance: &'a Allowance, day: NaiveDate) {
+        let mut push = |pools: &mut Self, offer: &Offer<'a>, allowance: &'a Allowance, period: Lasting, used_as: Use| {
+            let pool = pools.grant(terms, offer, allowance, period);
+            sources.push(Source {
+                pool,
+                allowance,
+                tariff: offer.tariff,
+                number: offer.number,
+                lapses: period.lapses,
+                order: sources.len(),
+                used_as,
+            });
+        };
+        let Some(period) = lasting(terms, allowance, day) else { return };
+        push(self, offer, allowance, period, Use::Own);
+        if !is_carried_over(offer, allowance) {
+            return;
+        }
+        // The rests of earlier periods, the nearest first, where they are carried over and have not lapsed. What they are
+        // is what the plan said then.
+        let mut from = period.from;
+        while let Some((offer, allowance, period)) = before(terms, &offer.plan.id, &allowance.id, from) {
+            if period.lapses.is_none_or(|lapses| lapses <= day) {
+                break;
+            }
+            push(self, &offer, allowance, period, Use::Carried);
+            from = period.from;
+        }
+    }
+}
+
+/// The period of an allowance: its first day, the first of it that the contract covers, and the first day on which nothing
+/// of it is left, carried over or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lasting {
+    pub(super) from: NaiveDate,
+    pub(super) began: NaiveDate,
+    pub(super) lapses: Option<NaiveDate>,
+}
+
+pub(super) fn lasting(terms: &Terms<'_>, allowance: &Allowance, day: NaiveDate) -> Option<Lasting> {
+    let (from, end) = terms.period(allowance.per, day)?;
+    let lapses = match (end, allowance.carry_over) {
+        (Some(end), Some((_, goes_on))) => Some(goes_on.after(end, 1)?),
+        (end, _) => end,
+    };
+    let began = terms.start(day).map_or(from, |start| start.max(from));
+    Some(Lasting { from, began, lapses })
+}
+
+/// Whether any version of the plan carries this allowance over.
+fn is_carried_over(offer: &Offer<'_>, allowance: &Allowance) -> bool {
+    let versions = offer.tariff.plans.iter().filter(|version| version.id == offer.plan.id);
+    versions.flat_map(|version| &version.allowances).any(|one| one.id == allowance.id && one.carry_over.is_some())
+}
+
+/// An allowance in the period before the one that begins on `from`, as the plan had it on that period's last day: `None` if
+/// the contract did not hold the plan then, or nothing is carried over.
+fn before<'a>(terms: &Terms<'a>, plan: &str, id: &str, from: NaiveDate) -> Option<(Offer<'a>, &'a Allowance, Lasting)> {
+    let last_day = from.pred_opt()?;
+    let offer = terms.offers(last_day).into_iter().find(|offer| *offer.plan.id == *plan && offer.role == Role::Active)?;
+    let allowance = offer.plan.allowances.iter().find(|one| *one.id == *id && one.carry_over.is_some())?;
+    let period = lasting(terms, allowance, last_day)?;
+    (period.from < from).then_some((offer, allowance, period))
+}
+
+/// Whose an allowance is: the plan's; what is granted once, on activation, is the tariff's, so that a change of plan does
+/// not grant it again.
+pub(super) fn owner<'a>(offer: &Offer<'a>, allowance: &Allowance) -> &'a str {
+    match allowance.per {
+        Validity::Month | Validity::ContractYear => &offer.plan.id,
+        Validity::Activation(_) => &offer.tariff.name,
+    }
+}
+
+/// Whether an allowance serves a call, its band aside.
+fn serves(allowance: &Allowance, call: &Call, severity: Option<&str>) -> bool {
+    let level = call.level();
+    allowance.services.contains(&call.service)
+        && (allowance.severities.is_empty() || severity.is_some_and(|severity| allowance.severities.iter().any(|one| **one == *severity)))
+        && (allowance.levels.is_empty() || level.is_some_and(|level| allowance.levels.contains(&level)))
+}
+
+/// Whether an allowance serves a band.
+#[must_use]
+pub fn in_band(bands: &[BandId], band: BandId) -> bool {
+    bands.is_empty() || bands.contains(&band)
+}
+
+/// The period in which the rest of a top-up is used up.
+#[must_use]
+pub fn top_up_period(terms: &Terms<'_>, price: &Price, day: NaiveDate) -> Option<(NaiveDate, Option<NaiveDate>)> {
+    match price {
+        Price::TopUp { per, .. } => terms.period(*per, day),
+        Price::Steps(_) | Price::Incident(_) | Price::Flat => None,
+    }
+}
