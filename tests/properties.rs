@@ -163,6 +163,26 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Live, a contract with many calls is settled from the last quiet instant before the news.
+    #[test]
+    fn news_of_a_contract_with_many_calls_comes_to_what_all_calls_do(
+        drawn in prop::collection::vec(drawn(), 300..400),
+        late in prop::collection::vec(0..300_usize, 12),
+    ) {
+        let calls = calls(&drawn.into_iter().map(|(_, emergency, at, wait, talk)| (1, emergency, at, wait, talk)).collect::<Vec<_>>());
+        let expected = kept(&[calls.iter().map(concluded).collect()], true);
+        let mut order: Vec<&Call> = calls.iter().collect();
+        order.sort_by_key(|call| call.ended_at);
+        let missing: Vec<&Call> = late.iter().map(|place| order[*place]).collect();
+        order.retain(|call| !missing.contains(call));
+        let updates: Vec<Update> = order.into_iter().chain(missing).map(concluded).collect();
+        prop_assert_eq!(kept(&updates.chunks(7).map(<[Update]>::to_vec).collect::<Vec<_>>(), false), expected);
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]

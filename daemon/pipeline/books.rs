@@ -3,11 +3,12 @@
 //! The one invariant: evidence, entries and the snapshot of open dialogs that belongs to them are committed together.
 
 use super::catalogue::{InForce, Said};
+use super::quiets::Quiets;
 use super::settling::{settle_many, settle_unsettled};
 use crate::calls::{Call, Stage, Update, call_id_of};
 use crate::contracts::local_date;
 use crate::ledger::{Assignment, Batch, Closing, Document, Journaled, Ledger, Posted, Snapshot, StoredCall};
-use crate::meter::{self, Outcome, Record, RecordKey, Timing};
+use crate::meter::{self, Outcome, Record, RecordKey, State, Timing};
 use crate::units::{CallId, Direction, Seconds, Timestamp};
 use chrono::{Datelike, NaiveDate};
 use std::ops::AddAssign;
@@ -21,6 +22,7 @@ pub struct Books {
     ledger: Ledger,
     in_force: Arc<InForce>,
     closings: Vec<Closing>,
+    quiets: Quiets,
     /// Calls of several kinds of sources are in the ledger: each new one may be another's twin.
     pub(super) mixed: bool,
 }
@@ -80,7 +82,7 @@ impl Books {
     pub fn open(ledger: Ledger, in_force: Arc<InForce>) -> Result<Self> {
         let closings = ledger.closings()?;
         let mixed = ledger.snapshot(super::twins::KINDS)?.is_some_and(|kinds| kinds.position == super::twins::MIXED);
-        let mut books = Self { ledger, in_force: Arc::clone(&in_force), closings, mixed };
+        let mut books = Self { ledger, in_force: Arc::clone(&in_force), closings, quiets: Quiets::default(), mixed };
         books.put_in_force(in_force)?;
         Ok(books)
     }
@@ -116,6 +118,7 @@ impl Books {
             batch.commit()
         })?;
         self.in_force = in_force;
+        self.quiets.forget();
         Ok(())
     }
 
@@ -144,11 +147,11 @@ impl Books {
         let mut done = Done::default();
         let concluded: Vec<CallId> =
             updates.iter().filter(|update| update.stage == Stage::Concluded).map(|update| update.call.id.clone()).collect();
-        let Self { ledger, in_force, closings, mixed } = self;
+        let Self { ledger, in_force, closings, quiets, mixed } = self;
         let mut batch = ledger.batch()?;
         write(&mut batch, in_force, mixed, updates, &mut done)?;
         keep_place(&mut batch, snapshots, time)?;
-        done.posted += settle_unsettled(&mut batch, in_force, closings)?;
+        done.posted += settle_unsettled(&mut batch, in_force, closings, quiets)?;
         let mut ended = Vec::with_capacity(concluded.len());
         for id in concluded {
             if let Some(record) = batch.ledger().record(&RecordKey::Call(id))?
@@ -168,6 +171,7 @@ impl Books {
     /// When the ledger cannot be written. What was settled stays; the rest is settled next time.
     pub fn settle_all(&mut self, mut progress: impl FnMut(usize, usize)) -> Result<Posted> {
         let contracts: Vec<String> = self.ledger.unsettled()?.into_iter().map(|dirty| dirty.contract).collect();
+        self.quiets.forget();
         let Self { ledger, in_force, closings, .. } = self;
         let mut posted = settle_many(ledger, in_force, closings, &contracts, |done| progress(done, contracts.len()))?;
         posted += self.post_fees()?;
@@ -216,10 +220,10 @@ impl Books {
     /// # Errors
     /// When the call is unknown, or the ledger cannot be written.
     pub fn assign(&mut self, call: &CallId, assignment: &Assignment) -> Result<Posted> {
-        let Self { ledger, in_force, closings, .. } = self;
+        let Self { ledger, in_force, closings, quiets, .. } = self;
         let mut batch = ledger.batch()?;
         batch.journal_assignment(call, assignment)?;
-        let posted = settle_unsettled(&mut batch, in_force, closings)?;
+        let posted = settle_unsettled(&mut batch, in_force, closings, quiets)?;
         batch.commit()?;
         Ok(posted)
     }
@@ -247,12 +251,20 @@ impl Books {
         &self.closings
     }
 
-    /// The calls of a contract with what was said about them.
+    /// The calls of a contract from the last quiet instant before `since` on, with what was said about them, and what all
+    /// calls before had come to.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn said(&self, contract: &str) -> Result<Vec<Said>> {
-        said(&self.ledger, &self.in_force, &self.closings, contract)
+    pub fn said_around(&self, contract: &str, since: Timestamp) -> Result<(State, Vec<Said>)> {
+        let said = |from| said_since(&self.ledger, &self.in_force, &self.closings, contract, from);
+        if let Some(quiet) = self.quiets.before(contract, since) {
+            let calls = said(quiet.at)?;
+            if calls.iter().all(|said| said.timing == Timing::InTime) {
+                return Ok((quiet.state.clone(), calls));
+            }
+        }
+        Ok((State::default(), said(Timestamp::default())?))
     }
 }
 
@@ -261,7 +273,15 @@ impl Books {
 /// # Errors
 /// When the ledger cannot be read.
 pub fn said(ledger: &Ledger, in_force: &InForce, closings: &[Closing], contract: &str) -> Result<Vec<Said>> {
-    let stored = ledger.calls_of(contract, Timestamp::default())?;
+    said_since(ledger, in_force, closings, contract, Timestamp::default())
+}
+
+/// The same, of the calls whose talk began at an instant or later.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn said_since(ledger: &Ledger, in_force: &InForce, closings: &[Closing], contract: &str, since: Timestamp) -> Result<Vec<Said>> {
+    let stored = ledger.calls_of(contract, since)?;
     Ok(stored.into_iter().map(|stored| say(stored, in_force, closings)).collect())
 }
 

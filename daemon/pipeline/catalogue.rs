@@ -2,7 +2,7 @@
 
 use crate::calls::{Call, Directory, WithheldNumbers};
 use crate::contracts::{Contract, Contracts, Match};
-use crate::meter::{self, Input, Record, Settled, Settlement, Terms, Timing};
+use crate::meter::{self, Input, Record, Settled, Settlement, State, Terms, Timing};
 use crate::tariff::{Tariff, Verdict};
 use crate::units::{Currency, Timestamp};
 use chrono_tz::Tz;
@@ -110,8 +110,14 @@ impl InForce {
     /// Settles the calls of a contract as cut at `until`, in the order given.
     #[must_use]
     pub fn settle(&self, terms: &Terms<'_>, calls: &[Said], until: Timestamp) -> Settlement {
+        self.settle_from(terms, State::default(), calls, until)
+    }
+
+    /// The same for the calls from a quiet instant on, at which all before had come to `state`.
+    #[must_use]
+    pub fn settle_from(&self, terms: &Terms<'_>, state: State, calls: &[Said], until: Timestamp) -> Settlement {
         let inputs: Vec<Input<'_>> = calls.iter().map(Said::input).collect();
-        meter::settle(terms, &inputs, until)
+        meter::settle_from(terms, state, &inputs, until)
     }
 
     /// The record of a call nobody pays.

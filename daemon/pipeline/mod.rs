@@ -8,6 +8,7 @@ pub mod files;
 pub mod inbox;
 pub mod inputs;
 pub mod live;
+mod quiets;
 pub mod replay;
 pub mod schedule;
 mod settling;

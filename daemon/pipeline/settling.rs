@@ -3,10 +3,11 @@
 //! The one invariant: a contract is settled from evidence that is committed, or written in the batch that takes its
 //! records; nobody else writes meanwhile, so both threads see the same.
 
-use super::books::{Result, said};
+use super::books::{Result, said_since};
 use super::catalogue::InForce;
+use super::quiets::Quiets;
 use crate::ledger::{Batch, Closing, Ledger, Posted, Scope};
-use crate::meter::{self, Record};
+use crate::meter::{self, Quiet, Record, State, Timing};
 use crate::units::Timestamp;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -17,19 +18,24 @@ const HANDS_AT_ONCE: usize = 32;
 /// So many may wait to be posted.
 const HANDS_WAITING: usize = 2;
 
-/// What a contract came to.
+/// What a contract came to: its records from an instant on.
 struct Settled<'c> {
     contract: &'c str,
+    from: Timestamp,
     records: Vec<Record>,
+    quiet: Vec<Quiet>,
 }
 
-/// Settles every contract that a batch has news of, each with all its calls, and posts what differs from what stands.
-pub(super) fn settle_unsettled(batch: &mut Batch<'_>, in_force: &InForce, closings: &[Closing]) -> Result<Posted> {
+/// Settles every contract that a batch has news of, from the last quiet instant before them, and posts what differs from
+/// what stands.
+pub(super) fn settle_unsettled(batch: &mut Batch<'_>, in_force: &InForce, closings: &[Closing], quiets: &mut Quiets) -> Result<Posted> {
     let until = batch.ledger().time();
     let mut posted = Posted::default();
     for news in batch.ledger().unsettled()? {
-        let settled = compute(batch.ledger(), in_force, closings, &news.contract, until)?;
+        let from = quiets.before(&news.contract, news.since);
+        let mut settled = compute(batch.ledger(), in_force, closings, &news.contract, from, until)?;
         posted += post(batch, &settled)?;
+        quiets.keep(&news.contract, Some(settled.from), std::mem::take(&mut settled.quiet));
     }
     Ok(posted)
 }
@@ -47,7 +53,8 @@ pub(super) fn settle_many(
     std::thread::scope(|scope| {
         scope.spawn(move || {
             for some in contracts.chunks(CONTRACTS_AT_ONCE) {
-                let hand: Result<Vec<_>> = some.iter().map(|contract| compute(&reader, in_force, closings, contract, until)).collect();
+                let hand: Result<Vec<_>> =
+                    some.iter().map(|contract| compute(&reader, in_force, closings, contract, None, until)).collect();
                 let failed = hand.is_err();
                 // Nobody takes it when posting failed, and that error is the one to tell.
                 if sender.send(hand).is_err() || failed {
@@ -75,24 +82,40 @@ fn post_all(ledger: &mut Ledger, receiver: Receiver<Result<Vec<Settled<'_>>>>, m
     Ok(posted)
 }
 
-fn compute<'c>(ledger: &Ledger, in_force: &InForce, closings: &[Closing], contract: &'c str, until: Timestamp) -> Result<Settled<'c>> {
-    let calls = said(ledger, in_force, closings, contract)?;
-    let mut records: Vec<Record> = Vec::with_capacity(calls.len());
+/// Settles a contract from a quiet instant on, or from its beginning.
+fn compute<'c>(
+    ledger: &Ledger,
+    in_force: &InForce,
+    closings: &[Closing],
+    contract: &'c str,
+    quiet: Option<&Quiet>,
+    until: Timestamp,
+) -> Result<Settled<'c>> {
+    let from = quiet.map_or(Timestamp::default(), |quiet| quiet.at);
+    let calls = said_since(ledger, in_force, closings, contract, from)?;
+    // What is late is settled after all that was in time, wherever it began.
+    if quiet.is_some() && calls.iter().any(|said| said.timing != Timing::InTime) {
+        return compute(ledger, in_force, closings, contract, None, until);
+    }
+    let mut settled = Settled { contract, from, records: Vec::with_capacity(calls.len()), quiet: Vec::new() };
     if let Some(terms) = in_force.terms(contract) {
-        let settled = in_force.settle(&terms, &calls, until);
-        records.extend(settled.calls.into_iter().map(|settled| settled.record).filter(|record| record.ended_at.is_some()));
-        records.extend(meter::fees(&terms, until));
+        let state = quiet.map_or_else(State::default, |quiet| quiet.state.clone());
+        let meter::Settlement { calls, quiet, .. } = in_force.settle_from(&terms, state, &calls, until);
+        settled.quiet = quiet;
+        settled.records.extend(calls.into_iter().map(|settled| settled.record).filter(|record| record.ended_at.is_some()));
+        settled.records.extend(meter::fees(&terms, until).into_iter().filter(|fee| fee.started_at >= from));
     } else {
         // The contract was taken out of the files: its calls are nobody's until they are assigned.
         let reason = format!("the contract \"{contract}\" is in no file any more").into();
         let found = crate::contracts::Match::Unmatched { reason };
-        records.extend(calls.iter().filter(|said| said.call.ended_at.is_some()).map(|said| in_force.unbilled(&said.call, &found, until)));
+        let over = calls.iter().filter(|said| said.call.ended_at.is_some());
+        settled.records.extend(over.map(|said| in_force.unbilled(&said.call, &found, until)));
     }
-    Ok(Settled { contract, records })
+    Ok(settled)
 }
 
 fn post(batch: &mut Batch<'_>, settled: &Settled<'_>) -> Result<Posted> {
-    let scope = Scope { contract: settled.contract, from: Timestamp::default(), to: Timestamp::from_micros(i64::MAX) };
+    let scope = Scope { contract: settled.contract, from: settled.from, to: Timestamp::from_micros(i64::MAX) };
     let posted = batch.post_set(&scope, &settled.records)?;
     batch.mark_settled(settled.contract)?;
     Ok(posted)

@@ -7,6 +7,7 @@
 mod allowances;
 mod decisions;
 mod fees;
+mod going_on;
 mod incidents;
 mod market;
 mod time;
