@@ -1,10 +1,12 @@
-//! Contracts that are to be settled: because evidence came, or because everything is to be settled anew.
+//! Contracts that are to be settled: because evidence came, a deadline passed, or everything is to be settled anew.
 //!
-//! The one invariant: what is not settled with all evidence there is stands here, committed with that evidence.
+//! The one invariant: what is not settled with all evidence there is stands here, committed with that evidence; what will
+//! change by time alone stands here with when, committed with its settlement. So no deadline is lost while nobody runs.
 
 use super::error::Result;
 use super::{Batch, Ledger};
 use crate::units::Timestamp;
+use rusqlite::OptionalExtension;
 
 /// How many contracts are remembered as marked, before they are marked anew: 3 MiB at most.
 const KNOWN_UNSETTLED: usize = 32_768;
@@ -34,16 +36,42 @@ impl Batch<'_> {
         })
     }
 
-    /// This contract is settled with all evidence there is.
+    /// Contracts whose deadline the ledger's time has reached are to be settled.
     ///
     /// # Errors
     /// When the ledger cannot be written.
-    pub fn mark_settled(&mut self, contract: &str) -> Result<()> {
+    pub fn mark_due(&mut self) -> Result<()> {
+        self.step(|ledger| {
+            ledger
+                .db
+                .prepare_cached(
+                    "INSERT INTO unsettled (contract, since) SELECT contract, at FROM deadline WHERE at <= ?1
+                     ON CONFLICT (contract) DO NOTHING",
+                )?
+                .execute([ledger.head.time])?;
+            Ok(())
+        })
+    }
+
+    /// This contract is settled with all evidence there is, until `deadline` (`None`: until there is more).
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn mark_settled(&mut self, contract: &str, deadline: Option<Timestamp>) -> Result<()> {
         self.step(|ledger| {
             ledger.db.prepare_cached("DELETE FROM unsettled WHERE contract = ?1")?.execute([contract])?;
             if let Some(writing) = &mut ledger.writing {
                 writing.unsettled.remove(contract);
             }
+            match deadline {
+                Some(at) => ledger
+                    .db
+                    .prepare_cached(
+                        "INSERT INTO deadline (contract, at) VALUES (?1, ?2) ON CONFLICT (contract) DO UPDATE SET at = excluded.at",
+                    )?
+                    .execute((contract, at.micros()))?,
+                None => ledger.db.prepare_cached("DELETE FROM deadline WHERE contract = ?1")?.execute([contract])?,
+            };
             Ok(())
         })
     }
@@ -58,6 +86,15 @@ impl Ledger {
         let mut statement = self.db.prepare_cached("SELECT contract, since FROM unsettled ORDER BY contract")?;
         let rows = statement.query_map([], |row| Ok(Dirty { contract: row.get(0)?, since: Timestamp::from_micros(row.get(1)?) }))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// When a contract's records change by time alone; `None` if they do not.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn deadline(&self, contract: &str) -> Result<Option<Timestamp>> {
+        let at = self.db.prepare_cached("SELECT at FROM deadline WHERE contract = ?1")?.query_row([contract], |row| row.get(0));
+        Ok(at.optional()?.map(Timestamp::from_micros))
     }
 
     pub(super) fn mark_unsettled(&mut self, contract: Option<&str>, since: i64) -> Result<()> {

@@ -162,12 +162,15 @@ impl Books {
         Ok((done, ended))
     }
 
-    /// Settles every contract with news, many in a transaction, and posts fees that have fallen due; `progress` hears
-    /// contracts done and contracts in all.
+    /// Settles every contract with news or with a deadline that has passed, many in a transaction, and posts fees that have
+    /// fallen due; `progress` hears contracts done and contracts in all.
     ///
     /// # Errors
     /// When the ledger cannot be written. What was settled stays; the rest is settled next time.
     pub fn settle_all(&mut self, mut progress: impl FnMut(usize, usize)) -> Result<Posted> {
+        let mut batch = self.ledger.batch()?;
+        batch.mark_due()?;
+        batch.commit()?;
         let contracts: Vec<String> = self.ledger.unsettled()?.into_iter().map(|dirty| dirty.contract).collect();
         let Self { ledger, in_force, closings, .. } = self;
         let mut posted = settle_many(ledger, in_force, closings, &contracts, |done| progress(done, contracts.len()))?;
@@ -183,8 +186,12 @@ impl Books {
         let mut posted = Posted::default();
         let now = self.ledger.time();
         let through = self.ledger.snapshot(FEES)?.and_then(|mark| mark.position.parse().ok()).map(Timestamp::from_micros);
-        let day = |at: Timestamp| local_date(at, self.in_force.zone());
-        if now == Timestamp::default() || through.is_some_and(|through| day(through) >= day(now)) {
+        // Periods begin with a day, of the tariff that has the plan.
+        let a_day_began = |through: Timestamp| {
+            let mut zones = self.in_force.tariffs().iter().map(|tariff| tariff.zone);
+            zones.any(|zone| local_date(through, zone) < local_date(now, zone))
+        };
+        if now == Timestamp::default() || through.is_some_and(|through| !a_day_began(through)) {
             return Ok(posted);
         }
         let in_force = Arc::clone(&self.in_force);

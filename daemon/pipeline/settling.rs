@@ -6,7 +6,7 @@
 use super::books::{Result, said};
 use super::catalogue::InForce;
 use crate::ledger::{Batch, Closing, Ledger, Posted, Scope};
-use crate::meter::{self, Record};
+use crate::meter::{self, Record, Terms};
 use crate::units::Timestamp;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -21,12 +21,15 @@ const HANDS_WAITING: usize = 2;
 struct Settled<'c> {
     contract: &'c str,
     records: Vec<Record>,
+    /// When they change by time alone.
+    deadline: Option<Timestamp>,
 }
 
-/// Settles every contract that a batch has news of, each with all its calls, and posts what differs from what stands.
+/// Settles every contract that a batch has news of or whose deadline has passed, each with all its calls, and posts what differs from what stands.
 pub(super) fn settle_unsettled(batch: &mut Batch<'_>, in_force: &InForce, closings: &[Closing]) -> Result<Posted> {
     let until = batch.ledger().time();
     let mut posted = Posted::default();
+    batch.mark_due()?;
     for news in batch.ledger().unsettled()? {
         let settled = compute(batch.ledger(), in_force, closings, &news.contract, until)?;
         posted += post(batch, &settled)?;
@@ -78,9 +81,11 @@ fn post_all(ledger: &mut Ledger, receiver: Receiver<Result<Vec<Settled<'_>>>>, m
 fn compute<'c>(ledger: &Ledger, in_force: &InForce, closings: &[Closing], contract: &'c str, until: Timestamp) -> Result<Settled<'c>> {
     let calls = said(ledger, in_force, closings, contract)?;
     let mut records: Vec<Record> = Vec::with_capacity(calls.len());
+    let mut deadline = None;
     if let Some(terms) = in_force.terms(contract) {
         let settled = in_force.settle(&terms, &calls, until);
         records.extend(settled.calls.into_iter().map(|settled| settled.record).filter(|record| record.ended_at.is_some()));
+        deadline = next_deadline(&terms, &records);
         records.extend(meter::fees(&terms, until));
     } else {
         // The contract was taken out of the files: its calls are nobody's until they are assigned.
@@ -88,12 +93,17 @@ fn compute<'c>(ledger: &Ledger, in_force: &InForce, closings: &[Closing], contra
         let found = crate::contracts::Match::Unmatched { reason };
         records.extend(calls.iter().filter(|said| said.call.ended_at.is_some()).map(|said| in_force.unbilled(&said.call, &found, until)));
     }
-    Ok(Settled { contract, records })
+    Ok(Settled { contract, records, deadline })
+}
+
+/// When the first of these records changes by time alone.
+pub(super) fn next_deadline(terms: &Terms<'_>, records: &[Record]) -> Option<Timestamp> {
+    records.iter().filter_map(|record| meter::deadline(terms, record)).map(|deadline| deadline.at).min()
 }
 
 fn post(batch: &mut Batch<'_>, settled: &Settled<'_>) -> Result<Posted> {
     let scope = Scope { contract: settled.contract, from: Timestamp::default(), to: Timestamp::from_micros(i64::MAX) };
     let posted = batch.post_set(&scope, &settled.records)?;
-    batch.mark_settled(settled.contract)?;
+    batch.mark_settled(settled.contract, settled.deadline)?;
     Ok(posted)
 }
