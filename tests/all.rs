@@ -1,5 +1,6 @@
 //! Every integration test, one module a subject: one binary links once.
 
+mod books;
 mod commands;
 mod config;
 mod daemon;

@@ -118,11 +118,13 @@ impl Records {
     }
 
     /// The calls that nothing has been added to for `SETTLE` and that have not been told as they now are, the oldest
-    /// first. `now` is the time of the feed. Forgets what is older than `KEPT`.
+    /// first. `now` is the time of the feed. Forgets what is older than `KEPT` beside the latest that was heard: a file that
+    /// was not read for days is older than that beside `now`, and its lines still wait for their rows.
     pub fn settled(&mut self, now: Timestamp) -> Vec<Call> {
         let before = now.plus_micros(micros(self.settle).saturating_neg());
         let calls = self.tell(|touched| touched <= before);
-        let old = now.plus_micros(micros(KEPT).saturating_neg());
+        let heard = self.ages.last().map_or(now, |(touched, _)| now.min(*touched));
+        let old = heard.plus_micros(micros(KEPT).saturating_neg());
         while let Some((_, id)) = self.ages.first().copied().filter(|(touched, _)| *touched < old) {
             self.forget(id);
         }
@@ -517,10 +519,13 @@ mod tests {
         records.apply(row(100, "1.1", ""));
         records.flush();
         assert_eq!(records.counts().no_hotline, 1, "told once");
-        records.settled(at(100 + 86_400));
-        assert_eq!(records.len(), 1);
-        records.settled(at(101 + 86_400));
-        assert!(records.is_empty() && records.octets == 0 && records.names.is_empty() && records.ages.is_empty());
+        records.settled(at(101 + 7 * 86_400));
+        assert_eq!(records.len(), 1, "nothing later was heard: a backlog of days is read in pieces");
+        for (second, left) in [(100 + 86_400, 2), (101 + 86_400, 2)] {
+            records.apply(row(second, &format!("{second}.1"), ""));
+            records.settled(at(second));
+            assert_eq!(records.len(), left, "the first was forgotten a day later, and not before");
+        }
     }
 
     #[test]

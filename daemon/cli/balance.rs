@@ -3,7 +3,7 @@
 use super::office::{Office, instant};
 use super::{Common, Result, table};
 use crate::meter::Balance;
-use crate::pipeline::books::said;
+use crate::pipeline::said::said;
 use crate::units::Seconds;
 use clap::Args;
 use std::io::{self, Write};

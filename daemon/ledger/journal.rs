@@ -1,4 +1,4 @@
-//! Writing evidence: calls, assignments, decisions, the clock, closings. Never changed, never repeated.
+//! Writing evidence: calls, the clock, closings. Never changed, never repeated.
 //!
 //! The one invariant: evidence that says nothing new adds nothing, so that a replay, a restart or a second source of the
 //! same call leaves the ledger as it is.
@@ -6,13 +6,13 @@
 use super::call_form;
 use super::chain::{EvidenceRow, Hash, key_hash};
 use super::error::{LedgerError, Result};
-use super::fields::{Hiding, day_of, write_decimal};
+use super::fields::{Hiding, day_of};
 use super::{Batch, Ledger};
 use crate::calls::Call;
 use crate::contracts::Match;
-use crate::tariff::Verdict;
+
+use crate::units::Timestamp;
 use crate::units::codec::Writer;
-use crate::units::{CallId, Timestamp};
 use chrono::{Datelike, NaiveDate};
 use rusqlite::OptionalExtension;
 
@@ -25,9 +25,6 @@ pub(super) mod kind {
     pub const CLOSING: i64 = 4;
     pub const CATALOGUE: i64 = 5;
 }
-
-/// How many contracts are remembered as marked, before they are marked anew: 3 MiB at most.
-const KNOWN_UNSETTLED: usize = 32_768;
 
 /// Kinds of subjects, as stored.
 pub(super) const CALL: i64 = 0;
@@ -46,39 +43,13 @@ pub enum Journaled {
     Taken,
 }
 
-/// An operator gave a call to a contract. It counts before any match.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Assignment {
-    /// The contract.
-    pub contract: Box<str>,
-    /// Who said so.
-    pub who: Box<str>,
-    /// Why.
-    pub why: Box<str>,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Somebody decided whose fault a held call was.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// What follows for the charge.
-    pub verdict: Verdict,
-    /// Who said so (in files: the file and its line).
-    pub who: Box<str>,
-    /// Why.
-    pub reason: Box<str>,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// What the projection holds about a call.
-struct Subject {
-    no: i64,
-    contract: Option<String>,
-    begun: i64,
+pub(super) struct Subject {
+    pub(super) no: i64,
+    pub(super) contract: Option<String>,
+    pub(super) begun: i64,
     latest: i64,
-    last: i64,
+    pub(super) last: i64,
     assigned: bool,
     posted: bool,
 }
@@ -119,45 +90,6 @@ impl Batch<'_> {
         })
     }
 
-    /// Gives a call to a contract, whatever its numbers say.
-    ///
-    /// # Errors
-    /// When the call is unknown, or the ledger cannot be written.
-    pub fn journal_assignment(&mut self, call: &CallId, assignment: &Assignment) -> Result<Journaled> {
-        self.step(|ledger| {
-            let mut out = Writer::new();
-            out.text(&assignment.contract);
-            out.text(&assignment.who);
-            out.text(&assignment.why);
-            let Some((subject, seq)) = about(ledger, call, Column::Assignment, assignment.at, &out.finish())? else {
-                return Ok(Journaled::Same);
-            };
-            ledger.move_subject(&subject, Some(&assignment.contract))?;
-            ledger.db.prepare_cached("UPDATE subject SET assignment = ?2, last = ?2 WHERE no = ?1")?.execute((subject.no, seq))?;
-            ledger.mark_unsettled(Some(&assignment.contract), subject.begun)?;
-            Ok(Journaled::Changed)
-        })
-    }
-
-    /// Journals a decision on a call.
-    ///
-    /// # Errors
-    /// When the call is unknown, or the ledger cannot be written.
-    pub fn journal_decision(&mut self, call: &CallId, decision: &Decision) -> Result<Journaled> {
-        self.step(|ledger| {
-            let mut out = Writer::new();
-            write_verdict(&mut out, decision.verdict);
-            out.text(&decision.who);
-            out.text(&decision.reason);
-            let Some((subject, seq)) = about(ledger, call, Column::Decision, decision.at, &out.finish())? else {
-                return Ok(Journaled::Same);
-            };
-            ledger.db.prepare_cached("UPDATE subject SET decision = ?2, last = ?2 WHERE no = ?1")?.execute((subject.no, seq))?;
-            ledger.mark_unsettled(subject.contract.as_deref(), subject.begun)?;
-            Ok(Journaled::Changed)
-        })
-    }
-
     /// Says "it is now T", and moves the ledger's time there.
     ///
     /// # Errors
@@ -190,35 +122,6 @@ impl Batch<'_> {
             Ok(Journaled::New)
         })
     }
-
-    /// All contracts are to be settled again, as after a change of tariffs.
-    ///
-    /// # Errors
-    /// When the ledger cannot be written.
-    pub fn mark_all_unsettled(&mut self) -> Result<()> {
-        self.step(|ledger| {
-            ledger.db.execute(
-                "INSERT INTO unsettled (contract, since) SELECT contract, min(begun) FROM subject WHERE contract IS NOT NULL GROUP BY contract
-                 ON CONFLICT (contract) DO UPDATE SET since = min(since, excluded.since)",
-                [],
-            )?;
-            Ok(())
-        })
-    }
-
-    /// This contract is settled with all evidence there is.
-    ///
-    /// # Errors
-    /// When the ledger cannot be written.
-    pub fn mark_settled(&mut self, contract: &str) -> Result<()> {
-        self.step(|ledger| {
-            ledger.db.prepare_cached("DELETE FROM unsettled WHERE contract = ?1")?.execute([contract])?;
-            if let Some(writing) = &mut ledger.writing {
-                writing.unsettled.remove(contract);
-            }
-            Ok(())
-        })
-    }
 }
 
 impl Ledger {
@@ -228,26 +131,8 @@ impl Ledger {
         Ok(self.read_call(seq, &body)?.0)
     }
 
-    fn mark_unsettled(&mut self, contract: Option<&str>, since: i64) -> Result<()> {
-        let (Some(contract), Some(writing)) = (contract, &mut self.writing) else { return Ok(()) };
-        if writing.unsettled.get(contract).is_some_and(|known| *known <= since) {
-            return Ok(());
-        }
-        if writing.unsettled.len() >= KNOWN_UNSETTLED {
-            writing.unsettled.clear();
-        }
-        writing.unsettled.insert(contract.into(), since);
-        self.db
-            .prepare_cached(
-                "INSERT INTO unsettled (contract, since) VALUES (?1, ?2)
-                 ON CONFLICT (contract) DO UPDATE SET since = excluded.since WHERE excluded.since < since",
-            )?
-            .execute((contract, since))?;
-        Ok(())
-    }
-
     /// A call goes to another contract: both are to be settled, and its record still stands with the old one.
-    fn move_subject(&mut self, subject: &Subject, to: Option<&str>) -> Result<()> {
+    pub(super) fn move_subject(&mut self, subject: &Subject, to: Option<&str>) -> Result<()> {
         if subject.contract.as_deref() == to {
             return Ok(());
         }
@@ -275,28 +160,13 @@ pub(super) fn month_body(month: NaiveDate) -> Vec<u8> {
     out.finish()
 }
 
-fn write_verdict(out: &mut Writer, verdict: Verdict) {
-    match verdict {
-        Verdict::Customer => out.number(0),
-        Verdict::Provider => out.number(1),
-        Verdict::GoodwillPercent(percent) => {
-            out.number(2);
-            write_decimal(out, percent.normalize());
-        }
-        Verdict::GoodwillTime(time) => {
-            out.number(3);
-            out.number(time.get());
-        }
-    }
-}
-
 fn write_call(ledger: &mut Ledger, call: &Call, matched: &Match, begun: Timestamp) -> Result<Vec<u8>> {
     let Ledger { db, writing, .. } = ledger;
     let Some(writing) = writing else { return Err(LedgerError::ReadOnly) };
     call_form::write(call, matched, &mut Hiding { db, tokens: &mut writing.tokens, day: day_of(begun) })
 }
 
-fn find(ledger: &Ledger, id: &str) -> Result<Option<Subject>> {
+pub(super) fn find(ledger: &Ledger, id: &str) -> Result<Option<Subject>> {
     let found = ledger
         .db
         .prepare_cached(
@@ -345,32 +215,15 @@ fn update_subject(ledger: &mut Ledger, subject: &Subject, seq: i64, call: &Call,
     ledger.mark_unsettled(contract, begun.micros().min(subject.begun))
 }
 
-/// Evidence about a call of which the last one counts: where its latest is kept.
-#[derive(Clone, Copy)]
-enum Column {
-    Assignment,
-    Decision,
-}
-
-/// Appends evidence about a known call, unless the one in force says the same.
-fn about(ledger: &mut Ledger, call: &CallId, column: Column, at: Timestamp, body: &[u8]) -> Result<Option<(Subject, i64)>> {
-    let Some(subject) = find(ledger, call.as_str())? else {
-        return Err(LedgerError::UnknownCall { id: call.as_str().into() });
-    };
-    let (kind, sql) = match column {
-        Column::Assignment => (kind::ASSIGNMENT, "SELECT body FROM evidence WHERE seq = (SELECT assignment FROM subject WHERE no = ?1)"),
-        Column::Decision => (kind::DECISION, "SELECT body FROM evidence WHERE seq = (SELECT decision FROM subject WHERE no = ?1)"),
-    };
-    let in_force: Option<Vec<u8>> = ledger.db.prepare_cached(sql)?.query_row([subject.no], |row| row.get(0)).optional()?;
-    if in_force.as_deref() == Some(body) {
-        return Ok(None);
-    }
-    let seq = append(ledger, kind, Some((subject.no, call.as_str())), Some(subject.last), at, body)?;
-    Ok(Some((subject, seq)))
-}
-
 /// Appends a row to the chain; what a source reported moves the ledger's time to it.
-fn append(ledger: &mut Ledger, kind: i64, subject: Option<(i64, &str)>, previous: Option<i64>, at: Timestamp, body: &[u8]) -> Result<i64> {
+pub(super) fn append(
+    ledger: &mut Ledger,
+    kind: i64,
+    subject: Option<(i64, &str)>,
+    previous: Option<i64>,
+    at: Timestamp,
+    body: &[u8],
+) -> Result<i64> {
     let (last, before) = ledger.head.evidence;
     let seq = last.saturating_add(1);
     let key = subject.map(|(_, key)| (CALL, key));

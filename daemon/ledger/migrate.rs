@@ -9,7 +9,7 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x7461_6b74;
 
 /// All migrations in order; the first is version 1. What was released is never edited: a change is a new file.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_deadlines.sql")];
 
 /// The schema this program writes.
 pub(super) fn newest() -> i64 {

@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `migrations/` | the tables |
 //! | `open` | opening for writing (one at a time) and for reading (beside the writer) |
-//! | `batch`, `journal`, `post` | writing: transactions, evidence, entries |
+//! | `batch`, `journal`, `operators`, `post` | writing: transactions, evidence, what operators say, entries |
+//! | `unsettled` | which contracts are to be settled |
 //! | `query`, `standing` | reading: what was said, what was concluded |
 //! | `verify` | checking everything again |
 //! | `chain`, `call_form`, `record_form`, `fields`, `words` | hashes and the stored form |
@@ -24,6 +25,7 @@ mod journal;
 mod migrate;
 mod numbers;
 mod open;
+mod operators;
 mod post;
 mod query;
 mod record_form;
@@ -33,17 +35,20 @@ pub(crate) mod samples;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod unsettled;
 mod verify;
 
 pub use crate::contracts::Match;
 pub use batch::{Batch, Document, Snapshot};
 pub use chain::{Hash, hex};
 pub use error::{LedgerError, Result};
-pub use journal::{Assignment, Decision, Journaled};
+pub use journal::Journaled;
 pub use numbers::{NumberKey, Token, is_forgotten};
+pub use operators::{Assignment, Decision};
 pub use post::{Posted, Scope};
-pub use query::{Closing, Dirty, Found, Heads, StoredCall};
+pub use query::{Closing, Found, Heads, StoredCall};
 pub use standing::{HistoryRow, RangeLine};
+pub use unsettled::Dirty;
 pub use verify::Finding;
 
 use numbers::{Numbers, Tokens};

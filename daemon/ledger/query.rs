@@ -2,14 +2,14 @@
 
 use super::call_form;
 use super::error::{LedgerError, Result};
-use super::fields::{Revealing, Unread, read_decimal};
-use super::journal::{Assignment, Decision};
+use super::fields::{Revealing, Unread};
+use super::operators::{Assignment, Decision, read_assignment, read_decision};
 use super::{Hash, Ledger, Snapshot};
 use crate::calls::Call;
 use crate::contracts::Match;
-use crate::tariff::Verdict;
+
 use crate::units::codec::Reader;
-use crate::units::{CallId, Seconds, Timestamp};
+use crate::units::{CallId, Timestamp};
 use chrono::NaiveDate;
 use rusqlite::{OptionalExtension, Row};
 
@@ -47,15 +47,6 @@ pub enum Found {
     None,
     /// Several begin so; the first ten.
     Several(Vec<String>),
-}
-
-/// A contract that is not settled with all evidence there is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dirty {
-    /// The contract.
-    pub contract: String,
-    /// The earliest start of a call that is new or changed.
-    pub since: Timestamp,
 }
 
 /// A month that was closed.
@@ -229,16 +220,6 @@ impl Ledger {
         self.each_call(&sql, [since.micros()], &mut each)
     }
 
-    /// Contracts to be settled, in order of name.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub fn unsettled(&self) -> Result<Vec<Dirty>> {
-        let mut statement = self.db.prepare_cached("SELECT contract, since FROM unsettled ORDER BY contract")?;
-        let rows = statement.query_map([], |row| Ok(Dirty { contract: row.get(0)?, since: Timestamp::from_micros(row.get(1)?) }))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
-    }
-
     /// Every contract that ever had a call or a fee, in order of name.
     ///
     /// # Errors
@@ -305,21 +286,6 @@ impl Ledger {
         let rows = statement.query_map([], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
-}
-
-fn read_assignment(from: &mut Reader<'_>, at: Timestamp) -> Option<Assignment> {
-    Some(Assignment { contract: from.text()?.into(), who: from.text()?.into(), why: from.text()?.into(), at })
-}
-
-fn read_decision(from: &mut Reader<'_>, at: Timestamp) -> Option<Decision> {
-    let verdict = match from.number()? {
-        0 => Verdict::Customer,
-        1 => Verdict::Provider,
-        2 => Verdict::GoodwillPercent(read_decimal(from)?),
-        3 => Verdict::GoodwillTime(Seconds::new(from.number()?)),
-        _ => return None,
-    };
-    Some(Decision { verdict, who: from.text()?.into(), reason: from.text()?.into(), at })
 }
 
 pub(super) fn blob<'r>(row: &'r Row<'_>, column: usize, seq: i64) -> Result<&'r [u8]> {

@@ -3,6 +3,7 @@
 //! The one invariant: the result is a pure function of the set of calls, contracts, tariffs and decisions. Live, the same
 //! code settles the calls as cut at the instant T.
 
+mod deadline;
 mod due;
 mod fees;
 mod finish;
@@ -21,6 +22,7 @@ mod terms;
 mod tests;
 mod words;
 
+pub use deadline::{Deadline, deadline};
 pub use fees::{fees, midnight};
 pub use finish::unbilled;
 

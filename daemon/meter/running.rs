@@ -1,15 +1,15 @@
 //! A call on the machine: what can be said of it before it runs, and what its increments have come to so far.
 
 use super::due::Due;
-use super::finish;
 use super::increment::{rate, sells};
 use super::record::{Outcome, Rule};
 use super::settlement::{Input, Origin};
 use super::sources::Source;
 use super::talk::TalkClock;
 use super::terms::{Offer, Role};
+use super::{deadline, finish};
 use crate::calls::Mark;
-use crate::tariff::{BandId, Resolved, Service, Verdict};
+use crate::tariff::{BandId, Service, Verdict};
 use crate::units::{Direction, Seconds, Timestamp};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -177,15 +177,7 @@ impl<'a> Running<'a> {
         let Some(offer) = self.offer.filter(|_| self.outcome.is_none()) else { return };
         let call = self.input.call;
         let rule = offer.plan.decision.as_ref().filter(|rule| rule.services.is_empty() || rule.services.contains(&call.service));
-        let by_default = || {
-            let (wait, resolved) = rule?.default?;
-            let day = crate::contracts::local_date(call.ended_at?, offer.tariff.zone);
-            let due = wait.after(day, 1)?;
-            (crate::contracts::local_date(until, offer.tariff.zone) >= due).then_some(match resolved {
-                Resolved::Customer => Verdict::Customer,
-                Resolved::Provider => Verdict::Provider,
-            })
-        };
+        let by_default = || deadline::due(rule?, call.ended_at?, offer.tariff.zone).filter(|due| until >= due.at).map(|due| due.verdict);
         match self.input.verdict.or_else(by_default) {
             None if rule.is_some() => {
                 self.waits = rule.is_some_and(|rule| rule.default.is_some());

@@ -1,7 +1,8 @@
 //! Everything again: every record computed anew from the evidence, held against what stands in the ledger.
 
-use super::books::said;
 use super::catalogue::InForce;
+use super::said::said;
+use super::settling::next_deadline;
 use crate::ledger::{Ledger, Result};
 use crate::meter::{self, Record, RecordKey};
 
@@ -29,14 +30,14 @@ pub fn settle_anew(ledger: &Ledger, in_force: &InForce) -> Result<(u64, Vec<Stri
         }
         Ok(())
     };
+    let mut deadlines = Vec::new();
     for contract in ledger.contracts()? {
         let Some(terms) = in_force.terms(&contract) else { continue };
         let calls = said(ledger, in_force, &closings, &contract)?;
-        for settled in in_force.settle(&terms, &calls, until).calls {
-            if settled.record.ended_at.is_some() {
-                compare(&settled.record)?;
-            }
-        }
+        let settled = in_force.settle(&terms, &calls, until).calls.into_iter().map(|settled| settled.record);
+        let records: Vec<Record> = settled.filter(|record| record.ended_at.is_some()).collect();
+        records.iter().try_for_each(&mut compare)?;
+        deadlines.push((next_deadline(&terms, &records), contract.clone()));
         for fee in meter::fees(&terms, until) {
             compare(&fee)?;
         }
@@ -49,6 +50,11 @@ pub fn settle_anew(ledger: &Ledger, in_force: &InForce) -> Result<(u64, Vec<Stri
     for (call, found) in nobodys {
         if let Some(ended) = call.ended_at {
             compare(&in_force.unbilled(&call, &found, ended))?;
+        }
+    }
+    for (derived, contract) in deadlines {
+        if ledger.deadline(&contract)? != derived {
+            differing.push(format!("deadline {contract}: computed anew, its next one is another; the next settlement would come too late"));
         }
     }
     Ok((computed, differing))

@@ -3,12 +3,13 @@
 //! The one invariant: evidence, entries and the snapshot of open dialogs that belongs to them are committed together.
 
 use super::catalogue::{InForce, Said};
+use super::journaling::{find_anew, keep_place, month_end, write};
 use super::quiets::Quiets;
 use super::settling::{settle_many, settle_unsettled};
-use crate::calls::{Call, Stage, Update, call_id_of};
+use crate::calls::{Call, Stage, Update};
 use crate::contracts::local_date;
-use crate::ledger::{Assignment, Batch, Closing, Document, Journaled, Ledger, Posted, Snapshot, StoredCall};
-use crate::meter::{self, Outcome, Record, RecordKey, State, Timing};
+use crate::ledger::{Assignment, Closing, Document, Ledger, Posted, Snapshot, StoredCall};
+use crate::meter::{self, Outcome, Record, RecordKey, Timing};
 use crate::units::{CallId, Direction, Seconds, Timestamp};
 use chrono::{Datelike, NaiveDate};
 use std::ops::AddAssign;
@@ -19,10 +20,10 @@ const FEES: &str = "fees";
 
 /// The ledger, and what is in force.
 pub struct Books {
-    ledger: Ledger,
-    in_force: Arc<InForce>,
-    closings: Vec<Closing>,
-    quiets: Quiets,
+    pub(super) ledger: Ledger,
+    pub(super) in_force: Arc<InForce>,
+    pub(super) closings: Vec<Closing>,
+    pub(super) quiets: Quiets,
     /// Calls of several kinds of sources are in the ledger: each new one may be another's twin.
     pub(super) mixed: bool,
 }
@@ -164,12 +165,15 @@ impl Books {
         Ok((done, ended))
     }
 
-    /// Settles every contract with news, many in a transaction, and posts fees that have fallen due; `progress` hears
-    /// contracts done and contracts in all.
+    /// Settles every contract with news or with a deadline that has passed, many in a transaction, and posts fees that have
+    /// fallen due; `progress` hears contracts done and contracts in all.
     ///
     /// # Errors
     /// When the ledger cannot be written. What was settled stays; the rest is settled next time.
     pub fn settle_all(&mut self, mut progress: impl FnMut(usize, usize)) -> Result<Posted> {
+        let mut batch = self.ledger.batch()?;
+        batch.mark_due()?;
+        batch.commit()?;
         let contracts: Vec<String> = self.ledger.unsettled()?.into_iter().map(|dirty| dirty.contract).collect();
         self.quiets.forget();
         let Self { ledger, in_force, closings, .. } = self;
@@ -186,8 +190,12 @@ impl Books {
         let mut posted = Posted::default();
         let now = self.ledger.time();
         let through = self.ledger.snapshot(FEES)?.and_then(|mark| mark.position.parse().ok()).map(Timestamp::from_micros);
-        let day = |at: Timestamp| local_date(at, self.in_force.zone());
-        if now == Timestamp::default() || through.is_some_and(|through| day(through) >= day(now)) {
+        // Periods begin with a day, of the tariff that has the plan.
+        let a_day_began = |through: Timestamp| {
+            let mut zones = self.in_force.tariffs().iter().map(|tariff| tariff.zone);
+            zones.any(|zone| local_date(through, zone) < local_date(now, zone))
+        };
+        if now == Timestamp::default() || through.is_some_and(|through| !a_day_began(through)) {
             return Ok(posted);
         }
         let in_force = Arc::clone(&self.in_force);
@@ -215,19 +223,6 @@ impl Books {
         batch.commit()
     }
 
-    /// Gives a call to a contract, and settles it and the contract that had it before.
-    ///
-    /// # Errors
-    /// When the call is unknown, or the ledger cannot be written.
-    pub fn assign(&mut self, call: &CallId, assignment: &Assignment) -> Result<Posted> {
-        let Self { ledger, in_force, closings, quiets, .. } = self;
-        let mut batch = ledger.batch()?;
-        batch.journal_assignment(call, assignment)?;
-        let posted = settle_unsettled(&mut batch, in_force, closings, quiets)?;
-        batch.commit()?;
-        Ok(posted)
-    }
-
     /// The ledger, for what only its writer may do: the nightly export, forgetting numbers.
     pub const fn ledger_mut(&mut self) -> &mut Ledger {
         &mut self.ledger
@@ -250,39 +245,6 @@ impl Books {
     pub fn closings(&self) -> &[Closing] {
         &self.closings
     }
-
-    /// The calls of a contract from the last quiet instant before `since` on, with what was said about them, and what all
-    /// calls before had come to.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub fn said_around(&self, contract: &str, since: Timestamp) -> Result<(State, Vec<Said>)> {
-        let said = |from| said_since(&self.ledger, &self.in_force, &self.closings, contract, from);
-        if let Some(quiet) = self.quiets.before(contract, since) {
-            let calls = said(quiet.at)?;
-            if calls.iter().all(|said| said.timing == Timing::InTime) {
-                return Ok((quiet.state.clone(), calls));
-            }
-        }
-        Ok((State::default(), said(Timestamp::default())?))
-    }
-}
-
-/// All calls of a contract, with what was said about them, from a ledger that is only read.
-///
-/// # Errors
-/// When the ledger cannot be read.
-pub fn said(ledger: &Ledger, in_force: &InForce, closings: &[Closing], contract: &str) -> Result<Vec<Said>> {
-    said_since(ledger, in_force, closings, contract, Timestamp::default())
-}
-
-/// The same, of the calls whose talk began at an instant or later.
-///
-/// # Errors
-/// When the ledger cannot be read.
-pub fn said_since(ledger: &Ledger, in_force: &InForce, closings: &[Closing], contract: &str, since: Timestamp) -> Result<Vec<Said>> {
-    let stored = ledger.calls_of(contract, since)?;
-    Ok(stored.into_iter().map(|stored| say(stored, in_force, closings)).collect())
 }
 
 /// A stored call as settlement takes it.
@@ -322,84 +284,4 @@ fn no_longer_than_possible(mut call: Call, in_force: &InForce) -> Call {
 pub fn said_by(assignment: &Assignment) -> String {
     let Assignment { who, why, .. } = assignment;
     if why.is_empty() { format!("assigned by {who}") } else { format!("assigned by {who}: {why}") }
-}
-
-/// Where each input stands, and the time it has reached: commits together with what came from it.
-fn keep_place(batch: &mut Batch<'_>, snapshots: &[(String, Snapshot)], time: Option<Timestamp>) -> Result<()> {
-    for (source, snapshot) in snapshots {
-        batch.put_snapshot(source, snapshot)?;
-    }
-    if let Some(time) = time {
-        batch.advance_time(time);
-    }
-    Ok(())
-}
-
-/// Journals updates; the record of a call nobody pays is posted at once, for it depends on no other.
-fn write(batch: &mut Batch<'_>, in_force: &InForce, mixed: &mut bool, updates: Vec<Update>, done: &mut Done) -> Result<()> {
-    for Update { stage, call } in updates {
-        let Some(mut call) = super::twins::settle_identity(batch, mixed, call)? else {
-            done.same += 1;
-            continue;
-        };
-        let found = in_force.find(&call);
-        let mut journaled = batch.journal_call(&call, &found)?;
-        if journaled == Journaled::Taken {
-            call.id = name_again(&call);
-            journaled = batch.journal_call(&call, &found)?;
-        }
-        match journaled {
-            Journaled::New => done.new += 1,
-            Journaled::Changed => done.changed += 1,
-            Journaled::Same | Journaled::Taken => done.same += 1,
-        }
-        if journaled != Journaled::Same && stage != Stage::Connected {
-            post_unbilled(batch, in_force, &call, done)?;
-        }
-    }
-    Ok(())
-}
-
-/// The name of a call whose own belongs to another: it follows from its set-up, so that a replay finds it again.
-fn name_again(call: &Call) -> CallId {
-    call_id_of(call.id.as_str().as_bytes(), call.started_at.micros().to_string().as_bytes())
-}
-
-fn post_unbilled(batch: &mut Batch<'_>, in_force: &InForce, call: &Call, done: &mut Done) -> Result<()> {
-    let found = in_force.find(call);
-    if found.contract().is_some() {
-        return Ok(());
-    }
-    let assigned = batch.ledger().call(&call.id)?.is_some_and(|stored| stored.assignment.is_some());
-    if !assigned {
-        let until = call.ended_at.unwrap_or(call.started_at);
-        done.posted += batch.post(&[in_force.unbilled(call, &found, until)])?;
-    }
-    Ok(())
-}
-
-/// Calls since an instant find their contract anew.
-fn find_anew(batch: &mut Batch<'_>, in_force: &InForce, since: Timestamp) -> Result<()> {
-    let mut moved: Vec<Call> = Vec::new();
-    batch.ledger().calls(since, Timestamp::from_micros(i64::MAX), |stored| {
-        if in_force.find(&stored.call) != stored.matched {
-            moved.push(stored.call);
-        }
-        Ok(())
-    })?;
-    for call in moved {
-        let found = in_force.find(&call);
-        batch.journal_call(&call, &found)?;
-        if found.contract().is_none() && call.ended_at.is_some() {
-            let mut done = Done::default();
-            post_unbilled(batch, in_force, &call, &mut done)?;
-        }
-    }
-    Ok(())
-}
-
-/// The first instant after a closed month.
-fn month_end(closing: &Closing, in_force: &InForce) -> Timestamp {
-    let next = closing.month.checked_add_months(chrono::Months::new(1)).unwrap_or(closing.month);
-    meter::midnight(next, in_force.zone())
 }

@@ -3,11 +3,12 @@
 //! The one invariant: a contract is settled from evidence that is committed, or written in the batch that takes its
 //! records; nobody else writes meanwhile, so both threads see the same.
 
-use super::books::{Result, said_since};
+use super::books::Result;
 use super::catalogue::InForce;
 use super::quiets::Quiets;
+use super::said::said_since;
 use crate::ledger::{Batch, Closing, Ledger, Posted, Scope};
-use crate::meter::{self, Quiet, Record, State, Timing};
+use crate::meter::{self, Quiet, Record, State, Terms, Timing};
 use crate::units::Timestamp;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -24,13 +25,16 @@ struct Settled<'c> {
     from: Timestamp,
     records: Vec<Record>,
     quiet: Vec<Quiet>,
+    /// When they change by time alone.
+    deadline: Option<Timestamp>,
 }
 
-/// Settles every contract that a batch has news of, from the last quiet instant before them, and posts what differs from
+/// Settles every contract that a batch has news of or whose deadline has passed, from the last quiet instant before them, and posts what differs from
 /// what stands.
 pub(super) fn settle_unsettled(batch: &mut Batch<'_>, in_force: &InForce, closings: &[Closing], quiets: &mut Quiets) -> Result<Posted> {
     let until = batch.ledger().time();
     let mut posted = Posted::default();
+    batch.mark_due()?;
     for news in batch.ledger().unsettled()? {
         let from = quiets.before(&news.contract, news.since);
         let mut settled = compute(batch.ledger(), in_force, closings, &news.contract, from, until)?;
@@ -97,12 +101,13 @@ fn compute<'c>(
     if quiet.is_some() && calls.iter().any(|said| said.timing != Timing::InTime) {
         return compute(ledger, in_force, closings, contract, None, until);
     }
-    let mut settled = Settled { contract, from, records: Vec::with_capacity(calls.len()), quiet: Vec::new() };
+    let mut settled = Settled { contract, from, records: Vec::with_capacity(calls.len()), quiet: Vec::new(), deadline: None };
     if let Some(terms) = in_force.terms(contract) {
         let state = quiet.map_or_else(State::default, |quiet| quiet.state.clone());
         let meter::Settlement { calls, quiet, .. } = in_force.settle_from(&terms, state, &calls, until);
         settled.quiet = quiet;
         settled.records.extend(calls.into_iter().map(|settled| settled.record).filter(|record| record.ended_at.is_some()));
+        settled.deadline = next_deadline(&terms, &settled.records);
         settled.records.extend(meter::fees(&terms, until).into_iter().filter(|fee| fee.started_at >= from));
     } else {
         // The contract was taken out of the files: its calls are nobody's until they are assigned.
@@ -114,9 +119,14 @@ fn compute<'c>(
     Ok(settled)
 }
 
+/// When the first of these records changes by time alone.
+pub(super) fn next_deadline(terms: &Terms<'_>, records: &[Record]) -> Option<Timestamp> {
+    records.iter().filter_map(|record| meter::deadline(terms, record)).map(|deadline| deadline.at).min()
+}
+
 fn post(batch: &mut Batch<'_>, settled: &Settled<'_>) -> Result<Posted> {
     let scope = Scope { contract: settled.contract, from: settled.from, to: Timestamp::from_micros(i64::MAX) };
     let posted = batch.post_set(&scope, &settled.records)?;
-    batch.mark_settled(settled.contract)?;
+    batch.mark_settled(settled.contract, settled.deadline)?;
     Ok(posted)
 }

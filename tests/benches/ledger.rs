@@ -51,7 +51,7 @@ fn main() -> Result<()> {
             let call = call(number, contracts);
             batch.journal_call(&call, &matched(number, contracts))?;
             batch.post(&[record(&call, number % contracts)])?;
-            batch.mark_settled(&contract(number % contracts))?;
+            batch.mark_settled(&contract(number % contracts), None)?;
             batch.commit()?;
         }
         Ok(())
@@ -89,7 +89,7 @@ fn settle(ledger: &mut Ledger, size: u64) -> Result<()> {
             let records: Vec<Record> = calls.iter().map(|StoredCall { call, .. }| record(call, number)).collect();
             let scope = Scope { contract: &next.contract, from: next.since, to: Timestamp::from_micros(i64::MAX) };
             batch.post_set(&scope, &records)?;
-            batch.mark_settled(&next.contract)?;
+            batch.mark_settled(&next.contract, None)?;
             posted += u64::try_from(records.len()).unwrap_or(u64::MAX);
         }
         batch.commit()?;

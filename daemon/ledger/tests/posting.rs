@@ -70,7 +70,7 @@ fn an_assigned_call_moves_its_record() {
         commit(&mut ledger, |batch| {
             batch.journal_call(&call, &matched("K-1"))?;
             batch.post_set(&scope("K-1"), &[record(&call, "K-1", "0.50")])?;
-            batch.mark_settled("K-1")
+            batch.mark_settled("K-1", None)
         });
         assert_eq!(ledger.unsettled().expect("read"), []);
         let assignment = Assignment { contract: "K-2".into(), who: "anna".into(), why: "".into(), at: tuesday() };

@@ -58,7 +58,7 @@ fn what_is_not_ours_is_refused() {
     change("UPDATE migration SET checksum = x'00'");
     assert!(refused(&path, &key()).contains("migration 1"));
     change("PRAGMA user_version = 9");
-    assert!(refused(&path, &key()).contains("schema 9, this taktd knows up to 1"));
+    assert!(refused(&path, &key()).contains("schema 9, this taktd knows up to 2"));
     assert!(Ledger::read(&path).expect_err("newer").to_string().contains("newer taktd"));
     change("PRAGMA application_id = 5");
     assert!(refused(&path, &key()).contains("no taktd ledger"));
@@ -140,5 +140,47 @@ fn a_killed_writer_loses_nothing() {
         assert_eq!((calls % 20, calls), (0, records), "whole batches only");
         let position: usize = ledger.snapshot("hep").expect("read").expect("there").position.parse().expect("a number");
         assert!(position >= last, "the snapshot is that of its batch");
+    }
+}
+
+/// A ledger from before deadlines were kept is brought up, and settled once more, so that none is missed.
+#[test]
+fn a_ledger_of_the_first_schema_is_brought_up() {
+    let (_folder, mut ledger) = ledger();
+    let path = ledger.path().to_owned();
+    commit(&mut ledger, |batch| {
+        batch.journal_call(&call("a", 0), &matched("K-1"))?;
+        batch.post(&[record(&call("a", 0), "K-1", "0.50")])?;
+        batch.mark_settled("K-1", None)
+    });
+    ledger.db.execute_batch("DROP TABLE deadline; DELETE FROM migration WHERE version = 2; PRAGMA user_version = 1").expect("as it was");
+    drop(ledger);
+    let error = Ledger::read(&path).expect_err("a reader cannot bring it up");
+    assert!(matches!(error, LedgerError::Older { found: 1, .. }), "{error}");
+    let mut ledger = Ledger::open(&path, &key()).expect("brought up");
+    let unsettled: Vec<String> = ledger.unsettled().expect("read").into_iter().map(|dirty| dirty.contract).collect();
+    assert_eq!(unsettled, ["K-1"]);
+    assert_eq!(all_records(&ledger).len(), 1);
+    assert_eq!(verified(&mut ledger), []);
+}
+
+#[test]
+fn a_deadline_waits_until_the_time_reaches_it() {
+    let (_folder, mut ledger) = ledger();
+    let (noon, later) = (tuesday(), tuesday().plus(Seconds::new(60)));
+    commit(&mut ledger, |batch| {
+        batch.mark_settled("K-1", Some(noon))?;
+        batch.mark_settled("K-2", Some(later))?;
+        batch.mark_settled("K-3", Some(noon))?;
+        batch.mark_settled("K-3", None)
+    });
+    assert_eq!((ledger.deadline("K-2").expect("read"), ledger.deadline("K-3").expect("read")), (Some(later), None));
+    for (time, due) in [(noon.plus_micros(-1), &[][..]), (noon, &["K-1"]), (later, &["K-1", "K-2"])] {
+        commit(&mut ledger, |batch| {
+            batch.journal_clock(time)?;
+            batch.mark_due()
+        });
+        let unsettled: Vec<String> = ledger.unsettled().expect("read").into_iter().map(|dirty| dirty.contract).collect();
+        assert_eq!(unsettled, due, "{time}");
     }
 }

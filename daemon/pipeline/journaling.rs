@@ -1,0 +1,91 @@
+//! From news of calls to evidence: the match of each call, its name, its twin; what nobody pays is posted at once.
+//!
+//! The one invariant: all of it goes into the batch of whoever calls, so it is committed with the place of its source.
+
+use super::books::{Done, Result};
+use super::catalogue::InForce;
+use super::twins::settle_identity;
+use crate::calls::{Call, Stage, Update, call_id_of};
+use crate::ledger::{Batch, Closing, Journaled, Snapshot};
+use crate::meter;
+use crate::units::{CallId, Timestamp};
+
+/// Where each input stands, and the time it has reached: commits together with what came from it.
+pub(super) fn keep_place(batch: &mut Batch<'_>, snapshots: &[(String, Snapshot)], time: Option<Timestamp>) -> Result<()> {
+    for (source, snapshot) in snapshots {
+        batch.put_snapshot(source, snapshot)?;
+    }
+    if let Some(time) = time {
+        batch.advance_time(time);
+    }
+    Ok(())
+}
+
+/// Journals updates; the record of a call nobody pays is posted at once, for it depends on no other.
+pub(super) fn write(batch: &mut Batch<'_>, in_force: &InForce, mixed: &mut bool, updates: Vec<Update>, done: &mut Done) -> Result<()> {
+    for Update { stage, call } in updates {
+        let Some(mut call) = settle_identity(batch, mixed, call)? else {
+            done.same += 1;
+            continue;
+        };
+        let found = in_force.find(&call);
+        let mut journaled = batch.journal_call(&call, &found)?;
+        if journaled == Journaled::Taken {
+            call.id = name_again(&call);
+            journaled = batch.journal_call(&call, &found)?;
+        }
+        match journaled {
+            Journaled::New => done.new += 1,
+            Journaled::Changed => done.changed += 1,
+            Journaled::Same | Journaled::Taken => done.same += 1,
+        }
+        if journaled != Journaled::Same && stage != Stage::Connected {
+            post_unbilled(batch, in_force, &call, done)?;
+        }
+    }
+    Ok(())
+}
+
+/// The name of a call whose own belongs to another: it follows from its set-up, so that a replay finds it again.
+fn name_again(call: &Call) -> CallId {
+    call_id_of(call.id.as_str().as_bytes(), call.started_at.micros().to_string().as_bytes())
+}
+
+fn post_unbilled(batch: &mut Batch<'_>, in_force: &InForce, call: &Call, done: &mut Done) -> Result<()> {
+    let found = in_force.find(call);
+    if found.contract().is_some() {
+        return Ok(());
+    }
+    let assigned = batch.ledger().call(&call.id)?.is_some_and(|stored| stored.assignment.is_some());
+    if !assigned {
+        let until = call.ended_at.unwrap_or(call.started_at);
+        done.posted += batch.post(&[in_force.unbilled(call, &found, until)])?;
+    }
+    Ok(())
+}
+
+/// Calls since an instant find their contract anew.
+pub(super) fn find_anew(batch: &mut Batch<'_>, in_force: &InForce, since: Timestamp) -> Result<()> {
+    let mut moved: Vec<Call> = Vec::new();
+    batch.ledger().calls(since, Timestamp::from_micros(i64::MAX), |stored| {
+        if in_force.find(&stored.call) != stored.matched {
+            moved.push(stored.call);
+        }
+        Ok(())
+    })?;
+    for call in moved {
+        let found = in_force.find(&call);
+        batch.journal_call(&call, &found)?;
+        if found.contract().is_none() && call.ended_at.is_some() {
+            let mut done = Done::default();
+            post_unbilled(batch, in_force, &call, &mut done)?;
+        }
+    }
+    Ok(())
+}
+
+/// The first instant after a closed month.
+pub(super) fn month_end(closing: &Closing, in_force: &InForce) -> Timestamp {
+    let next = closing.month.checked_add_months(chrono::Months::new(1)).unwrap_or(closing.month);
+    meter::midnight(next, in_force.zone())
+}

@@ -1,0 +1,42 @@
+//! The calls of a contract as settlement takes them, read from the ledger: all, or those since an instant.
+
+use super::books::{Books, Result, say};
+use super::catalogue::{InForce, Said};
+use crate::ledger::{Closing, Ledger};
+use crate::meter::{State, Timing};
+use crate::units::Timestamp;
+
+impl Books {
+    /// The calls of a contract from the last quiet instant before `since` on, with what was said about them, and what all
+    /// calls before had come to.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn said_around(&self, contract: &str, since: Timestamp) -> Result<(State, Vec<Said>)> {
+        let said = |from| said_since(&self.ledger, &self.in_force, &self.closings, contract, from);
+        if let Some(quiet) = self.quiets.before(contract, since) {
+            let calls = said(quiet.at)?;
+            if calls.iter().all(|said| said.timing == Timing::InTime) {
+                return Ok((quiet.state.clone(), calls));
+            }
+        }
+        Ok((State::default(), said(Timestamp::default())?))
+    }
+}
+
+/// All calls of a contract, with what was said about them, from a ledger that is only read.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn said(ledger: &Ledger, in_force: &InForce, closings: &[Closing], contract: &str) -> Result<Vec<Said>> {
+    said_since(ledger, in_force, closings, contract, Timestamp::default())
+}
+
+/// The same, of the calls whose talk began at an instant or later.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn said_since(ledger: &Ledger, in_force: &InForce, closings: &[Closing], contract: &str, since: Timestamp) -> Result<Vec<Said>> {
+    let stored = ledger.calls_of(contract, since)?;
+    Ok(stored.into_iter().map(|stored| say(stored, in_force, closings)).collect())
+}
