@@ -1,5 +1,6 @@
 //! The program from outside, as its users, its accountant and its attackers meet it.
 
+mod explain;
 mod faults;
 mod hostile;
 mod rate;

@@ -149,6 +149,13 @@ pub fn json_line(out: &mut impl Write, record: &Record) -> Result<()> {
     Ok(())
 }
 
+/// A record as JSON.
+pub fn record_json(record: &Record) -> String {
+    let mut object = Vec::with_capacity(1_024);
+    write_json(&mut object, record, &Style::PLAIN);
+    String::from_utf8_lossy(&object).into_owned()
+}
+
 /// The call of that name, or of which this is the beginning.
 pub fn one_call(ledger: &Ledger, text: &str) -> Result<StoredCall> {
     match ledger.find_call(text)? {

@@ -61,7 +61,7 @@ impl<'a> Due<'a> {
     }
 
     /// Talk that is counted, and begins nothing that is charged.
-    pub(super) fn only_counted(&mut self, band: BandId, talk: Seconds, origin: Origin) {
+    pub(super) fn only_counted(&mut self, band: BandId, talk: Seconds, origin: Origin, begins: Timestamp) {
         match self.beside.iter_mut().find(|known| known.rule == Rule::Rounded && known.origin == origin) {
             Some(known) => known.increment = known.increment.map(|before| Seconds::new(before.get().saturating_add(talk.get()))),
             None => self.beside.push(Item {
@@ -72,6 +72,7 @@ impl<'a> Due<'a> {
                 increment: Some(talk),
                 unit_price: Decimal::ZERO,
                 origin,
+                begins,
             }),
         }
     }
@@ -79,7 +80,7 @@ impl<'a> Due<'a> {
 
 impl<'a> Running<'a> {
     /// Charges something that has a price, with all that goes with it.
-    pub(super) fn charge(&mut self, state: &mut State, offer: &Offer<'a>, rate: &'a Rate, item: Item<'a>, at: Timestamp) {
+    pub(super) fn charge(&mut self, state: &mut State, offer: &Offer<'a>, rate: &'a Rate, item: Item<'a>) {
         let mut sum = amount(&item);
         let connect = if std::mem::replace(&mut self.due.connected, true) { None } else { rate.conditions.connect };
         let fee = connect.map(|price| Item { rule: Rule::Connect, allowance: None, count: 1, increment: None, unit_price: price, ..item });
@@ -95,7 +96,7 @@ impl<'a> Running<'a> {
         }
         self.add(item);
         if sum > Decimal::ZERO {
-            self.priced_since.get_or_insert(at);
+            self.priced_since.get_or_insert(item.begins);
             let minimum = rate.conditions.minimum.map(|least| (least, rate.line));
             self.owe(state, offer, sum, minimum);
         }

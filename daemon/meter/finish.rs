@@ -12,8 +12,11 @@ use crate::units::{Currency, E164, PriceKind, RawNumber, Seconds, Timestamp};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
+/// Where the lines of a record are written, and when they began.
+type Origins = Vec<Option<(Origin, Timestamp)>>;
+
 /// The record of a call that ran on the machine, and where its lines are written.
-pub(super) fn record(terms: &Terms<'_>, running: Running<'_>, until: Timestamp) -> (Record, Vec<Option<Origin>>) {
+pub(super) fn record(terms: &Terms<'_>, running: Running<'_>, until: Timestamp) -> (Record, Origins) {
     let call = running.input.call;
     let tariff = running.offer.map(|offer| offer.tariff);
     let zone = tariff.map_or(terms.zone(), |tariff| tariff.zone);
@@ -43,17 +46,17 @@ pub(super) fn record(terms: &Terms<'_>, running: Running<'_>, until: Timestamp) 
 }
 
 /// The breakdown: increments in their order, what goes beside them, minimum and cap.
-fn lines(running: &Running<'_>) -> (Vec<Line>, Vec<Option<Origin>>) {
+fn lines(running: &Running<'_>) -> (Vec<Line>, Origins) {
     let Some(offer) = running.offer else { return (Vec::new(), Vec::new()) };
     let items = running.items.iter().chain(&running.due.beside);
     let written = items.map(|item| {
-        let Item { rule, band, allowance, count, increment, unit_price, origin } = *item;
+        let Item { rule, band, allowance, count, increment, unit_price, origin, begins } = *item;
         let band = band.map(|band| offer.tariff.band_name(band).into());
         let line = Line { rule, band, allowance: allowance.map(Into::into), count, increment, unit_price, amount: amount(item) };
-        (line, Some(origin))
+        (line, Some((origin, begins)))
     });
-    let raised = running.due.raised().map(|(more, at)| (line(Rule::Minimum, more), Some(offer.origin(at))));
-    let cut = running.due.cut().map(|(less, at)| (line(Rule::Cap, -less), Some(offer.origin(at))));
+    let raised = running.due.raised().map(|(more, at)| (line(Rule::Minimum, more), Some((offer.origin(at), running.now))));
+    let cut = running.due.cut().map(|(less, at)| (line(Rule::Cap, -less), Some((offer.origin(at), running.now))));
     written.chain(raised).chain(cut).unzip()
 }
 

@@ -35,8 +35,7 @@ pub(super) fn begin_increment<'a>(terms: &Terms<'a>, state: &mut State, call: &m
     // A running call that leaves all bands of its service, or those its plan sells, stays in its last one (§6.5).
     let sold = offer.tariff.band_at(service, at).filter(|band| sells(&offer, call.input.call, call.severity, *band));
     let Some(band) = sold.or(call.band) else { return call.whole() };
-    call.band = Some(band);
-    call.next_charge = None;
+    (call.band, call.now, call.next_charge) = (Some(band), at, None);
     if call.offset == Seconds::ZERO {
         call.sources = state.pools.sources(terms, &call.offers, &call.input, call.severity, call.day);
         if by_count(state, call, offer, band, at, until) {
@@ -102,9 +101,17 @@ fn by_count<'a>(state: &mut State, call: &mut Running<'a>, offer: Offer<'a>, ban
     match rate.map(|rate| (rate, &rate.price)) {
         Some((rate, Price::Incident(price))) => {
             let origin = offer.origin(rate.line);
-            let item =
-                Item { rule: Rule::Incident, band: Some(band), allowance: None, count: 1, increment: None, unit_price: *price, origin };
-            call.charge(state, &offer, rate, item, at);
+            let item = Item {
+                rule: Rule::Incident,
+                band: Some(band),
+                allowance: None,
+                count: 1,
+                increment: None,
+                unit_price: *price,
+                origin,
+                begins: at,
+            };
+            call.charge(state, &offer, rate, item);
         }
         Some(_) => return false,
         None => call.conclude(Outcome::Uncovered, "its plan has no price for this incident"),
@@ -184,14 +191,23 @@ fn step<'a>(state: &mut State, call: &mut Running<'a>, offer: &Offer<'a>, rate: 
         return rounded(state, call, offer, rate, step, round, band, at);
     }
     if !is_tolerated(&mut state.pools, call, offer, band, step.increment, at) {
-        call.charge(state, offer, rate, increments(offer, rate, step, band, 1), at);
+        call.charge(state, offer, rate, increments(offer, rate, step, band, 1, at));
     }
     call.advance(step.increment);
 }
 
-fn increments<'a>(offer: &Offer<'a>, rate: &'a Rate, step: &'a Step, band: BandId, count: u64) -> Item<'a> {
+fn increments<'a>(offer: &Offer<'a>, rate: &'a Rate, step: &'a Step, band: BandId, count: u64, begins: Timestamp) -> Item<'a> {
     let origin = offer.origin(rate.line);
-    Item { rule: Rule::Step, band: Some(band), allowance: None, count, increment: Some(step.increment), unit_price: step.price, origin }
+    Item {
+        rule: Rule::Step,
+        band: Some(band),
+        allowance: None,
+        count,
+        increment: Some(step.increment),
+        unit_price: step.price,
+        origin,
+        begins,
+    }
 }
 
 /// Talk fills a length, of this call or of several; the length is charged when enough of it has passed.
@@ -225,10 +241,10 @@ fn rounded<'a>(
     let begun = before < charged_after && charged_after <= after;
     if begun {
         let count = length.get().checked_div(step.increment.get()).unwrap_or(1);
-        call.charge(state, offer, rate, increments(offer, rate, step, band, count), at);
+        call.charge(state, offer, rate, increments(offer, rate, step, band, count, at));
         call.billed = Seconds::new(call.billed.get().saturating_add(length.get()));
     } else {
-        call.due.only_counted(band, Seconds::new(talk), offer.origin(rate.line));
+        call.due.only_counted(band, Seconds::new(talk), offer.origin(rate.line), at);
     }
     // What begins is charged at its first instant, what must pass, when it has passed.
     let passes = if round.mode == RoundMode::Up { 0 } else { charged_after };
@@ -263,9 +279,17 @@ fn top_up<'a>(
             return call.advance(*increment);
         }
         state.pools.buy(pool, *quantity);
-        let bought =
-            Item { rule: Rule::TopUp, band: Some(band), allowance: None, count: 1, increment: Some(*quantity), unit_price: *price, origin };
-        call.charge(state, offer, rate, bought, at);
+        let bought = Item {
+            rule: Rule::TopUp,
+            band: Some(band),
+            allowance: None,
+            count: 1,
+            increment: Some(*quantity),
+            unit_price: *price,
+            origin,
+            begins: at,
+        };
+        call.charge(state, offer, rate, bought);
         taken = state.pools.take_bought(pool, increment.get());
     }
     call.add_free(Rule::Allowance, band, Some(TOP_UP), Some(Seconds::new(taken)), origin);

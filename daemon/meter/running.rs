@@ -39,6 +39,8 @@ pub(super) struct Running<'a> {
     pub(super) offers: Rc<[Offer<'a>]>,
     pub(super) sources: Vec<Source<'a>>,
     pub(super) band: Option<BandId>,
+    /// When the increment at hand begins.
+    pub(super) now: Timestamp,
     /// A later instant may find another outcome by itself: it waits for a deadline.
     pub(super) waits: bool,
 }
@@ -53,6 +55,8 @@ pub(super) struct Item<'a> {
     pub(super) increment: Option<Seconds>,
     pub(super) unit_price: Decimal,
     pub(super) origin: Origin,
+    /// When the first of them began.
+    pub(super) begins: Timestamp,
 }
 
 /// What can be said of a call before the machine runs: missed, uncovered, unauthorised, held, or none of these.
@@ -82,6 +86,7 @@ pub(super) fn classify<'a>(offers: Rc<[Offer<'a>]>, day: NaiveDate, input: Input
         offers,
         sources: Vec::new(),
         band: None,
+        now: at,
         waits: false,
     };
     if call.talks.is_empty() {
@@ -233,12 +238,13 @@ impl<'a> Running<'a> {
 
     /// Something that an allowance covers, or that costs nothing.
     pub(super) fn add_free(&mut self, rule: Rule, band: BandId, allowance: Option<&'a str>, increment: Option<Seconds>, origin: Origin) {
-        self.add(Item { rule, band: Some(band), allowance, count: 1, increment, unit_price: Decimal::ZERO, origin });
+        let begins = self.now;
+        self.add(Item { rule, band: Some(band), allowance, count: 1, increment, unit_price: Decimal::ZERO, origin, begins });
     }
 }
 
 impl Item<'_> {
-    /// Whether the two differ in nothing but their count.
+    /// Whether the two differ in nothing but their count, and when they begin.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let key = |item: &Self| (item.rule, item.band, item.increment, item.unit_price, item.origin);
         key(self) == key(other) && self.allowance == other.allowance

@@ -40,8 +40,9 @@ pub struct Settled {
     pub record: Record,
     /// Of a running call: what comes next.
     pub live: Option<Live>,
-    /// Where each line of the record is written, in their order; `None`: it follows from the others, or from a decision.
-    pub origins: Vec<Option<Origin>>,
+    /// Where each line of the record is written, and when the first of what it counts began, in their order; `None`: it
+    /// follows from the others, or from a decision.
+    pub origins: Vec<Option<(Origin, Timestamp)>>,
 }
 
 /// A line of a tariff.
