@@ -135,18 +135,23 @@ pub enum Mark {
     HotlineUnseen,
 }
 
+impl Talk {
+    /// As cut at `now`; `None` if it has not begun then.
+    fn until(&self, now: Timestamp) -> Option<Interval> {
+        (self.from <= now).then(|| Interval::new(self.from, self.to.unwrap_or(now).min(now)))
+    }
+}
+
 impl Call {
     /// The times of talk as disjoint intervals in order, those that go on cut at `now`: agents may overlap in a
     /// consultation, and the caller pays that time once.
     #[must_use]
     pub fn talk_until(&self, now: Timestamp) -> Vec<Interval> {
+        if let [talk] = self.talks.as_slice() {
+            return talk.until(now).into_iter().collect();
+        }
         let mut spans: Vec<Interval> = Vec::with_capacity(self.talks.len());
-        let mut sorted: Vec<Interval> = self
-            .talks
-            .iter()
-            .filter(|talk| talk.from <= now)
-            .map(|talk| Interval::new(talk.from, talk.to.unwrap_or(now).min(now)))
-            .collect();
+        let mut sorted: Vec<Interval> = self.talks.iter().filter_map(|talk| talk.until(now)).collect();
         sorted.sort();
         for span in sorted {
             match spans.last_mut() {
@@ -160,6 +165,9 @@ impl Call {
     /// Talk in microseconds, cut at `now`.
     #[must_use]
     pub fn talk_micros(&self, now: Timestamp) -> i64 {
+        if let [talk] = self.talks.as_slice() {
+            return talk.until(now).map_or(0, Interval::micros);
+        }
         self.talk_until(now).iter().fold(0, |sum, span| sum.saturating_add(span.micros()))
     }
 

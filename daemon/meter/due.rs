@@ -16,6 +16,8 @@ pub(super) struct Due<'a> {
     caps: Vec<&'a Cap>,
     /// The connect fee was charged, or there is none.
     connected: bool,
+    /// Something was charged.
+    begun: bool,
     /// The minimum of the rate that charged first.
     minimum: Option<(Decimal, u32)>,
     /// The sum of its lines.
@@ -105,8 +107,11 @@ impl<'a> Running<'a> {
     /// Adds to what is due: at least the minimum in all, at most what is left under each cap.
     fn owe(&mut self, state: &mut State, offer: &Offer<'a>, sum: Decimal, minimum: Option<(Decimal, u32)>) {
         let due = &mut self.due;
-        if due.lines.is_zero() {
+        if !std::mem::replace(&mut due.begun, true) {
             due.minimum = minimum;
+        }
+        if due.minimum.is_none() && due.caps.is_empty() {
+            return; // what its lines come to, as for most
         }
         due.lines = due.lines.saturating_add(sum);
         let wanted = due.minimum.map_or(due.lines, |(least, _)| least.max(due.lines));

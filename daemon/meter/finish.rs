@@ -6,9 +6,10 @@ use super::running::{Item, Running};
 use super::settlement::{Origin, Timing};
 use super::terms::Terms;
 use crate::calls::{Call, Mark, MissedReason};
-use crate::contracts::{Match, local_date};
+use crate::contracts::Match;
 use crate::tariff::{Tariff, Verdict, rounding};
 use crate::units::{Currency, E164, PriceKind, RawNumber, Seconds, Timestamp};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
@@ -23,7 +24,7 @@ pub(super) fn record(terms: &Terms<'_>, running: Running<'_>, until: Timestamp) 
     let at = call.connected_at().unwrap_or(call.started_at);
     let (mut lines, mut origins) = lines(&running);
     let (charge, outcome) = match tariff {
-        Some(tariff) => charge(tariff, at, running.input.verdict, &mut lines, running.outcome),
+        Some(tariff) => charge(tariff, terms.minute(tariff.zone, at).0, running.input.verdict, &mut lines, running.outcome),
         None => (nothing(Currency::EUR, Decimal::ZERO), running.outcome.unwrap_or(Outcome::Uncovered)),
     };
     origins.resize(lines.len(), None);
@@ -118,8 +119,8 @@ fn party(number: Option<E164>, raw: &RawNumber) -> Party {
 }
 
 /// Rounds the sum of the lines once; the rest becomes a line of its own, so that lines add up exactly (§6.9).
-fn charge(tariff: &Tariff, at: Timestamp, verdict: Option<Verdict>, lines: &mut Vec<Line>, outcome: Option<Outcome>) -> (Charge, Outcome) {
-    let percent = tariff.vat_percent(local_date(at, tariff.zone)).unwrap_or(Decimal::ZERO);
+fn charge(tariff: &Tariff, day: NaiveDate, verdict: Option<Verdict>, lines: &mut Vec<Line>, outcome: Option<Outcome>) -> (Charge, Outcome) {
+    let percent = tariff.vat_percent(day).unwrap_or(Decimal::ZERO);
     if outcome.is_some_and(|outcome| outcome != Outcome::Included) {
         lines.clear();
     }

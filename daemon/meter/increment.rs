@@ -29,16 +29,34 @@ pub(super) fn rate<'a>(offer: &Offer<'a>, call: &Call, severity: Option<&str>, b
     })
 }
 
+/// The instant at which an increment begins, and the plan and band that price it.
+struct Moment<'a, 't> {
+    terms: &'t Terms<'a>,
+    offer: Offer<'a>,
+    band: BandId,
+    at: Timestamp,
+}
+
+impl<'a> Moment<'a, '_> {
+    fn is_served_by(&self, source: &Source<'a>, service: &str) -> bool {
+        source.serves_in(self.terms, self.offer.tariff, service, self.band, self.at)
+    }
+}
+
 /// Charges the increment that begins at `at` (design.md §6.2): the first allowance with a balance, else the rate's price.
 pub(super) fn begin_increment<'a>(terms: &Terms<'a>, state: &mut State, call: &mut Running<'a>, at: Timestamp, until: Timestamp) {
     let (Some(offer), Some(service)) = (call.offer, call.service) else { return call.whole() };
     // A running call that leaves all bands of its service, or those its plan sells, stays in its last one (§6.5).
-    let sold = offer.tariff.band_at(service, at).filter(|band| sells(&offer, call.input.call, call.severity, *band));
+    let sold = offer
+        .tariff
+        .band_in(service, terms.minute(offer.tariff.zone, at))
+        .filter(|band| sells(&offer, call.input.call, call.severity, *band));
     let Some(band) = sold.or(call.band) else { return call.whole() };
     (call.band, call.now, call.next_charge) = (Some(band), at, None);
+    let now = Moment { terms, offer, band, at };
     if call.offset == Seconds::ZERO {
         call.sources = state.pools.sources(terms, &call.offers, &call.input, call.severity, call.day);
-        if by_count(state, call, offer, band, at, until) {
+        if by_count(state, call, &now, until) {
             return call.whole();
         }
     }
@@ -47,13 +65,13 @@ pub(super) fn begin_increment<'a>(terms: &Terms<'a>, state: &mut State, call: &m
     if call.offset >= call.chargeable && price != Some(&Price::Flat) {
         return call.whole();
     }
-    if by_allowance(&mut state.pools, call, &offer, band, at) {
+    if by_allowance(&mut state.pools, call, &now) {
         return;
     }
     let Some(rate) = rate else { return call.whole() };
     match &rate.price {
-        Price::Steps(steps) => step(state, call, &offer, rate, steps, band, at),
-        Price::TopUp { .. } => top_up(terms, state, call, &offer, rate, band, at),
+        Price::Steps(steps) => step(state, call, &now, rate, steps),
+        Price::TopUp { .. } => top_up(state, call, &now, rate),
         Price::Flat => {
             call.add_free(Rule::Flat, band, None, None, offer.origin(rate.line));
             call.billed = call.clock.total();
@@ -64,14 +82,15 @@ pub(super) fn begin_increment<'a>(terms: &Terms<'a>, state: &mut State, call: &m
 }
 
 /// Calls that are counted, not timed: callbacks of a monthly number, and incidents. True when the call has its price.
-fn by_count<'a>(state: &mut State, call: &mut Running<'a>, offer: Offer<'a>, band: BandId, at: Timestamp, until: Timestamp) -> bool {
+fn by_count<'a>(state: &mut State, call: &mut Running<'a>, now: &Moment<'a, '_>, until: Timestamp) -> bool {
+    let Moment { offer, band, at, .. } = *now;
     let own: &'a Call = call.input.call;
     let counted = |grant: &Grant| match grant {
         Grant::Callbacks(_) => true,
         Grant::Incidents(_) | Grant::Time { .. } => false,
     };
     let is_callback = own.direction == Direction::Out || &*own.service == "callback";
-    if is_callback && use_one(&mut state.pools, call, &offer, band, at, counted) {
+    if is_callback && use_one(&mut state.pools, call, now, counted) {
         return true;
     }
     let rate = rate(&offer, own, call.severity, band);
@@ -93,9 +112,7 @@ fn by_count<'a>(state: &mut State, call: &mut Running<'a>, offer: Offer<'a>, ban
         }
         return false;
     };
-    if matches!(incident, Part::Another(_))
-        || use_one(&mut state.pools, call, &offer, band, at, |grant| matches!(grant, Grant::Incidents(_)))
-    {
+    if matches!(incident, Part::Another(_)) || use_one(&mut state.pools, call, now, |grant| matches!(grant, Grant::Incidents(_))) {
         return true;
     }
     match rate.map(|rate| (rate, &rate.price)) {
@@ -111,7 +128,7 @@ fn by_count<'a>(state: &mut State, call: &mut Running<'a>, offer: Offer<'a>, ban
                 origin,
                 begins: at,
             };
-            call.charge(state, &offer, rate, item);
+            call.charge(state, &now.offer, rate, item);
         }
         Some(_) => return false,
         None => call.conclude(Outcome::Uncovered, "its plan has no price for this incident"),
@@ -120,19 +137,12 @@ fn by_count<'a>(state: &mut State, call: &mut Running<'a>, offer: Offer<'a>, ban
 }
 
 /// Uses one of the first counted allowance with a balance, or one more where that is tolerated.
-fn use_one<'a>(
-    pools: &mut Pools,
-    call: &mut Running<'a>,
-    offer: &Offer<'a>,
-    band: BandId,
-    at: Timestamp,
-    counts: impl Fn(&Grant) -> bool,
-) -> bool {
+fn use_one<'a>(pools: &mut Pools, call: &mut Running<'a>, now: &Moment<'a, '_>, counts: impl Fn(&Grant) -> bool) -> bool {
     let service = &call.input.call.service;
-    let serving = |source: &&Source<'a>| counts(&source.allowance.grant) && source.serves_in(offer.tariff, service, band, at);
+    let serving = |source: &&Source<'a>| counts(&source.allowance.grant) && now.is_served_by(source, service);
     if let Some(source) = call.sources.iter().filter(serving).find(|source| pools.take(source, 1) == 1) {
         let (id, origin) = (&*source.allowance.id, source.origin());
-        call.add_free(Rule::Allowance, band, Some(id), None, origin);
+        call.add_free(Rule::Allowance, now.band, Some(id), None, origin);
         call.used(id, 1);
         return true;
     }
@@ -141,16 +151,16 @@ fn use_one<'a>(
     else {
         return false;
     };
-    call.add_free(Rule::Tolerance, band, Some(id), None, origin);
+    call.add_free(Rule::Tolerance, now.band, Some(id), None, origin);
     true
 }
 
 /// Covers the increment from the first time allowance with a balance; as short as the balance, if that is smaller.
-fn by_allowance<'a>(pools: &mut Pools, call: &mut Running<'a>, offer: &Offer<'a>, band: BandId, at: Timestamp) -> bool {
+fn by_allowance<'a>(pools: &mut Pools, call: &mut Running<'a>, now: &Moment<'a, '_>) -> bool {
     for place in 0..call.sources.len() {
         let Some(source) = call.sources.get(place) else { break };
         let Grant::Time { increment, .. } = source.allowance.grant else { continue };
-        if pools.left(source.pool) == 0 || !source.serves_in(offer.tariff, &call.input.call.service, band, at) {
+        if pools.left(source.pool) == 0 || !now.is_served_by(source, &call.input.call.service) {
             continue;
         }
         let taken = Seconds::new(pools.take(source, increment.get()));
@@ -158,7 +168,7 @@ fn by_allowance<'a>(pools: &mut Pools, call: &mut Running<'a>, offer: &Offer<'a>
             continue;
         }
         let (id, origin) = (&*source.allowance.id, source.origin());
-        call.add_free(Rule::Allowance, band, Some(id), Some(taken), origin);
+        call.add_free(Rule::Allowance, now.band, Some(id), Some(taken), origin);
         call.used(id, taken.get());
         call.advance(taken);
         return true;
@@ -167,36 +177,35 @@ fn by_allowance<'a>(pools: &mut Pools, call: &mut Running<'a>, offer: &Offer<'a>
 }
 
 /// Counts talk beyond the first allowance that tolerates some; true where it is free.
-fn is_tolerated<'a>(pools: &mut Pools, call: &mut Running<'a>, offer: &Offer<'a>, band: BandId, length: Seconds, at: Timestamp) -> bool {
+fn is_tolerated<'a>(pools: &mut Pools, call: &mut Running<'a>, now: &Moment<'a, '_>, length: Seconds) -> bool {
     let service = &call.input.call.service;
     let serving = |source: &&Source<'a>| {
-        source.allowance.tolerance.is_some()
-            && matches!(source.allowance.grant, Grant::Time { .. })
-            && source.serves_in(offer.tariff, service, band, at)
+        source.allowance.tolerance.is_some() && matches!(source.allowance.grant, Grant::Time { .. }) && now.is_served_by(source, service)
     };
     let Some(source) = call.sources.iter().find(serving) else { return false };
     let (id, origin) = (&*source.allowance.id, source.origin());
     let free = pools.go_beyond(source, length.get());
     if free {
-        call.add_free(Rule::Tolerance, band, Some(id), Some(length), origin);
+        call.add_free(Rule::Tolerance, now.band, Some(id), Some(length), origin);
     }
     free
 }
 
 /// The increment of the step whose time the call's talk has reached, in whatever band or allowance it was spent.
-fn step<'a>(state: &mut State, call: &mut Running<'a>, offer: &Offer<'a>, rate: &'a Rate, steps: &'a [Step], band: BandId, at: Timestamp) {
+fn step<'a>(state: &mut State, call: &mut Running<'a>, now: &Moment<'a, '_>, rate: &'a Rate, steps: &'a [Step]) {
     let Some(step) = steps.iter().rev().find(|step| step.from <= call.offset) else { return call.whole() };
     let plain = Round { per: RoundPer::Increment, to: None, mode: RoundMode::Up };
     if let Some(round) = rate.conditions.round.filter(|round| *round != plain) {
-        return rounded(state, call, offer, rate, step, round, band, at);
+        return rounded(state, call, now, rate, step, round);
     }
-    if !is_tolerated(&mut state.pools, call, offer, band, step.increment, at) {
-        call.charge(state, offer, rate, increments(offer, rate, step, band, 1, at));
+    if !is_tolerated(&mut state.pools, call, now, step.increment) {
+        call.charge(state, &now.offer, rate, increments(now, rate, step, 1));
     }
     call.advance(step.increment);
 }
 
-fn increments<'a>(offer: &Offer<'a>, rate: &'a Rate, step: &'a Step, band: BandId, count: u64, begins: Timestamp) -> Item<'a> {
+fn increments<'a>(now: &Moment<'a, '_>, rate: &'a Rate, step: &'a Step, count: u64) -> Item<'a> {
+    let Moment { offer, band, at: begins, .. } = *now;
     let origin = offer.origin(rate.line);
     Item {
         rule: Rule::Step,
@@ -211,17 +220,8 @@ fn increments<'a>(offer: &Offer<'a>, rate: &'a Rate, step: &'a Step, band: BandI
 }
 
 /// Talk fills a length, of this call or of several; the length is charged when enough of it has passed.
-#[expect(clippy::too_many_arguments, reason = "the parts of one increment, named at the only call")]
-fn rounded<'a>(
-    state: &mut State,
-    call: &mut Running<'a>,
-    offer: &Offer<'a>,
-    rate: &'a Rate,
-    step: &'a Step,
-    round: Round,
-    band: BandId,
-    at: Timestamp,
-) {
+fn rounded<'a>(state: &mut State, call: &mut Running<'a>, now: &Moment<'a, '_>, rate: &'a Rate, step: &'a Step, round: Round) {
+    let Moment { offer, band, at, .. } = *now;
     let length = round.to.unwrap_or(step.increment);
     let scope = match round.per {
         RoundPer::Increment => None,
@@ -235,13 +235,13 @@ fn rounded<'a>(
     let rest = length.get().saturating_sub(before);
     let talk = rest.min(call.chargeable.get().saturating_sub(call.offset.get()));
     let after = before.saturating_add(talk);
-    if is_tolerated(&mut state.pools, call, offer, band, Seconds::new(talk), at) {
+    if is_tolerated(&mut state.pools, call, now, Seconds::new(talk)) {
         return call.pass(talk);
     }
     let begun = before < charged_after && charged_after <= after;
     if begun {
         let count = length.get().checked_div(step.increment.get()).unwrap_or(1);
-        call.charge(state, offer, rate, increments(offer, rate, step, band, count, at));
+        call.charge(state, &now.offer, rate, increments(now, rate, step, count));
         call.billed = Seconds::new(call.billed.get().saturating_add(length.get()));
     } else {
         call.due.only_counted(band, Seconds::new(talk), offer.origin(rate.line), at);
@@ -257,15 +257,8 @@ fn rounded<'a>(
 }
 
 /// Uses what is left of a quantity that was bought in this period; buys another when nothing is.
-fn top_up<'a>(
-    terms: &Terms<'a>,
-    state: &mut State,
-    call: &mut Running<'a>,
-    offer: &Offer<'a>,
-    rate: &'a Rate,
-    band: BandId,
-    at: Timestamp,
-) {
+fn top_up<'a>(state: &mut State, call: &mut Running<'a>, now: &Moment<'a, '_>, rate: &'a Rate) {
+    let Moment { terms, offer, band, at } = *now;
     let (Price::TopUp { quantity, price, increment, .. }, Some((from, lapses))) =
         (&rate.price, top_up_period(terms, &rate.price, call.day))
     else {
@@ -275,7 +268,7 @@ fn top_up<'a>(
     let pool = state.pools.bought(&offer.plan.id, from, lapses);
     let mut taken = state.pools.take_bought(pool, increment.get());
     if taken == 0 {
-        if is_tolerated(&mut state.pools, call, offer, band, *increment, at) {
+        if is_tolerated(&mut state.pools, call, now, *increment) {
             return call.advance(*increment);
         }
         state.pools.buy(pool, *quantity);
@@ -289,7 +282,7 @@ fn top_up<'a>(
             origin,
             begins: at,
         };
-        call.charge(state, offer, rate, bought);
+        call.charge(state, &now.offer, rate, bought);
         taken = state.pools.take_bought(pool, increment.get());
     }
     call.add_free(Rule::Allowance, band, Some(TOP_UP), Some(Seconds::new(taken)), origin);

@@ -69,7 +69,7 @@ impl<'a, 't> Machine<'a, 't> {
                 }
                 waiting.next();
                 let (day, offers) = self.offers(begun);
-                let running = classify(offers, day, input, self.until);
+                let running = classify(self.terms, offers, day, input, self.until);
                 over = over.zip(input.call.ended_at.filter(|_| !running.waits)).map(|(over, ended)| over.max(ended).max(begun));
                 if let Some(at) = running.next_event().filter(|_| running.outcome.is_none()) {
                     events.push(Reverse((at, self.calls.len())));
@@ -110,19 +110,19 @@ impl<'a, 't> Machine<'a, 't> {
     }
 
     pub(super) fn finish(mut self) -> Settlement {
-        let mut calls: Vec<Option<Settled>> = self.inputs.iter().map(|_| None).collect();
-        for (place, call) in std::mem::take(&mut self.calls) {
+        let mut settled = std::mem::take(&mut self.calls);
+        settled.sort_by_key(|(place, _)| *place);
+        let settled = settled.into_iter().map(|(_, call)| {
             let live = call.input.call.ended_at.is_none().then(|| self.live(&call));
             let (record, origins) = finish::record(self.terms, call, self.until);
-            if let Some(slot) = calls.get_mut(place) {
-                *slot = Some(Settled { record, live, origins });
-            }
-        }
+            Settled { record, live, origins }
+        });
+        let calls = settled.collect();
         self.touch_current();
         let balances = self.state.pools.sorted().into_iter().map(balance).collect();
         let late = self.inputs.iter().any(|input| input.timing != Timing::InTime);
         let quiet = if late || self.state.pools.tolerate() { Vec::new() } else { self.quiet };
-        Settlement { calls: calls.into_iter().flatten().collect(), balances, quiet }
+        Settlement { calls, balances, quiet }
     }
 
     fn live(&self, call: &Running<'a>) -> Live {

@@ -6,7 +6,7 @@ use super::record::{Outcome, Rule};
 use super::settlement::{Input, Origin};
 use super::sources::Source;
 use super::talk::TalkClock;
-use super::terms::{Offer, Role};
+use super::terms::{Offer, Role, Terms};
 use super::{deadline, finish};
 use crate::calls::Mark;
 use crate::tariff::{BandId, Service, Verdict};
@@ -60,7 +60,7 @@ pub(super) struct Item<'a> {
 }
 
 /// What can be said of a call before the machine runs: missed, uncovered, unauthorised, held, or none of these.
-pub(super) fn classify<'a>(offers: Rc<[Offer<'a>]>, day: NaiveDate, input: Input<'a>, until: Timestamp) -> Running<'a> {
+pub(super) fn classify<'a>(terms: &Terms<'_>, offers: Rc<[Offer<'a>]>, day: NaiveDate, input: Input<'a>, until: Timestamp) -> Running<'a> {
     let call = input.call;
     let at = call.connected_at().unwrap_or(call.started_at);
     let clock = TalkClock::new(call.talk_until(until));
@@ -98,7 +98,7 @@ pub(super) fn classify<'a>(offers: Rc<[Offer<'a>]>, day: NaiveDate, input: Input
         running.offer = running.offers.first().copied();
         return running;
     }
-    running.cover(at);
+    running.cover(terms, at);
     running.be_free();
     running.decide(until);
     if let Some(offer) = running.offer {
@@ -122,7 +122,7 @@ impl<'a> Running<'a> {
     }
 
     /// Finds the plan that sells the service at the moment talk began, and whether the caller may call on it.
-    fn cover(&mut self, at: Timestamp) {
+    fn cover(&mut self, terms: &Terms<'_>, at: Timestamp) {
         let call = self.input.call;
         let mut why = "the contract has no plan in force";
         for offer in self.offers.iter().filter(|offer| offer.role == Role::Active) {
@@ -136,7 +136,7 @@ impl<'a> Running<'a> {
                 continue;
             };
             let severity = call.severity.as_deref().or(offer.tariff.default_severity.as_deref());
-            let Some(band) = offer.tariff.band_at(service, at) else {
+            let Some(band) = offer.tariff.band_in(service, terms.minute(offer.tariff.zone, at)) else {
                 why = "outside the hours of this service";
                 continue;
             };

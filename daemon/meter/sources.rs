@@ -38,11 +38,11 @@ impl Source<'_> {
 
     /// Whether it serves an increment that begins at an instant, in a band of the tariff that prices the call. An allowance
     /// of another tariff goes by the bands of its own.
-    pub fn serves_in(&self, tariff: &Tariff, service: &str, band: BandId, at: Timestamp) -> bool {
+    pub fn serves_in(&self, terms: &Terms<'_>, tariff: &Tariff, service: &str, band: BandId, at: Timestamp) -> bool {
         if self.allowance.bands.is_empty() || std::ptr::eq(tariff, self.tariff) {
             return in_band(&self.allowance.bands, band);
         }
-        let own = self.tariff.service(service).and_then(|service| self.tariff.band_at(service, at));
+        let own = self.tariff.service(service).and_then(|service| self.tariff.band_in(service, terms.minute(self.tariff.zone, at)));
         own.is_some_and(|band| in_band(&self.allowance.bands, band))
     }
 }

@@ -1,11 +1,12 @@
 //! What a contract offers on a day: its plans, those they include, less those they supersede (design.md §4, §5).
 
 use super::settlement::Origin;
-use crate::contracts::{Contract, local_date};
-use crate::tariff::{Callers, Period, PlanVersion, Tariff, Validity};
+use crate::contracts::Contract;
+use crate::tariff::{Callers, LocalDay, LocalMinute, Period, PlanVersion, Tariff, Validity, local_minute};
 use crate::units::{Seconds, Timestamp};
 use chrono::{Datelike, Months, NaiveDate};
 use chrono_tz::Tz;
+use std::cell::Cell;
 
 /// One contract's history beside the tariffs in force.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct Terms<'a> {
     tariffs: &'a [Tariff],
     rows: Vec<&'a Contract>,
     zone: Tz,
+    /// The local day asked for last.
+    today: Cell<Option<LocalDay>>,
 }
 
 /// A plan as a contract has it on a day.
@@ -52,7 +55,7 @@ impl<'a> Terms<'a> {
     /// `rows` are the contract's history by start; `zone` is the one its dates are meant in.
     #[must_use]
     pub fn new(tariffs: &'a [Tariff], rows: Vec<&'a Contract>, zone: Tz) -> Self {
-        Self { tariffs, rows, zone }
+        Self { tariffs, rows, zone, today: Cell::new(None) }
     }
 
     /// The zone of the contract's dates.
@@ -70,7 +73,18 @@ impl<'a> Terms<'a> {
     /// The local date of an instant.
     #[must_use]
     pub fn day(&self, at: Timestamp) -> NaiveDate {
-        local_date(at, self.zone)
+        self.minute(self.zone, at).0
+    }
+
+    /// The local minute of an instant in a zone.
+    #[must_use]
+    pub fn minute(&self, zone: Tz, at: Timestamp) -> LocalMinute {
+        if let Some(minute) = self.today.get().and_then(|day| day.minute(zone, at)) {
+            return minute;
+        }
+        let day = LocalDay::of(zone, at);
+        self.today.set(day);
+        day.and_then(|day| day.minute(zone, at)).unwrap_or_else(|| local_minute(zone, at))
     }
 
     /// The row in force on a day.

@@ -8,6 +8,7 @@
 pub mod bands;
 mod calendar;
 mod conditions;
+mod local;
 pub mod period;
 mod plan;
 pub mod rounding;
@@ -16,6 +17,7 @@ mod week;
 pub use calendar::{Calendar, Day, UnknownCalendar, easter};
 
 pub use conditions::{Cap, CapPer, Conditions, Round, RoundMode, RoundPer, Surcharge, Tolerance};
+pub use local::{LocalDay, LocalMinute, local_minute};
 pub use plan::{
     Allowance, Callers, DecisionRule, Fee, FeePer, Grant, Level, Period, PlanVersion, Price, Rate, Resolved, Response, Step, Validity,
     Verdict,
@@ -23,7 +25,7 @@ pub use plan::{
 pub use week::{Gap, Overlap, Stretch, Week, monday_of};
 
 use crate::units::{Currency, PriceKind, Seconds, Timestamp};
-use chrono::{NaiveDate, NaiveDateTime, Offset, TimeZone, Timelike};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
@@ -91,25 +93,21 @@ impl Tariff {
     }
 
     /// The band of a service at an instant, in the tariff's local time; `None` outside all of them.
-    ///
-    /// Each instant has one local time, so the hour that daylight saving repeats is asked for twice, and the one it skips
-    /// never.
     #[must_use]
     pub fn band_at(&self, service: &Service, at: Timestamp) -> Option<BandId> {
-        let local = self.local_time(at);
-        let minute = u16::try_from(local.num_seconds_from_midnight() / 60).ok()?;
-        service.week.band(&self.calendar, local.date(), minute)
+        self.band_in(service, local_minute(self.zone, at))
+    }
+
+    /// The band of a service in a minute of the tariff's local time; `None` outside all of them.
+    #[must_use]
+    pub fn band_in(&self, service: &Service, (date, minute): LocalMinute) -> Option<BandId> {
+        service.week.band(&self.calendar, date, minute)
     }
 
     /// The local date of an instant, by which contracts, periods and VAT go.
     #[must_use]
     pub fn local_date(&self, at: Timestamp) -> NaiveDate {
-        self.local_time(at).date()
-    }
-
-    fn local_time(&self, at: Timestamp) -> NaiveDateTime {
-        let utc = at.utc().naive_utc();
-        utc.checked_add_offset(self.zone.offset_from_utc_datetime(&utc).fix()).unwrap_or(utc)
+        local_minute(self.zone, at).0
     }
 
     /// The name of a band.

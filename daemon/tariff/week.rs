@@ -332,7 +332,7 @@ mod tests {
             };
             let mut at = Timestamp::parse_rfc3339("2025-12-31T00:00:00Z").expect("a time");
             for _ in 0..2 * 365 * 1_440 / 7 {
-                let local = tariff.local_time(at);
+                let local = crate::tariff::local::local_time(tariff.zone, at);
                 let minute = chrono::Timelike::num_seconds_from_midnight(&local) / 60;
                 let slow = on(local.date(), minute) || on(local.date().pred_opt().expect("a day"), minute + 1_440);
                 assert_eq!(tariff.band_at(&tariff.services[0], at).is_some(), slow, "{text} at {local}");

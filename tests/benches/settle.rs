@@ -1,0 +1,136 @@
+//! The settlement core: increments a second on one core, and what a call costs that comes late into a full contract.
+//!
+//!     cargo bench --bench settle                       # for people: wall time
+//!     cargo bench --bench settle -- count              # one run of each, for callgrind: instructions are the gate
+//!
+//! `valgrind --tool=callgrind target/release/deps/settle-* count` repeats to the digit on one machine.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+use taktd::calls::{BilledFrom, Call, Correlation, End, Talk, Withheld};
+use taktd::contracts::Contract;
+use taktd::meter::{Input, Terms, Timing, settle, settle_from};
+use taktd::tariff::Tariff;
+use taktd::units::{CallId, Direction, E164, RawNumber, Seconds, Timestamp};
+
+const CALLS: usize = 10_000;
+
+fn main() {
+    let count = std::env::args().any(|argument| argument == "count");
+    for (plan, service, minutes) in
+        [("support-level-1", "support", 5), ("support-level-1", "emergency", 20), ("support-flat", "support", 5)]
+    {
+        let (tariffs, contract) = (tariffs(), contract(plan));
+        let terms = Terms::new(&tariffs, vec![&contract], chrono_tz::Europe::Berlin);
+        let calls: Vec<Call> = (0..CALLS).map(|number| call(number, service, minutes)).collect();
+        let inputs: Vec<Input<'_>> = calls.iter().map(input).collect();
+        let until = calls.last().and_then(|call| call.ended_at).expect("there are some").plus(Seconds::new(1));
+        let runs = if count { 1 } else { 15 };
+        let (mut best, mut increments) = (f64::MAX, 0);
+        let mut whole = None;
+        for _ in 0..runs {
+            let begun = Instant::now();
+            let settled = black_box(settle(&terms, black_box(&inputs), until));
+            best = best.min(begun.elapsed().as_secs_f64());
+            increments = settled.calls.iter().flat_map(|settled| &settled.record.lines).map(|line| line.count).sum::<u64>();
+            whole = Some(settled);
+        }
+        let million = |amount: f64| amount / best / 1e6;
+        println!(
+            "{plan:<16} {service:<10} {CALLS} calls, {increments:>6} increments: {:>6.2} ms, {:.2} M increments/s, {:.2} M calls/s",
+            best * 1e3,
+            million(increments as f64),
+            million(CALLS as f64)
+        );
+        let whole = whole.expect("it ran");
+        for (name, place) in [("last", CALLS - 1), ("middle", CALLS / 2), ("first", 0)] {
+            late(&terms, &inputs, &whole, place, (name, until, runs));
+        }
+    }
+}
+
+/// The call at a place comes when all others are settled.
+fn late(
+    terms: &Terms<'_>,
+    inputs: &[Input<'_>],
+    whole: &taktd::meter::Settlement,
+    place: usize,
+    (name, until, runs): (&str, Timestamp, usize),
+) {
+    let begun_at = inputs[place].call.started_at;
+    let quiet = whole.quiet.iter().rev().find(|quiet| quiet.at <= begun_at);
+    let first = quiet.map_or(0, |quiet| inputs.partition_point(|input| input.call.started_at < quiet.at));
+    let state = quiet.map(|quiet| quiet.state.clone()).unwrap_or_default();
+    let mut best = f64::MAX;
+    for _ in 0..runs {
+        let begun = Instant::now();
+        black_box(settle_from(terms, state.clone(), black_box(&inputs[first..]), until));
+        best = best.min(begun.elapsed().as_secs_f64());
+    }
+    println!("    late, the {name:<7} call: {:>5} of {CALLS} calls settled again in {:.3} ms", inputs.len() - first, best * 1e3);
+}
+
+fn tariffs() -> Vec<Tariff> {
+    let (_, catalogue) = taktd::config::load(Path::new("config/taktd.toml")).expect("the example is right");
+    catalogue.tariffs
+}
+
+fn contract(plan: &str) -> Contract {
+    Contract {
+        id: "K".into(),
+        customer: "".into(),
+        plans: vec![plan.into()],
+        starts_on: "2026-01-01".parse().expect("a date"),
+        cancelled_on: None,
+        ends_on: None,
+        activated_on: None,
+        stations: 1,
+        numbers: Vec::new(),
+        authorised: Vec::new(),
+        partner: None,
+        place: ("contracts.csv".into(), 2),
+    }
+}
+
+/// Calls of the four whole weeks of January 2026, 500 a working day, in the hours of general support (with a break at noon)
+/// or in the evening: several at once, and no quiet instant but at noon and by night.
+fn call(number: usize, service: &str, minutes: u64) -> Call {
+    let number = number as u64;
+    let (day, of_day) = (number / 500, number % 500);
+    let midnight = Timestamp::parse_rfc3339("2026-01-05T00:00:00+01:00").expect("a time").plus(Seconds::new((day + day / 5 * 2) * 86_400));
+    let second = match (service, of_day) {
+        ("emergency", _) => 61_200 + of_day * 34,
+        (_, 0..250) => 34_200 + of_day * 42,
+        (_, _) => 48_600 + (of_day - 250) * 49,
+    };
+    let at = midnight.plus(Seconds::new(second));
+    let ended = at.plus(Seconds::new(minutes * 60 - 7));
+    Call {
+        id: CallId::new(&format!("call-{number:05}")).expect("not empty"),
+        direction: Direction::In,
+        hotline: Some("Support".into()),
+        service: service.into(),
+        caller_raw: RawNumber::from_bytes(b"+491713920021"),
+        caller: E164::from_digits(b"491713920021"),
+        withheld: Withheld::No,
+        called_raw: RawNumber::from_bytes(b"+4989555010"),
+        called: E164::from_digits(b"4989555010"),
+        contract: None,
+        started_at: at,
+        answered_at: Some(at),
+        talks: vec![Talk { agent: "201".into(), level: Some(1), from: at, to: Some(ended) }],
+        ended_at: Some(ended),
+        end: End::Observed,
+        billed_from: BilledFrom::Agent,
+        missed: None,
+        severity: None,
+        ticket: None,
+        correlation: Correlation::Explicit,
+        marks: Vec::new(),
+    }
+}
+
+fn input(call: &Call) -> Input<'_> {
+    Input { call, authorised: true, reason: None, verdict: None, timing: Timing::InTime }
+}
