@@ -67,7 +67,7 @@ impl Batch<'_> {
             let Some(subject) = find(ledger, call.id.as_str())? else {
                 let no = add_subject(ledger, call, matched, begun)?;
                 append(ledger, kind::CALL, Some((no, call.id.as_str())), None, told, &body)?;
-                ledger.mark_unsettled(matched.contract(), begun.micros())?;
+                ledger.mark_unsettled(matched.contract(), begun.micros(), begun.micros())?;
                 return Ok(Journaled::New);
             };
             let known: bool = ledger
@@ -136,7 +136,7 @@ impl Ledger {
         if subject.contract.as_deref() == to {
             return Ok(());
         }
-        self.mark_unsettled(subject.contract.as_deref(), subject.begun)?;
+        self.mark_unsettled(subject.contract.as_deref(), subject.begun, subject.begun)?;
         self.db
             .prepare_cached("UPDATE record SET moved = coalesce(moved, ?2) WHERE subject = ?1 AND live = 1")?
             .execute((subject.no, subject.contract.as_deref()))?;
@@ -212,7 +212,8 @@ fn update_subject(ledger: &mut Ledger, subject: &Subject, seq: i64, call: &Call,
         call.ended_at.is_some(),
     ))?;
     let contract = if subject.assigned { subject.contract.as_deref() } else { matched.contract() };
-    ledger.mark_unsettled(contract, begun.micros().min(subject.begun))
+    let begun = begun.micros();
+    ledger.mark_unsettled(contract, begun.min(subject.begun), begun.max(subject.begun))
 }
 
 /// Appends a row to the chain; what a source reported moves the ledger's time to it.

@@ -9,7 +9,11 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x7461_6b74;
 
 /// All migrations in order; the first is version 1. What was released is never edited: a change is a new file.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_deadlines.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_deadlines.sql"),
+    include_str!("migrations/0003_news_through.sql"),
+];
 
 /// The schema this program writes.
 pub(super) fn newest() -> i64 {

@@ -73,8 +73,8 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Writing {
     tokens: Tokens,
-    /// Contracts known to be marked as unsettled, and since when.
-    unsettled: HashMap<Box<str>, i64>,
+    /// Contracts known to be marked as unsettled, and for which span.
+    unsettled: HashMap<Box<str>, (i64, i64)>,
     /// Held while the ledger is open: see `open`.
     _lock: File,
 }

@@ -54,7 +54,7 @@ impl Batch<'_> {
             };
             ledger.move_subject(&subject, Some(&assignment.contract))?;
             ledger.db.prepare_cached("UPDATE subject SET assignment = ?2, last = ?2 WHERE no = ?1")?.execute((subject.no, seq))?;
-            ledger.mark_unsettled(Some(&assignment.contract), subject.begun)?;
+            ledger.mark_unsettled(Some(&assignment.contract), subject.begun, subject.begun)?;
             Ok(Journaled::Changed)
         })
     }
@@ -73,7 +73,7 @@ impl Batch<'_> {
                 return Ok(Journaled::Same);
             };
             ledger.db.prepare_cached("UPDATE subject SET decision = ?2, last = ?2 WHERE no = ?1")?.execute((subject.no, seq))?;
-            ledger.mark_unsettled(subject.contract.as_deref(), subject.begun)?;
+            ledger.mark_unsettled(subject.contract.as_deref(), subject.begun, subject.begun)?;
             Ok(Journaled::Changed)
         })
     }

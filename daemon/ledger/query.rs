@@ -162,12 +162,20 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read, or a row of it.
     pub fn calls_of(&self, contract: &str, since: Timestamp) -> Result<Vec<StoredCall>> {
+        self.calls_between(contract, since, Timestamp::from_micros(i64::MAX))
+    }
+
+    /// The same up to an instant, exclusive.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn calls_between(&self, contract: &str, from: Timestamp, to: Timestamp) -> Result<Vec<StoredCall>> {
         let sql = format!(
             "SELECT {CALL_COLUMNS} FROM subject s JOIN evidence e ON e.seq = s.latest
-             WHERE s.contract = ?1 AND s.begun >= ?2 AND s.kind = 0 ORDER BY s.begun"
+             WHERE s.contract = ?1 AND s.begun >= ?2 AND s.begun < ?3 AND s.kind = 0 ORDER BY s.begun"
         );
         let mut calls = Vec::new();
-        self.each_call(&sql, (contract, since.micros()), &mut |call| {
+        self.each_call(&sql, (contract, from.micros(), to.micros()), &mut |call| {
             calls.push(call);
             Ok(())
         })?;

@@ -18,6 +18,8 @@ pub struct Dirty {
     pub contract: String,
     /// The earliest start of a call that is new or changed.
     pub since: Timestamp,
+    /// The latest start of one; the end of time where it is not known.
+    pub through: Timestamp,
 }
 
 impl Batch<'_> {
@@ -29,7 +31,7 @@ impl Batch<'_> {
         self.step(|ledger| {
             ledger.db.execute(
                 "INSERT INTO unsettled (contract, since) SELECT contract, min(begun) FROM subject WHERE contract IS NOT NULL GROUP BY contract
-                 ON CONFLICT (contract) DO UPDATE SET since = min(since, excluded.since)",
+                 ON CONFLICT (contract) DO UPDATE SET since = min(since, excluded.since), through = excluded.through",
                 [],
             )?;
             Ok(())
@@ -46,7 +48,7 @@ impl Batch<'_> {
                 .db
                 .prepare_cached(
                     "INSERT INTO unsettled (contract, since) SELECT contract, at FROM deadline WHERE at <= ?1
-                     ON CONFLICT (contract) DO NOTHING",
+                     ON CONFLICT (contract) DO UPDATE SET through = excluded.through",
                 )?
                 .execute([ledger.head.time])?;
             Ok(())
@@ -83,8 +85,10 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn unsettled(&self) -> Result<Vec<Dirty>> {
-        let mut statement = self.db.prepare_cached("SELECT contract, since FROM unsettled ORDER BY contract")?;
-        let rows = statement.query_map([], |row| Ok(Dirty { contract: row.get(0)?, since: Timestamp::from_micros(row.get(1)?) }))?;
+        let mut statement = self.db.prepare_cached("SELECT contract, since, through FROM unsettled ORDER BY contract")?;
+        let time = |micros: i64| Timestamp::from_micros(micros);
+        let rows =
+            statement.query_map([], |row| Ok(Dirty { contract: row.get(0)?, since: time(row.get(1)?), through: time(row.get(2)?) }))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -97,21 +101,23 @@ impl Ledger {
         Ok(at.optional()?.map(Timestamp::from_micros))
     }
 
-    pub(super) fn mark_unsettled(&mut self, contract: Option<&str>, since: i64) -> Result<()> {
+    /// Notes that calls which begin, or began, in a span are new or changed.
+    pub(super) fn mark_unsettled(&mut self, contract: Option<&str>, since: i64, through: i64) -> Result<()> {
         let (Some(contract), Some(writing)) = (contract, &mut self.writing) else { return Ok(()) };
-        if writing.unsettled.get(contract).is_some_and(|known| *known <= since) {
+        if writing.unsettled.get(contract).is_some_and(|(from, to)| *from <= since && through <= *to) {
             return Ok(());
         }
         if writing.unsettled.len() >= KNOWN_UNSETTLED {
             writing.unsettled.clear();
         }
-        writing.unsettled.insert(contract.into(), since);
+        let known = writing.unsettled.entry(contract.into()).or_insert((since, through));
+        *known = (known.0.min(since), known.1.max(through));
         self.db
             .prepare_cached(
-                "INSERT INTO unsettled (contract, since) VALUES (?1, ?2)
-                 ON CONFLICT (contract) DO UPDATE SET since = excluded.since WHERE excluded.since < since",
+                "INSERT INTO unsettled (contract, since, through) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (contract) DO UPDATE SET since = min(since, excluded.since), through = max(through, excluded.through)",
             )?
-            .execute((contract, since))?;
+            .execute((contract, since, through))?;
         Ok(())
     }
 }

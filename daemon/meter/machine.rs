@@ -25,13 +25,24 @@ pub(super) struct Machine<'a, 't> {
     /// The calls settled so far, each with its place among the inputs.
     calls: Vec<(usize, Running<'a>)>,
     quiet: Vec<Quiet>,
+    /// When all calls so far were over; `None` while one is open.
+    over: Option<Timestamp>,
     /// The plans of the day asked for last: calls come in order, most of a day after another.
     today: Option<(NaiveDate, Rc<[Offer<'a>]>)>,
 }
 
 impl<'a, 't> Machine<'a, 't> {
     pub(super) fn new(terms: &'t Terms<'a>, state: State, inputs: &'t [Input<'a>], until: Timestamp) -> Self {
-        Self { terms, until, state, inputs, calls: Vec::with_capacity(inputs.len()), quiet: Vec::new(), today: None }
+        Self {
+            terms,
+            until,
+            state,
+            inputs,
+            calls: Vec::with_capacity(inputs.len()),
+            quiet: Vec::new(),
+            over: Some(Timestamp::default()),
+            today: None,
+        }
     }
 
     /// Settles calls, given in their order of ties, with what those before have left. Where one uses more than is tolerated
@@ -55,7 +66,6 @@ impl<'a, 't> Machine<'a, 't> {
     fn run(&mut self, order: &[usize]) {
         let mut events: BinaryHeap<Reverse<(Timestamp, usize)>> = BinaryHeap::new();
         let mut waiting = order.iter().copied().peekable();
-        let mut over = Some(Timestamp::default());
         let mut told = 0usize;
         loop {
             // Every call whose talk has begun by the next increment takes part in it.
@@ -64,13 +74,13 @@ impl<'a, 't> Machine<'a, 't> {
                 Some((*place, input, input.call.connected_at().unwrap_or(input.call.started_at)))
             }) && events.peek().is_none_or(|Reverse((at, _))| begun <= *at)
             {
-                if events.is_empty() && over.is_some_and(|over| over <= begun) {
+                if events.is_empty() && self.over.is_some_and(|over| over < begun) {
                     told = self.be_quiet(begun, input.timing, told);
                 }
                 waiting.next();
                 let (day, offers) = self.offers(begun);
                 let running = classify(self.terms, offers, day, input, self.until);
-                over = over.zip(input.call.ended_at.filter(|_| !running.waits)).map(|(over, ended)| over.max(ended).max(begun));
+                self.over = self.over.zip(input.call.ended_at.filter(|_| !running.waits)).map(|(over, ended)| over.max(ended).max(begun));
                 if let Some(at) = running.next_event().filter(|_| running.outcome.is_none()) {
                     events.push(Reverse((at, self.calls.len())));
                 }
@@ -92,9 +102,19 @@ impl<'a, 't> Machine<'a, 't> {
         if settled.saturating_sub(told) < CALLS_APART || timing != Timing::InTime || self.state.pools.tolerate() {
             return told;
         }
-        let state = self.state.from(at, self.terms.day(at), self.terms.longest_incident_window());
-        self.quiet.push(Quiet { at, state });
+        self.quiet.push(Quiet { at, state: self.state_at(at) });
         settled
+    }
+
+    fn state_at(&self, at: Timestamp) -> State {
+        self.state.from(at, self.terms.day(at), self.terms.longest_incident_window())
+    }
+
+    /// What is left at an instant after all calls; `None` if settlement cannot go on from it.
+    pub(super) fn rest(&self, at: Timestamp) -> Option<State> {
+        let late = self.inputs.iter().any(|input| input.timing != Timing::InTime);
+        let over = self.over.is_some_and(|over| over <= at);
+        (over && !late && !self.state.pools.tolerate()).then(|| self.state_at(at))
     }
 
     fn offers(&mut self, at: Timestamp) -> (NaiveDate, Rc<[Offer<'a>]>) {

@@ -20,6 +20,7 @@ mod talk;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod words;
 
 pub use deadline::{Deadline, deadline};
@@ -27,7 +28,8 @@ pub use fees::{fees, midnight};
 pub use finish::unbilled;
 
 pub use record::{AllowanceUse, Charge, FeePeriod, Line, Outcome, Party, Record, RecordKey, Rule};
-pub use settlement::{Balance, Input, Live, Origin, Quiet, Settled, Settlement, Timing, settle, settle_from};
+pub use settlement::{Balance, Input, Live, Origin, Quiet, Settled, Settlement, Timing, settle, settle_between, settle_from};
 pub use state::State;
 pub use talk::TalkClock;
 pub use terms::Terms;
+pub use walk::{Walked, walk};

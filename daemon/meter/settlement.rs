@@ -113,6 +113,25 @@ pub fn settle(terms: &Terms<'_>, inputs: &[Input<'_>], until: Timestamp) -> Sett
 /// The same, where all calls before those of `inputs` have come to `state`.
 #[must_use]
 pub fn settle_from(terms: &Terms<'_>, state: State, inputs: &[Input<'_>], until: Timestamp) -> Settlement {
+    machine(terms, state, inputs, until).finish()
+}
+
+/// The same of the calls that begin before `end`, and what is left then; `None` if one of them is still open at that instant,
+/// or what comes may change what was: then settlement cannot go on from there.
+#[must_use]
+pub fn settle_between(
+    terms: &Terms<'_>,
+    state: State,
+    inputs: &[Input<'_>],
+    until: Timestamp,
+    end: Timestamp,
+) -> (Settlement, Option<State>) {
+    let machine = machine(terms, state, inputs, until);
+    let rest = machine.rest(end);
+    (machine.finish(), rest)
+}
+
+fn machine<'a, 't>(terms: &'t Terms<'a>, state: State, inputs: &'t [Input<'a>], until: Timestamp) -> Machine<'a, 't> {
     let mut order: Vec<usize> = (0..inputs.len()).collect();
     // Ties: connected earlier, then set up earlier, then caller, called, call_id. Calls without talk have no increments.
     // They mostly come in that order, or nearly.
@@ -123,7 +142,7 @@ pub fn settle_from(terms: &Terms<'_>, state: State, inputs: &[Input<'_>], until:
     for same in order.chunk_by(|one, other| timing(one) == timing(other)) {
         machine.settle(same);
     }
-    machine.finish()
+    machine
 }
 
 /// The order of calls of which an increment begins at the same instant (design.md §6.4).

@@ -120,6 +120,20 @@ impl InForce {
         meter::settle_from(terms, state, &inputs, until)
     }
 
+    /// The same of the calls up to an instant, and what is left then, if settlement can go on from there.
+    #[must_use]
+    pub fn settle_between(
+        &self,
+        terms: &Terms<'_>,
+        state: State,
+        calls: &[Said],
+        until: Timestamp,
+        end: Timestamp,
+    ) -> (Settlement, Option<State>) {
+        let inputs: Vec<Input<'_>> = calls.iter().map(Said::input).collect();
+        meter::settle_between(terms, state, &inputs, until, end)
+    }
+
     /// The record of a call nobody pays.
     #[must_use]
     pub fn unbilled(&self, call: &Call, found: &Match, until: Timestamp) -> Record {

@@ -28,12 +28,22 @@ impl Quiets {
         quiets.get(quiets.partition_point(|quiet| quiet.at <= since).checked_sub(1)?)
     }
 
-    /// Takes the quiet instants that settlement found when it went on from `from` (`None`: from the beginning).
-    pub fn keep(&mut self, contract: &str, from: Option<Timestamp>, found: Vec<Quiet>) {
+    /// That instant, and all that follow calls which begin at `through` or earlier; empty if there is none before them.
+    #[must_use]
+    pub fn around(&self, contract: &str, since: Timestamp, through: Timestamp) -> Vec<Quiet> {
+        let Some(quiets) = self.of.get(contract) else { return Vec::new() };
+        let Some(first) = quiets.partition_point(|quiet| quiet.at <= since).checked_sub(1) else { return Vec::new() };
+        let later = quiets.partition_point(|quiet| quiet.at <= through);
+        quiets.get(first).into_iter().chain(quiets.get(later..).unwrap_or_default()).cloned().collect()
+    }
+
+    /// Takes the quiet instants that settlement found from one instant to another, in the place of those that were there.
+    pub fn keep(&mut self, contract: &str, from: Timestamp, to: Timestamp, found: Vec<Quiet>) {
         let mut quiets = self.of.remove(contract).unwrap_or_default();
         self.kept = self.kept.saturating_sub(quiets.len());
-        quiets.retain(|quiet| from.is_some_and(|from| quiet.at <= from));
-        quiets.extend(found);
+        quiets.retain(|quiet| quiet.at < from || to <= quiet.at);
+        let place = quiets.partition_point(|quiet| quiet.at < from);
+        quiets.splice(place..place, found);
         if quiets.len() > OF_A_CONTRACT {
             let newest = quiets.len() - OF_A_CONTRACT / 2;
             let mut place = 0usize;
@@ -73,14 +83,21 @@ mod tests {
     #[test]
     fn news_goes_on_from_the_last_quiet_instant_before_it() {
         let mut quiets = Quiets::default();
-        quiets.keep("K", None, vec![quiet(10), quiet(20), quiet(30)]);
+        let end = at(i64::MAX / 1_000_000);
+        quiets.keep("K", at(0), end, vec![quiet(10), quiet(20), quiet(30)]);
         let found = |quiets: &Quiets, second| quiets.before("K", at(second)).map(|quiet| quiet.at);
         assert_eq!([9, 10, 25, 99].map(|second| found(&quiets, second)), [None, Some(at(10)), Some(at(20)), Some(at(30))]);
         assert_eq!(quiets.before("L", at(99)), None);
-        // Settled again from 20: what stood later is found anew.
-        quiets.keep("K", Some(at(20)), vec![quiet(40)]);
-        assert_eq!([35, 45].map(|second| found(&quiets, second)), [Some(at(20)), Some(at(40))]);
-        quiets.keep("K", None, Vec::new());
+        let around = |since, through| quiets.around("K", at(since), at(through)).iter().map(|quiet| quiet.at).collect::<Vec<_>>();
+        assert_eq!(around(12, 12), [at(10), at(20), at(30)]);
+        assert_eq!(around(12, 25), [at(10), at(30)]);
+        assert_eq!(around(5, 25), []);
+        // Settled again from 10 to 30, and from 30 on: what stood there is found anew.
+        quiets.keep("K", at(10), at(30), vec![quiet(10), quiet(15)]);
+        assert_eq!([25, 35].map(|second| found(&quiets, second)), [Some(at(15)), Some(at(30))]);
+        quiets.keep("K", at(30), end, vec![quiet(30), quiet(40)]);
+        assert_eq!([35, 45].map(|second| found(&quiets, second)), [Some(at(30)), Some(at(40))]);
+        quiets.keep("K", at(0), end, Vec::new());
         assert_eq!(found(&quiets, 99), None);
     }
 
@@ -88,7 +105,7 @@ mod tests {
     fn memory_is_bounded() {
         let mut quiets = Quiets::default();
         for contract in 0..2_000 {
-            quiets.keep(&format!("K-{contract}"), None, (0..100).map(quiet).collect());
+            quiets.keep(&format!("K-{contract}"), at(0), at(1_000), (0..100).map(quiet).collect());
             assert!(quiets.of.values().all(|of| of.len() <= 2 * OF_A_CONTRACT), "of one");
             assert!(quiets.kept <= IN_ALL && quiets.kept == quiets.of.values().map(Vec::len).sum::<usize>(), "{} are kept", quiets.kept);
         }

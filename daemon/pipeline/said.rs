@@ -13,7 +13,7 @@ impl Books {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn said_around(&self, contract: &str, since: Timestamp) -> Result<(State, Vec<Said>)> {
-        let said = |from| said_since(&self.ledger, &self.in_force, &self.closings, contract, from);
+        let said = |from| said_between(&self.ledger, &self.in_force, &self.closings, contract, from, Timestamp::MAX);
         if let Some(quiet) = self.quiets.before(contract, since) {
             let calls = said(quiet.at)?;
             if calls.iter().all(|said| said.timing == Timing::InTime) {
@@ -29,14 +29,21 @@ impl Books {
 /// # Errors
 /// When the ledger cannot be read.
 pub fn said(ledger: &Ledger, in_force: &InForce, closings: &[Closing], contract: &str) -> Result<Vec<Said>> {
-    said_since(ledger, in_force, closings, contract, Timestamp::default())
+    said_between(ledger, in_force, closings, contract, Timestamp::default(), Timestamp::MAX)
 }
 
-/// The same, of the calls whose talk began at an instant or later.
+/// The same, of the calls whose talk began in a span.
 ///
 /// # Errors
 /// When the ledger cannot be read.
-pub fn said_since(ledger: &Ledger, in_force: &InForce, closings: &[Closing], contract: &str, since: Timestamp) -> Result<Vec<Said>> {
-    let stored = ledger.calls_of(contract, since)?;
+pub fn said_between(
+    ledger: &Ledger,
+    in_force: &InForce,
+    closings: &[Closing],
+    contract: &str,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<Said>> {
+    let stored = ledger.calls_between(contract, from, to)?;
     Ok(stored.into_iter().map(|stored| say(stored, in_force, closings)).collect())
 }

@@ -6,9 +6,9 @@
 use super::books::Result;
 use super::catalogue::InForce;
 use super::quiets::Quiets;
-use super::said::said_since;
-use crate::ledger::{Batch, Closing, Ledger, Posted, Scope};
-use crate::meter::{self, Quiet, Record, State, Terms, Timing};
+use super::said::{said, said_between};
+use crate::ledger::{Batch, Closing, Ledger, LedgerError, Posted, Scope};
+use crate::meter::{self, Quiet, Record, Terms, Timing};
 use crate::units::Timestamp;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -19,27 +19,41 @@ const HANDS_AT_ONCE: usize = 32;
 /// So many may wait to be posted.
 const HANDS_WAITING: usize = 2;
 
-/// What a contract came to: its records from an instant on.
+/// What a contract came to: its records in a span of time.
 struct Settled<'c> {
     contract: &'c str,
     from: Timestamp,
+    to: Timestamp,
     records: Vec<Record>,
     quiet: Vec<Quiet>,
     /// When they change by time alone.
     deadline: Option<Timestamp>,
 }
 
-/// Settles every contract that a batch has news of or whose deadline has passed, from the last quiet instant before them, and posts what differs from
-/// what stands.
+/// What contracts are settled with.
+#[derive(Clone, Copy)]
+struct Desk<'a> {
+    ledger: &'a Ledger,
+    in_force: &'a InForce,
+    closings: &'a [Closing],
+    until: Timestamp,
+}
+
+/// Settles every contract that a batch has news of or whose deadline has passed, from the last quiet instant before them to
+/// the first after them at which it comes to what stands, and posts what differs from what stands.
 pub(super) fn settle_unsettled(batch: &mut Batch<'_>, in_force: &InForce, closings: &[Closing], quiets: &mut Quiets) -> Result<Posted> {
     let until = batch.ledger().time();
     let mut posted = Posted::default();
     batch.mark_due()?;
     for news in batch.ledger().unsettled()? {
-        let from = quiets.before(&news.contract, news.since);
-        let mut settled = compute(batch.ledger(), in_force, closings, &news.contract, from, until)?;
+        let desk = Desk { ledger: batch.ledger(), in_force, closings, until };
+        let around = quiets.around(&news.contract, news.since, news.through);
+        let mut settled = match desk.part(&news.contract, &around)? {
+            Some(settled) => settled,
+            None => desk.whole(&news.contract)?,
+        };
         posted += post(batch, &settled)?;
-        quiets.keep(&news.contract, Some(settled.from), std::mem::take(&mut settled.quiet));
+        quiets.keep(&news.contract, settled.from, settled.to, std::mem::take(&mut settled.quiet));
     }
     Ok(posted)
 }
@@ -57,8 +71,8 @@ pub(super) fn settle_many(
     std::thread::scope(|scope| {
         scope.spawn(move || {
             for some in contracts.chunks(CONTRACTS_AT_ONCE) {
-                let hand: Result<Vec<_>> =
-                    some.iter().map(|contract| compute(&reader, in_force, closings, contract, None, until)).collect();
+                let desk = Desk { ledger: &reader, in_force, closings, until };
+                let hand: Result<Vec<_>> = some.iter().map(|contract| desk.whole(contract)).collect();
                 let failed = hand.is_err();
                 // Nobody takes it when posting failed, and that error is the one to tell.
                 if sender.send(hand).is_err() || failed {
@@ -86,37 +100,54 @@ fn post_all(ledger: &mut Ledger, receiver: Receiver<Result<Vec<Settled<'_>>>>, m
     Ok(posted)
 }
 
-/// Settles a contract from a quiet instant on, or from its beginning.
-fn compute<'c>(
-    ledger: &Ledger,
-    in_force: &InForce,
-    closings: &[Closing],
-    contract: &'c str,
-    quiet: Option<&Quiet>,
-    until: Timestamp,
-) -> Result<Settled<'c>> {
-    let from = quiet.map_or(Timestamp::default(), |quiet| quiet.at);
-    let calls = said_since(ledger, in_force, closings, contract, from)?;
-    // What is late is settled after all that was in time, wherever it began.
-    if quiet.is_some() && calls.iter().any(|said| said.timing != Timing::InTime) {
-        return compute(ledger, in_force, closings, contract, None, until);
+impl Desk<'_> {
+    /// Settles a contract from a quiet instant before its news to the first after it at which as much is left as before. `None`
+    /// if it has to be settled from its beginning.
+    fn part<'c>(&self, contract: &'c str, quiets: &[Quiet]) -> Result<Option<Settled<'c>>> {
+        let Some(terms) = self.in_force.terms(contract) else { return Ok(None) };
+        // A deadline that stands may belong to a call beyond.
+        let quiets = if self.ledger.deadline(contract)?.is_some() { quiets.get(..1).unwrap_or_default() } else { quiets };
+        let mut late = false;
+        let walked = meter::walk(quiets, |from, to| {
+            let calls = said_between(self.ledger, self.in_force, self.closings, contract, from.at, to)?;
+            late |= calls.iter().any(|said| said.timing != Timing::InTime);
+            Ok::<_, LedgerError>(self.in_force.settle_between(&terms, from.state.clone(), &calls, self.until, to))
+        })?;
+        // What is late is settled after all that was in time, wherever it began.
+        Ok(walked.filter(|_| !late).map(|walked| {
+            let mut settled =
+                Settled { contract, from: walked.from, to: walked.to, records: Vec::new(), quiet: walked.quiet, deadline: None };
+            self.fill(&mut settled, &terms, walked.calls);
+            settled
+        }))
     }
-    let mut settled = Settled { contract, from, records: Vec::with_capacity(calls.len()), quiet: Vec::new(), deadline: None };
-    if let Some(terms) = in_force.terms(contract) {
-        let state = quiet.map_or_else(State::default, |quiet| quiet.state.clone());
-        let meter::Settlement { calls, quiet, .. } = in_force.settle_from(&terms, state, &calls, until);
-        settled.quiet = quiet;
-        settled.records.extend(calls.into_iter().map(|settled| settled.record).filter(|record| record.ended_at.is_some()));
-        settled.deadline = next_deadline(&terms, &settled.records);
-        settled.records.extend(meter::fees(&terms, until).into_iter().filter(|fee| fee.started_at >= from));
-    } else {
-        // The contract was taken out of the files: its calls are nobody's until they are assigned.
-        let reason = format!("the contract \"{contract}\" is in no file any more").into();
-        let found = crate::contracts::Match::Unmatched { reason };
-        let over = calls.iter().filter(|said| said.call.ended_at.is_some());
-        settled.records.extend(over.map(|said| in_force.unbilled(&said.call, &found, until)));
+
+    /// Settles a contract from its beginning.
+    fn whole<'c>(&self, contract: &'c str) -> Result<Settled<'c>> {
+        let from = Timestamp::default();
+        let calls = said(self.ledger, self.in_force, self.closings, contract)?;
+        let mut settled = Settled { contract, from, to: Timestamp::MAX, records: Vec::new(), quiet: Vec::new(), deadline: None };
+        if let Some(terms) = self.in_force.terms(contract) {
+            let whole = self.in_force.settle(&terms, &calls, self.until);
+            settled.quiet = whole.quiet;
+            self.fill(&mut settled, &terms, whole.calls);
+        } else {
+            // The contract was taken out of the files: its calls are nobody's until they are assigned.
+            let reason = format!("the contract \"{contract}\" is in no file any more").into();
+            let found = crate::contracts::Match::Unmatched { reason };
+            let over = calls.iter().filter(|said| said.call.ended_at.is_some());
+            settled.records.extend(over.map(|said| self.in_force.unbilled(&said.call, &found, self.until)));
+        }
+        Ok(settled)
     }
-    Ok(settled)
+
+    /// The records of calls that are over, and of the fees of the span.
+    fn fill(&self, settled: &mut Settled<'_>, terms: &Terms<'_>, calls: Vec<meter::Settled>) {
+        settled.records = calls.into_iter().map(|settled| settled.record).filter(|record| record.ended_at.is_some()).collect();
+        settled.deadline = next_deadline(terms, &settled.records);
+        let fees = meter::fees(terms, self.until).into_iter();
+        settled.records.extend(fees.filter(|fee| settled.from <= fee.started_at && fee.started_at < settled.to));
+    }
 }
 
 /// When the first of these records changes by time alone.
@@ -125,7 +156,7 @@ pub(super) fn next_deadline(terms: &Terms<'_>, records: &[Record]) -> Option<Tim
 }
 
 fn post(batch: &mut Batch<'_>, settled: &Settled<'_>) -> Result<Posted> {
-    let scope = Scope { contract: settled.contract, from: settled.from, to: Timestamp::from_micros(i64::MAX) };
+    let scope = Scope { contract: settled.contract, from: settled.from, to: settled.to };
     let posted = batch.post_set(&scope, &settled.records)?;
     batch.mark_settled(settled.contract, settled.deadline)?;
     Ok(posted)

@@ -12,6 +12,9 @@ pub struct Timestamp(i64);
 const MAX_MICROS: i64 = 253_402_300_799_999_999;
 
 impl Timestamp {
+    /// The end of time as we take it, after which nothing comes.
+    pub const MAX: Self = Self(MAX_MICROS);
+
     /// From microseconds since the epoch; clamped to the years 1970 to 9999.
     #[must_use]
     pub fn from_micros(micros: i64) -> Self {

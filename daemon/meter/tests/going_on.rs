@@ -114,6 +114,37 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Some calls come when all others are settled: what is settled again, and what stands, are what all of them come to.
+    #[test]
+    fn news_settles_from_quiet_to_quiet(drawn in prop::collection::vec(drawn(), 250..500), news in prop::collection::vec(0..250_usize, 1..4)) {
+        let case = case(&rich());
+        let (terms, calls) = (case.terms(), calls(&drawn));
+        let input = |said| {
+            let Said { call, .. }: &Said = said;
+            Input { call, authorised: true, reason: None, verdict: None, timing: Timing::InTime }
+        };
+        let all: Vec<Input<'_>> = calls.iter().map(input).collect();
+        let others: Vec<Input<'_>> = calls.iter().enumerate().filter(|(place, _)| !news.contains(place)).map(|(_, said)| input(said)).collect();
+        let (whole, before) = (settle(&terms, &all, case.until), settle(&terms, &others, case.until));
+        let begun = |place: &usize| calls[*place].call.started_at;
+        let (since, through) = (news.iter().map(begun).min().expect("some"), news.iter().map(begun).max().expect("some"));
+        let Some(first) = before.quiet.iter().rposition(|quiet| quiet.at <= since) else { return Ok(()) };
+        let around: Vec<Quiet> = before.quiet.iter().enumerate().filter(|(place, quiet)| *place == first || quiet.at > through).map(|(_, quiet)| quiet.clone()).collect();
+        let walked = walk(&around, |from, to| {
+            let inside: Vec<Input<'_>> = all.iter().filter(|input| from.at <= input.call.started_at && input.call.started_at < to).copied().collect();
+            Ok::<_, std::convert::Infallible>(settle_between(&terms, from.state.clone(), &inside, case.until, to))
+        }).expect("no error").expect("a quiet instant");
+        let inside = |settled: &&Settled| walked.from <= settled.record.started_at && settled.record.started_at < walked.to;
+        let again: Vec<&Record> = walked.calls.iter().map(|settled| &settled.record).collect();
+        prop_assert_eq!(again, whole.calls.iter().filter(inside).map(|settled| &settled.record).collect::<Vec<_>>());
+        let stands: Vec<&Record> = before.calls.iter().filter(|settled| !inside(settled)).map(|settled| &settled.record).collect();
+        prop_assert_eq!(stands, whole.calls.iter().filter(|settled| !inside(settled)).map(|settled| &settled.record).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn there_are_quiet_instants_unless_what_comes_may_change_what_was() {
     let many: Vec<Drawn> = (0..200).map(|_| (0, 600, 60, 1, None)).collect();
