@@ -5,7 +5,7 @@ use super::incidents::{Incidents, Part};
 use super::pools::{PoolKey, Pools, Source, in_band, top_up_period};
 use super::record::{AllowanceUse, Line, Outcome, Record, Rule};
 use super::talk::TalkClock;
-use super::terms::{Offer, Role, Terms};
+use super::terms::{Deadlines, Offer, Role, Terms};
 use crate::calls::{Call, Mark};
 use crate::tariff::{Allowance, BandId, Grant, Price, Rate, Resolved, Service, Step, Verdict};
 use crate::units::{Direction, Seconds, Timestamp};
@@ -257,7 +257,7 @@ fn classify<'a>(terms: &Terms<'a>, input: Input<'a>, until: Timestamp) -> Runnin
         return running;
     }
     running.cover(at);
-    running.decide(until);
+    running.decide(terms.deadlines(), until);
     running
 }
 
@@ -320,12 +320,12 @@ impl<'a> Running<'a> {
     }
 
     /// Applies the decision that arrived, or the plan's default after its deadline; holds the call otherwise.
-    fn decide(&mut self, until: Timestamp) {
+    fn decide(&mut self, deadlines: Deadlines, until: Timestamp) {
         let Some(offer) = self.offer.filter(|_| self.outcome.is_none()) else { return };
         let call = self.input.call;
         let rule = offer.plan.decision.as_ref().filter(|rule| rule.services.is_empty() || rule.services.contains(&call.service));
         let by_default = || {
-            let (wait, resolved) = rule?.default?;
+            let (wait, resolved) = rule?.default.filter(|_| deadlines == Deadlines::Pass)?;
             let day = crate::contracts::local_date(call.ended_at?, offer.tariff.zone);
             let due = wait.after(day, 1)?;
             (crate::contracts::local_date(until, offer.tariff.zone) >= due).then_some(match resolved {
