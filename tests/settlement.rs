@@ -73,7 +73,7 @@ fn run(tariff: &Tariff, plans: &[&str], calls: &[Call], authorised: bool) -> Set
 }
 
 /// `rule count×unit_price[/increment][ @band]` of each line.
-fn lines(record: &Record) -> String {
+pub(crate) fn lines(record: &Record) -> String {
     let line = |line: &taktd::meter::Line| {
         let increment = line.increment.map(|length| format!("/{length}")).unwrap_or_default();
         let band = line.band.as_ref().map(|band| format!(" @{band}")).unwrap_or_default();
