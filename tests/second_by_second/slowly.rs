@@ -221,8 +221,7 @@ impl<'a> World<'a> {
         }
         match price {
             Some(Price::Steps(steps)) => {
-                let reached = steps.iter().filter(|step| step.from.get() <= watch.talked as u64);
-                let step = reached.last().expect("the first is from 0");
+                let step = steps.iter().rfind(|step| step.from.get() <= watch.talked as u64).expect("the first is from 0");
                 watch.pay("step", step.increment.get(), step.price);
                 watch.sum.billed += step.increment.get();
             }
