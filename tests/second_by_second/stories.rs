@@ -82,15 +82,46 @@ pub fn story() -> impl Strategy<Value = Story> {
         let long = prop::collection::vec(told(tariff, first, scale), 1..9);
         let many = prop::collection::vec(told(tariff, first, 0), 15..60);
         let told = prop_oneof![5 => few, long_ones => long, many_ones => many];
-        (starts, activated, 1..9_u32, told, 0..20_u64).prop_map(move |(starts_on, activated_on, stations, mut told, days)| {
-            for (place, told) in told.iter_mut().enumerate() {
-                told.call.id = taktd::units::CallId::new(&format!("{place:03}")).expect("not empty");
-            }
-            let last = told.iter().filter_map(|told| told.call.ended_at).max().expect("a call");
-            let until = last.plus(Seconds::new(days * 86_400));
-            Story { tariff, plans, starts_on, activated_on, stations, told, until }
-        })
+        (starts, activated, 1..9_u32, told, prop::collection::vec(after(), 60), 0..20_u64).prop_map(
+            move |(starts_on, activated_on, stations, mut told, after, days)| {
+                for (place, after) in after.into_iter().enumerate().take(told.len()).skip(1) {
+                    let (earlier, rest) = told.split_at_mut(place);
+                    after.apply(earlier, &mut rest[0].call);
+                }
+                for (place, told) in told.iter_mut().enumerate() {
+                    told.call.id = taktd::units::CallId::new(&format!("{place:03}")).expect("not empty");
+                }
+                let last = told.iter().filter_map(|told| told.call.ended_at).max().expect("a call");
+                let until = last.plus(Seconds::new(days * 86_400));
+                Story { tariff, plans, starts_on, activated_on, stations, told, until }
+            },
+        )
     })
+}
+
+/// That a call is the same caller's as an earlier one, and begins so many tenths of a second after that one's end: about a day
+/// after, as long as an incident is open, or while it goes on.
+#[derive(Clone, Debug)]
+struct After(Option<(prop::sample::Index, i64)>);
+
+fn after() -> impl Strategy<Value = After> {
+    let edge = prop_oneof![2 => 863_999..=864_001_i64, 1 => -600..0_i64];
+    prop_oneof![3 => Just(After(None)), 1 => (any::<prop::sample::Index>(), edge).prop_map(|link| After(Some(link)))]
+}
+
+impl After {
+    fn apply(self, earlier: &[Told], call: &mut Call) {
+        let Some((place, tenths)) = self.0 else { return };
+        let Told { call: other, .. } = &earlier[place.index(earlier.len())];
+        let begins = call.connected_at().unwrap_or(call.started_at);
+        let by = other.ended_at.expect("it ended").micros() + tenths * 100_000 - begins.micros();
+        let moved = |at: Timestamp| Timestamp::from_micros(at.micros() + by);
+        for talk in &mut call.talks {
+            (talk.from, talk.to) = (moved(talk.from), talk.to.map(moved));
+        }
+        (call.started_at, call.ended_at) = (moved(call.started_at), call.ended_at.map(moved));
+        (call.caller, call.caller_raw, call.ticket) = (other.caller, other.caller_raw.clone(), other.ticket.clone());
+    }
 }
 
 /// When talk begins, in tenths of a second after a local minute of a day: near an edge, at a round moment, or anywhere.
