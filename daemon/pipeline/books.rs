@@ -3,6 +3,7 @@
 //! The one invariant: evidence, entries and the snapshot of open dialogs that belongs to them are committed together.
 
 use super::catalogue::{InForce, Said};
+use super::deadlines;
 use super::settling::{settle_many, settle_unsettled};
 use crate::calls::{Call, Stage, Update, call_id_of};
 use crate::contracts::local_date;
@@ -161,17 +162,28 @@ impl Books {
         Ok((done, ended))
     }
 
-    /// Settles every contract with news, many in a transaction, and posts fees that have fallen due; `progress` hears
+    /// Settles every contract with news, or with a deadline that passed, and posts fees that have fallen due; `progress` hears
     /// contracts done and contracts in all.
     ///
     /// # Errors
     /// When the ledger cannot be written. What was settled stays; the rest is settled next time.
     pub fn settle_all(&mut self, mut progress: impl FnMut(usize, usize)) -> Result<Posted> {
-        let contracts: Vec<String> = self.ledger.unsettled()?.into_iter().map(|dirty| dirty.contract).collect();
+        let mut contracts: Vec<String> = self.ledger.unsettled()?.into_iter().map(|dirty| dirty.contract).collect();
+        let since = self.fees_posted()?;
+        for contract in deadlines::passed(&self.in_force, since, self.ledger.time()) {
+            if !contracts.contains(&contract) {
+                contracts.push(contract);
+            }
+        }
         let Self { ledger, in_force, closings, .. } = self;
         let mut posted = settle_many(ledger, in_force, closings, &contracts, |done| progress(done, contracts.len()))?;
         posted += self.post_fees()?;
         Ok(posted)
+    }
+
+    /// Up to when the fees of all contracts are posted, and deadlines kept.
+    fn fees_posted(&self) -> Result<Option<Timestamp>> {
+        Ok(self.ledger.snapshot(FEES)?.and_then(|mark| mark.position.parse().ok()).map(Timestamp::from_micros))
     }
 
     /// Posts the fees of all contracts that fell due since they were last posted.
@@ -181,7 +193,7 @@ impl Books {
     pub fn post_fees(&mut self) -> Result<Posted> {
         let mut posted = Posted::default();
         let now = self.ledger.time();
-        let through = self.ledger.snapshot(FEES)?.and_then(|mark| mark.position.parse().ok()).map(Timestamp::from_micros);
+        let through = self.fees_posted()?;
         let day = |at: Timestamp| local_date(at, self.in_force.zone());
         if now == Timestamp::default() || through.is_some_and(|through| day(through) >= day(now)) {
             return Ok(posted);

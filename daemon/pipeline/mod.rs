@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod books;
 pub mod catalogue;
+mod deadlines;
 mod duties;
 pub mod files;
 pub mod inbox;
