@@ -9,6 +9,7 @@ mod http;
 mod metrics;
 mod properties;
 mod recordings;
+mod reference_tariffs;
 mod second_by_second;
 mod settlement;
 mod systemd;

@@ -92,6 +92,7 @@ impl Desk {
             "name = \"minutes\"\ncurrency = \"EUR\"\nprices = \"net\"\ntimezone = \"Europe/Berlin\"\n\
              vat = [{ from = 2007-01-01, percent = 19 }]\n[bands]\ngeneral = \"24/7\"\n\
              [[service]]\nname = \"support\"\nbands = [\"general\"]\n[[service]]\nname = \"emergency\"\nbands = [\"general\"]\n\
+             [[service]]\nname = \"technician\"\nbands = [\"general\"]\n\
              [[plan]]\nid = \"minutes\"\nvalid_from = 2019-01-01\nfee = \"none\"\ncallers = \"any\"\n\
              [[plan.allowance]]\nid = \"monthly-15\"\ntime = \"15m\"\nincrement = \"1m\"\nper = \"month\"\nservices = [\"support\", \"emergency\"]\n\
              [[plan.rate]]\nservice = \"support\"\nsteps = [{ from = \"0s\", increment = \"1m\", price = 0.50 }]\n\
@@ -103,7 +104,9 @@ impl Desk {
              K-1009,All,minutes,2026-01-01,,,,,+49 171 3920021|+49 171 3920022|+49 172 9925904,,\n",
         );
         let config = std::fs::read_to_string(EXAMPLE).expect("it ships");
-        write("taktd.toml", &config.replace("\"tariffs/support-level.toml\", \"tariffs/cash-desk.toml\"", "\"tariff.toml\""));
+        let (before, rest) = config.split_once("tariffs = [").expect("it names tariffs");
+        let (_, after) = rest.split_once(']').expect("the list ends");
+        write("taktd.toml", &format!("{before}tariffs = [\"tariff.toml\"]{after}"));
         desk.config = desk.path("taktd.toml");
         desk
     }

@@ -32,11 +32,13 @@ fn the_example_loads() {
     let shown: Vec<String> = report.problems.iter().chain(&report.warnings).map(|problem| problem.with_excerpt()).collect();
     assert!(shown.is_empty(), "{}", shown.join("\n"));
     let (config, catalogue) = load(Path::new("config/taktd.toml")).expect("no problems");
-    assert_eq!(config.directory.hotlines.len(), 4);
+    assert_eq!(config.directory.hotlines.len(), 6);
     assert_eq!(catalogue.tariffs.len(), fs::read_dir("config/tariffs").expect("there").count() - 1); // all but the README
-    assert_eq!(catalogue.contracts.len(), 7);
+    assert_eq!(catalogue.contracts.len(), 20);
     let names: Vec<&str> = catalogue.documents.iter().map(|(name, _)| &**name).collect();
-    assert_eq!(names, ["tariffs/support-level.toml", "tariffs/cash-desk.toml", "contracts.csv"]);
+    let tariffs = ["support-level", "support-hours", "cash-desk", "work-units", "incident-plans"];
+    assert_eq!(names[..5], tariffs.map(|name| format!("tariffs/{name}.toml")));
+    assert_eq!(names[5..], ["contracts.csv"]);
     assert_eq!(config.ledger.expect("configured").path, Path::new("/var/lib/taktd/ledger.db"));
 }
 
@@ -46,6 +48,9 @@ fn configuration_and_catalogue_load_apart() {
     let catalogue = Catalogue::load(&config).expect("no problems");
     let end = |id: &str| catalogue.contracts.iter().find(|contract| *contract.id == *id).expect(id).ends_on;
     assert_eq!((end("K-1001"), end("K-1006")), (None, None));
+    // One month's notice before the year ends, and no term but an end of its own.
+    let day = |text: &str| text.parse().ok();
+    assert_eq!((end("K-1008"), end("K-1010")), (day("2027-02-01"), day("2027-03-01")));
 }
 
 #[test]

@@ -32,11 +32,13 @@ pub(crate) fn configure(folder: &Path, sources: &str) -> PathBuf {
         table.remove(gone);
     }
     let here = std::env::current_dir().expect("a folder");
-    let files =
-        |names: &[&str]| toml::Value::Array(names.iter().map(|name| here.join("config").join(name).display().to_string().into()).collect());
     let catalogue = table["catalogue"].as_table_mut().expect("a table");
-    catalogue.insert("tariffs".into(), files(&["tariffs/support-level.toml", "tariffs/cash-desk.toml"]));
-    catalogue.insert("contracts".into(), files(&["contracts.csv"]));
+    for list in ["tariffs", "contracts"] {
+        for name in catalogue[list].as_array_mut().expect("a list") {
+            let path = here.join("config").join(name.as_str().expect("a name"));
+            *name = path.display().to_string().into();
+        }
+    }
     let own = "\n[ledger]\nurl = \"sqlite:ledger.db\"\n[http]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\nlevel = \"info\"\n[export]\ndirectory = \"export\"\nat = \"02:30\"\ntimezone = \"Europe/Berlin\"\nformats = [\"csv\", \"jsonl\"]\n[privacy]\nmask_digits = 3\nkeep = \"6 months\"\n";
     let path = folder.join("taktd.toml");
     fs::write(&path, format!("{table}{own}{sources}")).expect("written");

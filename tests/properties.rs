@@ -32,6 +32,13 @@ const CALLERS: &[(&str, &str)] = &[
     ("K-1004", "4989999980"),
     ("K-1005", "49899999812"),
     ("K-1006", "493023125077"),
+    ("K-1009", "494066969201"),
+    ("K-1010", "494066969301"),
+    ("K-1011", "492214710101"),
+    ("K-1013", "492214710202"),
+    ("K-1015", "492214710400"),
+    ("K-1019", "4969900092000"),
+    ("K-1020", "4969900093000"),
     ("", "491700000000"),
 ];
 
@@ -162,6 +169,20 @@ proptest! {
     }
 }
 
+/// A held call is decided by its tariff's default when the ledger's time passes the deadline, whoever's call moves it.
+#[test]
+fn a_deadline_passes_with_the_time_of_the_ledger() {
+    let place = |contract: &str| CALLERS.iter().position(|(id, _)| *id == contract).expect("it is there");
+    let (held, other) = (call(0, (place("K-1011"), false, 36_000, 5, 60)), |day: u64| (place("K-1001"), false, day * 86_400, 5, 60));
+    for (day, outcome) in [(14, Outcome::Charged), (13, Outcome::Held)] {
+        for at_once in [true, false] {
+            let records = kept(&[vec![concluded(&held)], vec![concluded(&call(1, other(day)))]], at_once);
+            let record = records.iter().find(|record| record.contract.as_deref() == Some("K-1011") && record.fee.is_none());
+            assert_eq!(record.expect("it is posted").outcome, outcome, "day {day}, at once: {at_once}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -186,7 +207,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn lines_add_up_and_balances_are_granted_without_used(contract in 0..6_usize, drawn in prop::collection::vec(drawn(), 1..40)) {
+    fn lines_add_up_and_balances_are_granted_without_used(contract in 0..CALLERS.len() - 1, drawn in prop::collection::vec(drawn(), 1..40)) {
         let calls: Vec<Call> = calls(&drawn);
         let settled = settle(CALLERS[contract].0, &calls, late());
         for record in settled.calls.iter().map(|settled| &settled.record) {
@@ -215,7 +236,7 @@ proptest! {
     }
 
     #[test]
-    fn a_charge_never_falls_as_talk_grows(contract in 0..6_usize, drawn in drawn(), more in 1..400_u64) {
+    fn a_charge_never_falls_as_talk_grows(contract in 0..CALLERS.len() - 1, drawn in drawn(), more in 1..400_u64) {
         let (caller, emergency, at, wait, talk) = drawn;
         let net = |talk| settle(CALLERS[contract].0, &[call(0, (caller, emergency, at, wait, talk))], late()).calls[0].record.charge.net;
         prop_assert!(net(talk) <= net(talk + more), "{} s: {}, {} s: {}", talk, net(talk), talk + more, net(talk + more));
@@ -223,7 +244,7 @@ proptest! {
 
     #[test]
     fn live_is_settlement_cut_at_now(
-        contract in 0..6_usize,
+        contract in 0..CALLERS.len() - 1,
         drawn in prop::collection::vec(drawn(), 1..12),
         day in 0..35_u64,
         near in prop::option::of((0..12_usize, 0..700_u64)),

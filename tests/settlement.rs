@@ -73,7 +73,7 @@ fn run(tariff: &Tariff, plans: &[&str], calls: &[Call], authorised: bool) -> Set
 }
 
 /// `rule count×unit_price[/increment][ @band]` of each line.
-fn lines(record: &Record) -> String {
+pub(crate) fn lines(record: &Record) -> String {
     let line = |line: &taktd::meter::Line| {
         let increment = line.increment.map(|length| format!("/{length}")).unwrap_or_default();
         let band = line.band.as_ref().map(|band| format!(" @{band}")).unwrap_or_default();
@@ -126,10 +126,69 @@ fn example_5_the_hour_that_summer_time_skips() {
 }
 
 #[test]
+fn example_6_easter_monday() {
+    let tariff = tariff("support-hours");
+    for (begins, outcome) in [("2026-04-06 10:00:00", Outcome::Uncovered), ("2026-04-07 10:00:00", Outcome::Included)] {
+        let settled = run(&tariff, &["model-m"], &[call("a", "support", begins, 299)], true);
+        assert_eq!((settled.calls[0].record.outcome, settled.calls[0].record.charge.net), (outcome, "0".parse().expect("zero")));
+    }
+}
+
+#[test]
 fn example_7_outside_the_hours() {
     let tariff = tariff("support-level");
     let settled = run(&tariff, &["support-level-1"], &[call("a", "support", "2026-03-10 17:30:00", 180)], true);
     check(&settled, 0, Outcome::Uncovered, "0", "");
+}
+
+#[test]
+fn example_8_an_hour_is_bought_when_those_included_are_gone() {
+    let tariff = tariff("support-hours");
+    let calls = [call("before", "support", "2026-03-09 10:00:00", 13_500), call("a", "support", "2026-03-10 10:00:00", 1_200)];
+    let settled = run(&tariff, &["model-m"], &calls, true);
+    check(&settled, 1, Outcome::Charged, "99.00", "Allowance 1x0/15m @hours; TopUp 1x99.00/1h @hours; Allowance 1x0/15m @hours");
+    let left: Vec<_> = settled.balances.iter().map(|one| (&*one.allowance, one.left)).collect();
+    assert_eq!(left, [("hours-4", 0), ("top-up", 45 * 60)]);
+}
+
+#[test]
+fn example_9_each_started_hour() {
+    let tariff = tariff("support-hours");
+    for (talk, net, expected) in
+        [(3_600, "149.00", "Step 1x149.00/1h @hours"), (3_601, "278.00", "Step 1x149.00/1h @hours; Step 1x129.00/1h @hours")]
+    {
+        let settled = run(&tariff, &["model-s"], &[call("a", "support", "2026-03-10 10:00:00", talk)], true);
+        check(&settled, 0, Outcome::Charged, net, expected);
+    }
+}
+
+#[test]
+fn example_10_the_third_incident_of_the_month_on_a_saturday() {
+    let tariff = tariff("incident-plans");
+    let of = |id: &str, begins: &str, severity: Option<&str>| {
+        let call = call(id, "support", begins, 540);
+        Call { caller_raw: RawNumber::from_bytes(format!("+4989{id}").as_bytes()), severity: severity.map(Into::into), ..call }
+    };
+    let calls =
+        [of("101", "2026-03-04 10:00:00", None), of("102", "2026-03-05 10:00:00", Some("A")), of("103", "2026-03-14 11:00:00", Some("B"))];
+    let settled = run(&tariff, &["dehosted-basic-plus"], &calls, true);
+    check(&settled, 1, Outcome::Included, "0", "Allowance 1x0 @business");
+    check(&settled, 2, Outcome::Charged, "318.00", "Incident 1x318.00 @outside");
+    // The first of a month on a Saturday: free incidents count in business hours only.
+    check(&run(&tariff, &["dehosted-basic-plus"], &calls[2..], true), 0, Outcome::Charged, "318.00", "Incident 1x318.00 @outside");
+    check(&run(&tariff, &["dehosted-standard"], &calls[2..], true), 0, Outcome::Included, "0", "Allowance 1x0 @outside");
+}
+
+#[test]
+fn example_11_a_holiday_in_bavaria_and_none_in_berlin() {
+    let text = std::fs::read_to_string("config/tariffs/incident-plans.toml").expect("the tariff ships");
+    for (calendar, net, expected) in
+        [("\"DE-BY\"", "169.00", "Incident 1x169.00 @outside"), ("\"DE-BE\"", "85.00", "Incident 1x85.00 @business")]
+    {
+        let tariff = taktd::config::tariff::parse("incident-plans.toml", &text.replace("\"DE-BY\"", calendar)).expect("it is right");
+        let settled = run(&tariff, &["dehosted-basic"], &[call("a", "support", "2026-06-04 10:00:00", 540)], true);
+        check(&settled, 0, Outcome::Charged, net, expected);
+    }
 }
 
 #[test]

@@ -67,8 +67,8 @@ fn rate(in_force: &InForce, calls: Vec<RatedCall>, until: Timestamp, clock: bool
     for (contract, (places, said)) in by_contract {
         let Some(terms) = in_force.terms(&contract) else { continue };
         // Without a clock no deadline passes, however late the last call of the file is.
-        let horizon = if clock { until } else { said.iter().filter_map(|said| said.call.ended_at).max().unwrap_or(until) };
-        let settled = in_force.settle(&terms, &said, horizon);
+        let terms = if clock { terms } else { terms.without_clock() };
+        let settled = in_force.settle(&terms, &said, until);
         for (place, settled) in places.into_iter().zip(settled.calls) {
             if let Some(slot) = records.get_mut(place) {
                 *slot = Some(settled.record);

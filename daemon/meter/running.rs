@@ -6,8 +6,8 @@ use super::record::{Outcome, Rule};
 use super::settlement::{Input, Origin};
 use super::sources::Source;
 use super::talk::TalkClock;
-use super::terms::{Offer, Role, Terms};
-use super::{deadline, finish};
+use super::terms::{Deadlines, Offer, Role, Terms};
+use super::{deadline, deadline::Deadline, finish};
 use crate::calls::Mark;
 use crate::tariff::{BandId, Service, Verdict};
 use crate::units::{Direction, Seconds, Timestamp};
@@ -100,7 +100,7 @@ pub(super) fn classify<'a>(terms: &Terms<'_>, offers: Rc<[Offer<'a>]>, day: Naiv
     }
     running.cover(terms, at);
     running.be_free();
-    running.decide(until);
+    running.decide(terms.deadlines(), until);
     if let Some(offer) = running.offer {
         running.due = Due::of(offer.plan, &call.service);
     }
@@ -178,11 +178,12 @@ impl<'a> Running<'a> {
     }
 
     /// Applies the decision that arrived, or the plan's default after its deadline; holds the call otherwise.
-    fn decide(&mut self, until: Timestamp) {
+    fn decide(&mut self, deadlines: Deadlines, until: Timestamp) {
         let Some(offer) = self.offer.filter(|_| self.outcome.is_none()) else { return };
         let call = self.input.call;
         let rule = offer.plan.decision.as_ref().filter(|rule| rule.services.is_empty() || rule.services.contains(&call.service));
-        let by_default = || deadline::due(rule?, call.ended_at?, offer.tariff.zone).filter(|due| until >= due.at).map(|due| due.verdict);
+        let due = |due: &Deadline| deadlines == Deadlines::Pass && until >= due.at;
+        let by_default = || deadline::due(rule?, call.ended_at?, offer.tariff.zone).filter(due).map(|due| due.verdict);
         match self.input.verdict.or_else(by_default) {
             None if rule.is_some() => {
                 self.waits = rule.is_some_and(|rule| rule.default.is_some());

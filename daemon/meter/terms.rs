@@ -14,8 +14,18 @@ pub struct Terms<'a> {
     tariffs: &'a [Tariff],
     rows: Vec<&'a Contract>,
     zone: Tz,
+    deadlines: Deadlines,
     /// The local day asked for last.
     today: Cell<Option<LocalDay>>,
+}
+
+/// Whether a tariff's default decides a held call once its deadline has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadlines {
+    /// It does, at the instant that settlement is cut at.
+    Pass,
+    /// It does not: nobody said what time it is.
+    Wait,
 }
 
 /// A plan as a contract has it on a day.
@@ -55,7 +65,19 @@ impl<'a> Terms<'a> {
     /// `rows` are the contract's history by start; `zone` is the one its dates are meant in.
     #[must_use]
     pub fn new(tariffs: &'a [Tariff], rows: Vec<&'a Contract>, zone: Tz) -> Self {
-        Self { tariffs, rows, zone, today: Cell::new(None) }
+        Self { tariffs, rows, zone, deadlines: Deadlines::Pass, today: Cell::new(None) }
+    }
+
+    /// The same where nobody knows the time, so that no deadline passes (design.md §9: `rate`).
+    #[must_use]
+    pub fn without_clock(self) -> Self {
+        Self { deadlines: Deadlines::Wait, ..self }
+    }
+
+    /// Whether deadlines pass.
+    #[must_use]
+    pub const fn deadlines(&self) -> Deadlines {
+        self.deadlines
     }
 
     /// The zone of the contract's dates.

@@ -158,9 +158,10 @@ fn tampering_is_found() {
     for name in &triggers {
         ledger.execute(&format!("DROP TRIGGER {name}"), []).expect("SQL");
     }
-    ledger.execute("UPDATE entry SET body = zeroblob(length(body)) WHERE seq = (SELECT max(seq) FROM entry)", []).expect("SQL");
+    let last: i64 = ledger.query_row("SELECT max(seq) FROM entry", [], |row| row.get(0)).expect("SQL");
+    ledger.execute("UPDATE entry SET body = zeroblob(length(body)) WHERE seq = ?1", [last]).expect("SQL");
     drop(ledger);
     let Answer { status, out, err } = desk.taktd(&["verify"]);
     assert_eq!(status, 1, "{out}{err}");
-    assert!(out.contains("entry 75"), "{out}{err}");
+    assert!(out.contains(&format!("entry {last}")), "{out}{err}");
 }

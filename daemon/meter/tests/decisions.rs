@@ -34,6 +34,12 @@ fn the_default_counts_from_its_day_on() {
     let default = held("default = \"provider\"\nafter = \"1 day\"");
     case(&default).check(&["a support 2026-03-10T10:00:00 1:00 verdict=customer"], &["a Included 0 60: [m]@open 1/1m"], "");
     case(&default).until("2026-03-10T10:05:00").check(&["a support 2026-03-10T10:00:00 1:00 running"], &["a Held 0 0"], "");
+    // Where nobody knows the time, later calls let no deadline pass.
+    let case = case(&default);
+    let said = said("a support 2026-03-10T10:00:00 1:00");
+    let input = Input { call: &said.call, authorised: true, reason: None, verdict: None, timing: Timing::InTime };
+    let settled = settle(&case.terms().without_clock(), &[input], case.until);
+    assert_eq!(tell(&settled.calls[0].record), "a Held 0 0");
 }
 
 #[test]
