@@ -7,6 +7,7 @@ use crate::contracts::local_date;
 use crate::ledger::{Ledger, StoredCall};
 use crate::meter::{Line, Origin, Record, RecordKey};
 use crate::pipeline::books::said_by;
+use crate::pipeline::requests::decided_by;
 use crate::pipeline::said::said;
 use crate::units::{Money, Seconds, Timestamp, Word};
 use clap::Args;
@@ -87,6 +88,9 @@ fn write_evidence(out: &mut impl Write, stored: &StoredCall, record: &Record) ->
     writeln!(out, "who pays: {}", record.contract.as_deref().unwrap_or("nobody"))?;
     if let Some(assignment) = &stored.assignment {
         writeln!(out, "  {}", said_by(assignment))?;
+    }
+    if let Some(decision) = &stored.decision {
+        writeln!(out, "  {}", decided_by(decision))?;
     }
     Ok(())
 }

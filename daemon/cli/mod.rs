@@ -4,6 +4,9 @@ mod assign;
 mod balance;
 mod calls;
 mod check;
+mod csv_head;
+mod decide;
+mod decisions_csv;
 mod explain;
 mod export;
 mod office;
@@ -68,6 +71,8 @@ enum Command {
     Balance(balance::Arguments),
     /// Give a call to a contract: for calls that matched none, or several.
     Assign(assign::Arguments),
+    /// Say whose fault a call was: customer, provider, or goodwill.
+    Decide(decide::Arguments),
     /// Compute everything again and find any tampering.
     #[command(after_help = "Example:\n  taktd verify --config /etc/taktd/taktd.toml")]
     Verify,
@@ -105,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Export(arguments) => export::run(&common, &arguments),
         Command::Balance(arguments) => balance::run(&common, &arguments),
         Command::Assign(arguments) => assign::run(&common, &arguments),
+        Command::Decide(arguments) => decide::run(&common, &arguments),
         Command::Verify => verify::run(&common),
     };
     let (status, message) = match done {

@@ -11,7 +11,7 @@ mod journaling;
 pub mod live;
 mod quiets;
 pub mod replay;
-mod requests;
+pub mod requests;
 pub mod said;
 pub mod schedule;
 mod settling;
