@@ -9,6 +9,7 @@ mod readme;
 mod records;
 
 mod replay;
+mod simulate;
 mod standing;
 
 use serde_json::Value;

@@ -15,6 +15,7 @@ mod rate;
 mod rate_csv;
 mod replay;
 mod run;
+mod simulate;
 mod table;
 mod verify;
 
@@ -73,6 +74,8 @@ enum Command {
     Assign(assign::Arguments),
     /// Say whose fault a call was: customer, provider, or goodwill.
     Decide(decide::Arguments),
+    /// What would other prices have come to? The ledger's calls under another tariff.
+    Simulate(simulate::Arguments),
     /// Compute everything again and find any tampering.
     #[command(after_help = "Example:\n  taktd verify --config /etc/taktd/taktd.toml")]
     Verify,
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Balance(arguments) => balance::run(&common, &arguments),
         Command::Assign(arguments) => assign::run(&common, &arguments),
         Command::Decide(arguments) => decide::run(&common, &arguments),
+        Command::Simulate(arguments) => simulate::run(&common, &arguments),
         Command::Verify => verify::run(&common),
     };
     let (status, message) = match done {

@@ -16,6 +16,7 @@ pub mod said;
 pub mod schedule;
 mod settling;
 pub mod signalling;
+pub mod simulation;
 mod streams;
 mod twins;
 mod view;
