@@ -337,6 +337,9 @@ fn a_request_that_cannot_be_done_does_nothing() {
         let refused = books.serve(&Request::Decide(both.to_vec())).expect_err(other);
         assert!(matches!(&refused, Unserved::Refused(why) if why.contains(says)), "{refused}");
     }
+    let without = Decision { reason: " ".into(), ..decision };
+    let refused = books.serve(&Request::Decide(vec![(CallId::new("a").expect("a name"), without)])).expect_err("no reason");
+    assert!(refused.to_string().contains("no reason"), "{refused}");
     assert_eq!((books.ledger().heads(), stands(&books, "a")), (heads, "held 0.00".into()));
     verified(&shop);
 }

@@ -278,7 +278,10 @@ fn a_request_is_a_plain_file_in_a_private_folder() {
     fs::write(inbox.join("4-large.json"), vec![b' '; 1_100_000]).expect("written");
     let stranger = r#"{"assign":"x","contract":"NONE","who":"x\n<3>y","why":"","at":99999999999999999}"#;
     fs::write(inbox.join("5-stranger.json"), stranger).expect("written");
-    let gone = ["1-pipe", "2-link", "3-text", "4-large", "5-stranger"];
+    let decision = r#"{"decide":[{"call":"x","decision":"goodwill:999%","who":"x","why":"y","at":0}]}"#;
+    fs::write(inbox.join("6-more-than-all.json"), decision).expect("written");
+    fs::write(inbox.join("7-nobody.json"), decision.replace("999%", "9%")).expect("written");
+    let gone = ["1-pipe", "2-link", "3-text", "4-large", "5-stranger", "6-more-than-all", "7-nobody"];
     until("all are refused", || gone.iter().all(|name| !inbox.join(format!("{name}.json")).exists()));
     assert_eq!(fs::read_to_string(&treasure).expect("it is there"), "gold");
     assert!(gone.iter().all(|name| fs::symlink_metadata(inbox.join(format!("{name}.refused"))).is_ok_and(|meta| meta.is_file())));

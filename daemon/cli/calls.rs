@@ -4,7 +4,7 @@ use super::office::{Office, span};
 use super::{Common, Result, table};
 use crate::ledger::Ledger;
 use crate::ledger::result::{Object, Style, write_json};
-use crate::meter::{self, Deadline, Outcome, Record};
+use crate::meter::{Deadline, Outcome, Record};
 use crate::pipeline::books::say;
 use crate::pipeline::catalogue::InForce;
 use crate::pipeline::said::said;
@@ -57,7 +57,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
         if record.fee.is_some() || !asked_for(record) {
             return Ok(());
         }
-        let waits = deadline_of(&office.in_force, record);
+        let waits = office.deadline(record);
         if common.json {
             let mut line = Vec::with_capacity(1_024);
             write_json(&mut line, record, &Style::PLAIN);
@@ -70,7 +70,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
             line.push(b'\n');
             out.write_all(&line)?;
         } else {
-            let until = waits.map(|Deadline { from, verdict, .. }| format!("; {verdict} from {from} on")).unwrap_or_default();
+            let until = waits.map(|waits| format!("; {}", table::deadline(&waits))).unwrap_or_default();
             writeln!(out, "{}{until}", table::row(record))?;
         }
         Ok(())
@@ -88,12 +88,6 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Until when a call waits for a decision, if its plan says so.
-fn deadline_of(in_force: &InForce, record: &Record) -> Option<Deadline> {
-    let terms = in_force.terms(record.contract.as_deref()?)?;
-    meter::deadline(&terms, record)
 }
 
 fn begun(record: &Record) -> Timestamp {

@@ -100,6 +100,9 @@ fn write_charge(out: &mut impl Write, office: &Office, record: &Record, origins:
         let place = place_of_plan(office, record, plan).map(|(file, line)| format!(" ({file}:{line})")).unwrap_or_default();
         writeln!(out, "plan {plan}{place}")?;
     }
+    if let Some(deadline) = office.deadline(record) {
+        writeln!(out, "  without a decision: {}", table::deadline(&deadline))?;
+    }
     if origins.is_none() {
         writeln!(
             out,

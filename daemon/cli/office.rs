@@ -5,7 +5,7 @@ use crate::config::suggestion;
 use crate::config::{self, Config};
 use crate::ledger::result::{Style, write_json};
 use crate::ledger::{Found, Ledger, LedgerError, NumberKey, StoredCall};
-use crate::meter::{Record, midnight};
+use crate::meter::{self, Deadline, Record, midnight};
 use crate::pipeline::books::Books;
 use crate::pipeline::catalogue::InForce;
 use crate::pipeline::inbox;
@@ -56,6 +56,12 @@ impl Office {
     pub fn no_contract(&self, name: &str) -> Failure {
         let known: Vec<&str> = self.in_force.contracts().ids().collect();
         Failure::Usage(format!("no contract is named \"{name}\"; {}", suggestion(name, known)))
+    }
+
+    /// Until when a call waits for a decision, if its plan says so.
+    pub fn deadline(&self, record: &Record) -> Option<Deadline> {
+        let terms = self.in_force.terms(record.contract.as_deref()?)?;
+        meter::deadline(&terms, record)
     }
 
     /// The file of the ledger.

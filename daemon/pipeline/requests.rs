@@ -53,6 +53,9 @@ impl Books {
             }
             Request::Decide(decisions) => {
                 for (call, decision) in decisions {
+                    if decision.who.trim().is_empty() || decision.reason.trim().is_empty() {
+                        return Err(Unserved::Refused(format!("{call}: nobody is named who decided, or no reason")));
+                    }
                     let stored = known(batch.ledger().call(call)?, call)?;
                     if let Some(why) = undecidable(&stored, in_force) {
                         return Err(Unserved::Refused(format!("{call}: {why}")));

@@ -56,6 +56,8 @@ fn what_waits_is_listed_with_its_deadline() {
                 || line.contains("; customer from 2026-12-05 on")),
         "{said}"
     );
+    let said = desk.taktd(&["explain", text(&waiting[0], "call_id")]).fine();
+    assert!(said.contains("  without a decision: customer from 2026-12-05 on\n"), "{said}");
     let of_nobody = desk.taktd(&["calls", "--contract", "K-1008"]).failed(2);
     assert!(of_nobody.contains("did you mean \"K-1009\"?"), "{of_nobody}");
     let unknown = desk.taktd(&["calls", "--outcome", "hold"]).failed(2);
