@@ -7,6 +7,7 @@ mod daemon;
 mod hostile;
 mod http;
 mod metrics;
+mod operators;
 mod properties;
 mod recordings;
 mod reference_tariffs;

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use taktd::calls::{Call, Stage, Update};
 use taktd::config;
-use taktd::ledger::{Ledger, LedgerError, NumberKey, Posted};
+use taktd::ledger::{Decision, Ledger, LedgerError, NumberKey, Posted};
 use taktd::meter::{Record, RecordKey};
 use taktd::pipeline::audit;
 use taktd::pipeline::books::Books;
 use taktd::pipeline::catalogue::InForce;
+use taktd::pipeline::requests::{Request, Unserved};
+use taktd::tariff::Verdict;
 use taktd::units::{CallId, E164, RawNumber, Timestamp, Word};
 use tempfile::TempDir;
 
@@ -101,7 +103,15 @@ impl Shop {
     /// Opens the books, as a start after a downtime does.
     fn books(&self) -> Books {
         let key = NumberKey::from_file(&self.path("ledger.key")).expect("a key");
-        let ledger = Ledger::open(&self.path("ledger.db"), &key).expect("a ledger");
+        // A child that another test is starting shares our open files, and so our lock, until it runs its own program.
+        let open = || match Ledger::open(&self.path("ledger.db"), &key) {
+            Err(LedgerError::Busy { .. }) => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+                None
+            }
+            opened => Some(opened.expect("a ledger")),
+        };
+        let ledger = (0..500).find_map(|_| open()).expect("nobody else has it");
         Books::open(ledger, self.in_force()).expect("open")
     }
 }
@@ -289,5 +299,55 @@ fn a_backdated_change_of_plan_touches_exactly_the_records_it_changes() {
     let back = books.settle_all(|_, _| {}).expect("settled");
     assert_eq!((back.entries, back.reversals), (3, 3));
     assert_eq!(stands(&books, "after"), "charged 2.00");
+    verified(&shop);
+}
+
+/// A month that is closed takes a decision on a call that was in time, and settles with the balances as they stood there.
+#[test]
+fn a_decision_for_a_closed_month_is_never_late() {
+    let shop = Shop::new("K-1,asked,2026-01-01,,089 111\n");
+    let mut books = shop.books();
+    take(&mut books, &[call("a", "4989111", "2026-03-30 10:00:00", 3), call("b", "4989111", "2026-03-31 10:00:00", 4)]);
+    clock(&mut books, "2026-04-06T00:00:00+02:00");
+    books.close_month(chrono::NaiveDate::from_ymd_opt(2026, 3, 1).expect("a day"), at("2026-04-06T00:00:00+02:00")).expect("closed");
+    take(&mut books, &[call("c", "4989111", "2026-03-31 12:00:00", 5)]);
+    let decide = |books: &mut Books, id: &str, verdict: &str| {
+        let verdict = Verdict::parse(verdict).expect("a decision");
+        let decision = Decision { verdict, who: "anna".into(), reason: "as agreed".into(), at: at("2026-04-07T00:00:00+02:00") };
+        let Posted { entries, reversals } =
+            books.serve(&Request::Decide(vec![(CallId::new(id).expect("a name"), decision)])).expect("decided");
+        (entries, reversals)
+    };
+    assert_eq!(decide(&mut books, "a", "customer"), (1, 1));
+    assert_eq!((stands(&books, "a"), record(&books, "a").late), ("charged 3.00".into(), false));
+    assert_eq!(decide(&mut books, "a", "goodwill:2m"), (1, 1));
+    assert_eq!((stands(&books, "a"), record(&books, "a").late), ("charged 1.00".into(), false));
+    assert_eq!(decide(&mut books, "a", "goodwill:2m"), (0, 0), "the same says nothing new");
+    assert_eq!(stands(&books, "b"), "held 0.00");
+    assert_eq!(decide(&mut books, "c", "customer"), (1, 1));
+    assert_eq!((stands(&books, "c"), record(&books, "c").late), ("charged 5.00".into(), true), "that call came late, whatever was decided");
+    // The default of the other one comes with its day, also for the closed month.
+    assert_eq!(clock(&mut books, "2026-04-14T00:00:00+02:00"), (1, 1));
+    assert_eq!((stands(&books, "b"), record(&books, "b").late), ("charged 4.00".into(), false));
+    verified(&shop);
+}
+
+/// A request is done whole or not at all, also where somebody wrote it past the command.
+#[test]
+fn a_request_that_cannot_be_done_does_nothing() {
+    let shop = Shop::new("K-1,asked,2026-01-01,,089 111\n");
+    let mut books = shop.books();
+    take(&mut books, &[call("a", "4989111", "2026-03-30 10:00:00", 3), call("stranger", "4989999", "2026-03-31 10:00:00", 4)]);
+    let heads = books.ledger().heads();
+    let decision = Decision { verdict: Verdict::Customer, who: "anna".into(), reason: "fine".into(), at: at("2026-04-07T00:00:00+02:00") };
+    for (other, says) in [("stranger", "no contract pays for the call"), ("nobody", "the ledger has no call \"nobody\"")] {
+        let both = ["a", other].map(|id| (CallId::new(id).expect("a name"), decision.clone()));
+        let refused = books.serve(&Request::Decide(both.to_vec())).expect_err(other);
+        assert!(matches!(&refused, Unserved::Refused(why) if why.contains(says)), "{refused}");
+    }
+    let without = Decision { reason: " ".into(), ..decision };
+    let refused = books.serve(&Request::Decide(vec![(CallId::new("a").expect("a name"), without)])).expect_err("no reason");
+    assert!(refused.to_string().contains("no reason"), "{refused}");
+    assert_eq!((books.ledger().heads(), stands(&books, "a")), (heads, "held 0.00".into()));
     verified(&shop);
 }

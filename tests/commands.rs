@@ -1,5 +1,6 @@
 //! The program from outside, as its users, its accountant and its attackers meet it.
 
+mod decide;
 mod explain;
 mod faults;
 mod hostile;
@@ -8,6 +9,7 @@ mod readme;
 mod records;
 
 mod replay;
+mod simulate;
 mod standing;
 
 use serde_json::Value;

@@ -14,9 +14,9 @@ const KEY: &[u8] = b"lab-hep";
 const TRUNK: ([u8; 4], u16) = ([192, 0, 2, 10], 5060);
 const SWITCH: ([u8; 4], u16) = ([10, 0, 0, 1], 5060);
 const PHONE: ([u8; 4], u16) = ([10, 0, 0, 50], 5060);
-const SECOND: i64 = 1_000_000;
+pub(crate) const SECOND: i64 = 1_000_000;
 
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     i64::try_from(since.as_micros()).expect("fits")
 }
@@ -48,12 +48,12 @@ fn frame(key: &[u8], (from, to): (([u8; 4], u16), ([u8; 4], u16)), at: i64, payl
 }
 
 /// A call to the emergency hotline, answered by extension 201 behind the switch.
-struct Caller<'a> {
-    call_id: &'a str,
-    tag: &'a str,
-    number: &'a str,
+pub(crate) struct Caller<'a> {
+    pub(crate) call_id: &'a str,
+    pub(crate) tag: &'a str,
+    pub(crate) number: &'a str,
     /// What the phone's leg is told apart by.
-    leg: &'a str,
+    pub(crate) leg: &'a str,
 }
 
 impl Caller<'_> {
@@ -80,7 +80,7 @@ impl Caller<'_> {
     }
 
     /// Set up at `at`, answered two seconds later.
-    fn set_up(&self, at: i64) -> Vec<Vec<u8>> {
+    pub(crate) fn set_up(&self, at: i64) -> Vec<Vec<u8>> {
         let (out, back, down, up) = ((TRUNK, SWITCH), (SWITCH, TRUNK), (SWITCH, PHONE), (PHONE, SWITCH));
         let answered = at + 2 * SECOND;
         vec![
@@ -93,7 +93,7 @@ impl Caller<'_> {
         ]
     }
 
-    fn hang_up(&self, at: i64) -> Vec<Vec<u8>> {
+    pub(crate) fn hang_up(&self, at: i64) -> Vec<Vec<u8>> {
         vec![
             frame(KEY, (TRUNK, SWITCH), at, &self.outer("BYE sip:+4989555099@10.0.0.1 SIP/2.0", "2 BYE", true)),
             frame(KEY, (SWITCH, TRUNK), at + 1_000, &self.outer("SIP/2.0 200 OK", "2 BYE", true)),
@@ -103,7 +103,7 @@ impl Caller<'_> {
     }
 }
 
-fn send(to: SocketAddr, frames: &[Vec<u8>]) {
+pub(crate) fn send(to: SocketAddr, frames: &[Vec<u8>]) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     for frame in frames {
         socket.send_to(frame, to).expect("sent");
@@ -112,7 +112,7 @@ fn send(to: SocketAddr, frames: &[Vec<u8>]) {
 }
 
 /// Waits until something holds.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..300 {
         if holds() {
             return;
@@ -275,10 +275,13 @@ fn a_request_is_a_plain_file_in_a_private_folder() {
     symlink(&treasure, inbox.join("3-text.refused")).expect("linked");
     let mut file = fs::File::create(inbox.join("3-text.json")).expect("made");
     file.write_all(b"{\"assign\":\"../../x\",\"contract\":1}").expect("written");
-    fs::write(inbox.join("4-large.json"), vec![b' '; 100_000]).expect("written");
+    fs::write(inbox.join("4-large.json"), vec![b' '; 1_100_000]).expect("written");
     let stranger = r#"{"assign":"x","contract":"NONE","who":"x\n<3>y","why":"","at":99999999999999999}"#;
     fs::write(inbox.join("5-stranger.json"), stranger).expect("written");
-    let gone = ["1-pipe", "2-link", "3-text", "4-large", "5-stranger"];
+    let decision = r#"{"decide":[{"call":"x","decision":"goodwill:999%","who":"x","why":"y","at":0}]}"#;
+    fs::write(inbox.join("6-more-than-all.json"), decision).expect("written");
+    fs::write(inbox.join("7-nobody.json"), decision.replace("999%", "9%")).expect("written");
+    let gone = ["1-pipe", "2-link", "3-text", "4-large", "5-stranger", "6-more-than-all", "7-nobody"];
     until("all are refused", || gone.iter().all(|name| !inbox.join(format!("{name}.json")).exists()));
     assert_eq!(fs::read_to_string(&treasure).expect("it is there"), "gold");
     assert!(gone.iter().all(|name| fs::symlink_metadata(inbox.join(format!("{name}.refused"))).is_ok_and(|meta| meta.is_file())));

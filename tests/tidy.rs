@@ -246,7 +246,7 @@ fn what_the_readme_tells_to_type_exists() {
 
 /// The commands of the program.
 const COMMANDS: &[&str] =
-    &["run", "check", "replay", "calls", "rate", "quote", "explain", "export", "balance", "assign", "decide", "verify"];
+    &["run", "check", "replay", "calls", "rate", "quote", "explain", "export", "balance", "assign", "decide", "simulate", "verify"];
 
 #[test]
 fn the_changelog_tells_an_operator_what_matters() {

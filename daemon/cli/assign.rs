@@ -1,12 +1,11 @@
 //! `taktd assign`: gives a call to a contract. Where the daemon has the ledger, it is asked to do so.
 
-use super::office::{Office, one_call};
-use super::{Common, Failure, Result, table};
+use super::office::{Office, one_call, who};
+use super::{Common, Result, table};
 use crate::clock;
-use crate::ledger::{Assignment, LedgerError};
+use crate::ledger::Assignment;
 use crate::meter::RecordKey;
-use crate::pipeline::books::Books;
-use crate::pipeline::inbox::{self, Request};
+use crate::pipeline::requests::Request;
 use crate::units::CallId;
 use clap::Args;
 use std::io::{self, Write};
@@ -36,23 +35,8 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
         why: arguments.reason.as_str().into(),
         at: clock::now(),
     };
-    match office.writer() {
-        Ok(ledger) => {
-            let mut books = Books::open(ledger, office.in_force.clone())?;
-            books.assign(&id, &assignment)?;
-        }
-        Err(Failure::Work(error)) if matches!(error.downcast_ref(), Some(LedgerError::Busy { .. })) => {
-            inbox::ask(office.ledger_path()?, &Request::Assign { call: id.clone(), assignment })?;
-        }
-        Err(error) => return Err(error),
-    }
+    office.carry_out(&Request::Assign { call: id.clone(), assignment })?;
     show(common, &office, &id)
-}
-
-/// Who is at the terminal: behind sudo, who called it.
-fn who() -> String {
-    let named = |name: &str| std::env::var(name).ok().filter(|who| !who.is_empty());
-    named("SUDO_USER").or_else(|| named("USER")).or_else(|| named("LOGNAME")).unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn show(common: &Common, office: &Office, id: &CallId) -> Result {

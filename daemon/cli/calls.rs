@@ -1,20 +1,22 @@
 //! `taktd calls`: every call, running and ended, of any outcome.
 
-use super::office::{Office, json_line, span};
+use super::office::{Office, span};
 use super::{Common, Result, table};
 use crate::ledger::Ledger;
-use crate::meter::Record;
+use crate::ledger::result::{Object, Style, write_json};
+use crate::meter::{Deadline, Outcome, Record};
 use crate::pipeline::books::say;
 use crate::pipeline::catalogue::InForce;
 use crate::pipeline::said::said;
-use crate::units::Timestamp;
+use crate::units::{Timestamp, Word};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  taktd calls --from 2026-11-01 --to 2026-12-01\n  taktd calls --json | jq 'select(.outcome == \"unmatched\")'"
+    after_help = "Examples:\n  taktd calls --from 2026-11-01 --to 2026-12-01\n  taktd calls --outcome held    # what waits for a decision, and until when\n  taktd calls --contract K-1001 --outcome charged\n  taktd calls --json | jq 'select(.outcome == \"unmatched\")'"
 )]
 pub struct Arguments {
     /// Calls whose talk began (else: that were set up) from this time on: a day or RFC 3339.
@@ -23,12 +25,28 @@ pub struct Arguments {
     /// Up to this time, exclusive.
     #[arg(long, value_name = "T")]
     to: Option<String>,
+    /// Only calls of this outcome.
+    #[arg(long, value_name = "WORD", value_parser = PossibleValuesParser::new(Outcome::ALL.iter().map(|outcome| outcome.word())))]
+    outcome: Option<String>,
+    /// Only calls of this contract.
+    #[arg(long, value_name = "K")]
+    contract: Option<String>,
 }
 
 pub fn run(common: &Common, arguments: &Arguments) -> Result {
     let office = Office::load(common)?;
     let ledger = office.reader()?;
     let (from, to) = span(arguments.from.as_deref(), arguments.to.as_deref(), office.in_force.zone())?;
+    if let Some(contract) = &arguments.contract
+        && office.in_force.terms(contract).is_none()
+        && !ledger.contracts()?.contains(contract)
+    {
+        return Err(office.no_contract(contract));
+    }
+    let asked_for = |record: &Record| {
+        let outcome = arguments.outcome.as_deref().is_none_or(|word| record.outcome.word() == word);
+        outcome && arguments.contract.as_deref().is_none_or(|contract| record.contract.as_deref() == Some(contract))
+    };
     let mut running = running(&ledger, &office.in_force, from, to)?;
     running.reverse();
     let mut out = io::BufWriter::new(io::stdout().lock());
@@ -36,13 +54,24 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
         writeln!(out, "{}", table::head())?;
     }
     let mut show = |record: &Record| -> anyhow::Result<()> {
-        if record.fee.is_some() {
+        if record.fee.is_some() || !asked_for(record) {
             return Ok(());
         }
+        let waits = office.deadline(record);
         if common.json {
-            json_line(&mut out, record).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+            let mut line = Vec::with_capacity(1_024);
+            write_json(&mut line, record, &Style::PLAIN);
+            if let Some(Deadline { from, verdict, .. }) = waits {
+                let mut object = Object::reopen(&mut line);
+                object.text("decided_on", &from.to_string());
+                object.text("decided_as", &verdict.to_string());
+                object.end();
+            }
+            line.push(b'\n');
+            out.write_all(&line)?;
         } else {
-            writeln!(out, "{}", table::row(record))?;
+            let until = waits.map(|waits| format!("; {}", table::deadline(&waits))).unwrap_or_default();
+            writeln!(out, "{}{until}", table::row(record))?;
         }
         Ok(())
     };

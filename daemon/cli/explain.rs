@@ -7,6 +7,7 @@ use crate::contracts::local_date;
 use crate::ledger::{Ledger, StoredCall};
 use crate::meter::{Line, Origin, Record, RecordKey};
 use crate::pipeline::books::said_by;
+use crate::pipeline::requests::decided_by;
 use crate::pipeline::said::said;
 use crate::units::{Money, Seconds, Timestamp, Word};
 use clap::Args;
@@ -88,6 +89,9 @@ fn write_evidence(out: &mut impl Write, stored: &StoredCall, record: &Record) ->
     if let Some(assignment) = &stored.assignment {
         writeln!(out, "  {}", said_by(assignment))?;
     }
+    if let Some(decision) = &stored.decision {
+        writeln!(out, "  {}", decided_by(decision))?;
+    }
     Ok(())
 }
 
@@ -95,6 +99,9 @@ fn write_charge(out: &mut impl Write, office: &Office, record: &Record, origins:
     if let Some(plan) = &record.plan {
         let place = place_of_plan(office, record, plan).map(|(file, line)| format!(" ({file}:{line})")).unwrap_or_default();
         writeln!(out, "plan {plan}{place}")?;
+    }
+    if let Some(deadline) = office.deadline(record) {
+        writeln!(out, "  without a decision: {}", table::deadline(&deadline))?;
     }
     if origins.is_none() {
         writeln!(

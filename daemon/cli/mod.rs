@@ -4,6 +4,9 @@ mod assign;
 mod balance;
 mod calls;
 mod check;
+mod csv_head;
+mod decide;
+mod decisions_csv;
 mod explain;
 mod export;
 mod office;
@@ -12,6 +15,7 @@ mod rate;
 mod rate_csv;
 mod replay;
 mod run;
+mod simulate;
 mod table;
 mod verify;
 
@@ -68,6 +72,10 @@ enum Command {
     Balance(balance::Arguments),
     /// Give a call to a contract: for calls that matched none, or several.
     Assign(assign::Arguments),
+    /// Say whose fault a call was: customer, provider, or goodwill.
+    Decide(decide::Arguments),
+    /// What would other prices have come to? The ledger's calls under another tariff.
+    Simulate(simulate::Arguments),
     /// Compute everything again and find any tampering.
     #[command(after_help = "Example:\n  taktd verify --config /etc/taktd/taktd.toml")]
     Verify,
@@ -105,6 +113,8 @@ pub fn main() -> ExitCode {
         Command::Export(arguments) => export::run(&common, &arguments),
         Command::Balance(arguments) => balance::run(&common, &arguments),
         Command::Assign(arguments) => assign::run(&common, &arguments),
+        Command::Decide(arguments) => decide::run(&common, &arguments),
+        Command::Simulate(arguments) => simulate::run(&common, &arguments),
         Command::Verify => verify::run(&common),
     };
     let (status, message) = match done {

@@ -5,8 +5,11 @@ use crate::config::suggestion;
 use crate::config::{self, Config};
 use crate::ledger::result::{Style, write_json};
 use crate::ledger::{Found, Ledger, LedgerError, NumberKey, StoredCall};
-use crate::meter::{Record, midnight};
+use crate::meter::{self, Deadline, Record, midnight};
+use crate::pipeline::books::Books;
 use crate::pipeline::catalogue::InForce;
+use crate::pipeline::inbox;
+use crate::pipeline::requests::Request;
 use crate::units::Timestamp;
 use anyhow::Context;
 use chrono::NaiveDate;
@@ -55,6 +58,12 @@ impl Office {
         Failure::Usage(format!("no contract is named \"{name}\"; {}", suggestion(name, known)))
     }
 
+    /// Until when a call waits for a decision, if its plan says so.
+    pub fn deadline(&self, record: &Record) -> Option<Deadline> {
+        let terms = self.in_force.terms(record.contract.as_deref()?)?;
+        meter::deadline(&terms, record)
+    }
+
     /// The file of the ledger.
     pub fn ledger_path(&self) -> Result<&Path> {
         self.ledger.as_deref().ok_or_else(|| {
@@ -94,6 +103,20 @@ impl Office {
         Ok(Ledger::read(self.ledger_path()?)?)
     }
 
+    /// Does what an operator asks: here, or by the daemon that has the ledger.
+    pub fn carry_out(&self, request: &Request) -> Result<()> {
+        match self.writer() {
+            Ok(ledger) => {
+                Books::open(ledger, self.in_force.clone())?.serve(request)?;
+                Ok(())
+            }
+            Err(Failure::Work(error)) if matches!(error.downcast_ref(), Some(LedgerError::Busy { .. })) => {
+                Ok(inbox::ask(self.ledger_path()?, request)?)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The ledger, to read, if there is one.
     pub fn reader_if_any(&self) -> Result<Option<Ledger>> {
         let Some(path) = self.ledger.as_deref() else { return Ok(None) };
@@ -120,6 +143,12 @@ fn with_hint(problems: &str, common: &Common) -> String {
     let mistakes = problems.lines().count();
     let what = if mistakes == 1 { "a mistake".to_owned() } else { format!("{mistakes} mistakes") };
     format!("{what} in the configuration; `taktd check --config {}` shows the lines\n{problems}", common.config.display())
+}
+
+/// Who is at the terminal: behind sudo, who called it.
+pub fn who() -> String {
+    let named = |name: &str| std::env::var(name).ok().filter(|who| !who.is_empty());
+    named("SUDO_USER").or_else(|| named("USER")).or_else(|| named("LOGNAME")).unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// An instant: RFC 3339 with an offset, or a day (its first instant in `zone`).

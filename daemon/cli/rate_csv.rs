@@ -1,10 +1,11 @@
 //! calls.csv (design.md §9) as calls: header row, RFC 3339 times, empty where unknown. Every mistake is told with its line.
 
+use super::csv_head;
+use super::decisions_csv::verdict;
 use super::{Failure, Result};
 use crate::calls::{BillFrom, BilledFrom, Call, Correlation, Directory, End, MissedReason, Talk, Withheld};
 use crate::tariff::Verdict;
-use crate::units::{CallId, DialPlan, Direction, RawNumber, Seconds, Timestamp};
-use rust_decimal::Decimal;
+use crate::units::{CallId, DialPlan, Direction, RawNumber, Timestamp};
 use std::fs::File;
 use std::path::Path;
 
@@ -39,7 +40,7 @@ pub fn read(path: &Path, directory: &Directory) -> Result<Vec<RatedCall>> {
     let file = File::open(path).map_err(|error| Failure::Work(anyhow::anyhow!("{name}: cannot be opened: {error}")))?;
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(file);
     let header = reader.headers().map_err(|error| Failure::Usage(format!("{name}:1: {error}")))?.clone();
-    let columns = columns(&name, &header)?;
+    let columns = csv_head::columns(&name, &header, &COLUMNS, &["call_id", "direction", "caller", "started_at"])?;
     let mut calls = Vec::new();
     let mut mistakes: Vec<String> = Vec::new();
     let mut names: std::collections::HashSet<String> = std::collections::HashSet::new();
@@ -70,25 +71,6 @@ pub fn read(path: &Path, directory: &Directory) -> Result<Vec<RatedCall>> {
         }
     }
     if mistakes.is_empty() { Ok(calls) } else { Err(Failure::Usage(format!("calls that cannot be read\n{}", mistakes.join("\n")))) }
-}
-
-/// Where each column stands.
-fn columns(name: &str, header: &csv::StringRecord) -> Result<[Option<usize>; 14]> {
-    if header.len() == 1 && header.iter().any(|found| found.contains(';')) {
-        return Err(Failure::Usage(format!("{name}:1: the columns are separated by semicolons; commas would be right")));
-    }
-    for found in header {
-        if !COLUMNS.contains(&found.trim_start_matches('\u{feff}')) {
-            return Err(Failure::Usage(format!("{name}:1: no column is called \"{found}\"; there are {}", COLUMNS.join(", "))));
-        }
-    }
-    let places = COLUMNS.map(|column| header.iter().position(|found| found.trim_start_matches('\u{feff}') == column));
-    for (column, place) in COLUMNS.iter().zip(&places).take(5).filter(|(column, _)| **column != "called") {
-        if place.is_none() {
-            return Err(Failure::Usage(format!("{name}:1: column \"{column}\" is missing")));
-        }
-    }
-    Ok(places)
 }
 
 struct Row<'a> {
@@ -183,24 +165,4 @@ impl Row<'_> {
 
 fn normalized(plan: &DialPlan, raw: &RawNumber) -> Option<crate::units::E164> {
     plan.normalize(raw.as_str().as_bytes())
-}
-
-/// `customer`, `provider`, `goodwill:40%`, `goodwill:10m`.
-pub fn verdict(text: &str) -> std::result::Result<Verdict, String> {
-    let wrong = || format!("\"{text}\" is no decision; customer, provider, goodwill:40% or goodwill:10m would be right");
-    match text {
-        "customer" => Ok(Verdict::Customer),
-        "provider" => Ok(Verdict::Provider),
-        _ => {
-            let share = text.strip_prefix("goodwill:").ok_or_else(wrong)?;
-            match share.strip_suffix('%') {
-                Some(percent) => {
-                    let percent = Decimal::from_str_exact(percent).map_err(|_| wrong())?;
-                    let fits = percent >= Decimal::ZERO && percent <= Decimal::ONE_HUNDRED;
-                    fits.then_some(Verdict::GoodwillPercent(percent)).ok_or_else(wrong)
-                }
-                None => Seconds::parse(share).map(Verdict::GoodwillTime).ok_or_else(wrong),
-            }
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Records as a table for people: who, how long, who pays, what, and why.
 
-use crate::meter::{Line, Outcome, Record, Rule};
+use crate::meter::{Deadline, Line, Outcome, Record, Rule};
 use crate::units::{Money, Seconds, Word};
 
 /// The head of the table.
@@ -70,6 +70,12 @@ pub fn why(record: &Record) -> String {
     let marks: Vec<&str> = record.marks.iter().map(|mark| mark.word()).collect();
     let marks = if marks.is_empty() { String::new() } else { format!("  [{}]", marks.join(", ")) };
     format!("{}{marks}", parts.join("; "))
+}
+
+/// What a tariff decides about a call that waits, and when: `customer from 2026-12-05 on`.
+#[must_use]
+pub fn deadline(deadline: &Deadline) -> String {
+    format!("{} from {} on", deadline.verdict, deadline.from)
 }
 
 /// One line of the breakdown in short.

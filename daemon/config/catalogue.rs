@@ -177,7 +177,8 @@ impl Loaded {
         whole
     }
 
-    fn tariff(&mut self, tariff: Tariff, path: &Path) {
+    /// Takes a tariff; its name and its plans are its own.
+    pub(super) fn tariff(&mut self, tariff: Tariff, path: &Path) {
         let file = path.display().to_string();
         for known in &self.tariffs {
             if known.name == tariff.name {
@@ -197,7 +198,7 @@ impl Loaded {
     }
 }
 
-fn read_file(path: &Path) -> Result<String, String> {
+pub(super) fn read_file(path: &Path) -> Result<String, String> {
     let cannot = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}; write the path of a file that can be read", path.display());
     match fs::metadata(path) {
         Ok(about) if !about.is_file() => return Err(cannot(&"it is no file")),

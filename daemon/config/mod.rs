@@ -12,6 +12,7 @@ mod csv_text;
 mod daemon;
 mod numbers;
 mod offers;
+mod other;
 mod plan;
 mod problem;
 mod reader;
@@ -21,6 +22,7 @@ pub mod tariff;
 mod words;
 
 pub use catalogue::{Catalogue, load};
+pub use other::Exchanged;
 pub(crate) use problem::suggestion;
 pub use problem::{Problem, Problems};
 pub use settings::{

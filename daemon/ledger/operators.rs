@@ -7,6 +7,7 @@ use super::Ledger;
 use super::error::{LedgerError, Result};
 use super::fields::{read_decimal, write_decimal};
 use super::journal::{Journaled, Subject, append, find, kind};
+use super::query::{CALL_COLUMNS, StoredCall};
 use crate::tariff::Verdict;
 use crate::units::codec::{Reader, Writer};
 use crate::units::{CallId, Seconds, Timestamp};
@@ -76,6 +77,25 @@ impl Batch<'_> {
             ledger.mark_unsettled(subject.contract.as_deref(), subject.begun, subject.begun)?;
             Ok(Journaled::Changed)
         })
+    }
+}
+
+impl Ledger {
+    /// The running calls about which an operator said something: few.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn running_calls_told_of(&self) -> Result<Vec<StoredCall>> {
+        let sql = format!(
+            "SELECT {CALL_COLUMNS} FROM subject s JOIN evidence e ON e.seq = s.latest
+             WHERE s.ended = 0 AND s.kind = 0 AND (s.assignment IS NOT NULL OR s.decision IS NOT NULL) ORDER BY s.no"
+        );
+        let mut calls = Vec::new();
+        self.each_call(&sql, (), &mut |call| {
+            calls.push(call);
+            Ok(())
+        })?;
+        Ok(calls)
     }
 }
 

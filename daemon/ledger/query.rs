@@ -67,7 +67,7 @@ pub struct Heads {
     pub entry: (i64, Hash),
 }
 
-const CALL_COLUMNS: &str = "s.no, s.latest, e.body, s.assignment, s.decision, s.first, s.last";
+pub(super) const CALL_COLUMNS: &str = "s.no, s.latest, e.body, s.assignment, s.decision, s.first, s.last";
 
 impl Ledger {
     /// The ledger's time (design.md §2).
@@ -258,7 +258,12 @@ impl Ledger {
         unread(call_form::read(body, &mut Revealing { db: &self.db, numbers: &mut numbers }), "evidence", seq)
     }
 
-    fn each_call(&self, sql: &str, parameters: impl rusqlite::Params, each: &mut dyn FnMut(StoredCall) -> Result<()>) -> Result<()> {
+    pub(super) fn each_call(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        each: &mut dyn FnMut(StoredCall) -> Result<()>,
+    ) -> Result<()> {
         let mut statement = self.db.prepare_cached(sql)?;
         let mut rows = statement.query(parameters)?;
         while let Some(row) = rows.next()? {

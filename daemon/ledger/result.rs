@@ -211,6 +211,14 @@ impl<'a> Object<'a> {
         Self { out, empty: true }
     }
 
+    /// Opens an object again that was written last, for members beyond the interface.
+    pub fn reopen(out: &'a mut Vec<u8>) -> Self {
+        let closed = out.pop();
+        debug_assert_eq!(closed, Some(b'}'), "an object was written last");
+        let empty = out.last() == Some(&b'{');
+        Self { out, empty }
+    }
+
     /// Closes it.
     pub fn end(self) {
         self.out.push(b'}');

@@ -47,12 +47,7 @@ impl InForce {
     /// Checked values; `documents` are the texts they were read from.
     #[must_use]
     pub fn new(tariffs: Vec<Tariff>, contracts: Vec<Contract>, directory: Directory, documents: Vec<DocumentText>) -> Self {
-        let default = tariffs.first().map_or(Tz::UTC, |tariff| tariff.zone);
-        let zone_of = |contract: &Contract| {
-            let sold = |tariff: &&Tariff| tariff.plans.iter().any(|plan| contract.plans.contains(&plan.id));
-            tariffs.iter().find(sold).map_or(default, |tariff| tariff.zone)
-        };
-        let contracts = Contracts::new(contracts, zone_of);
+        let contracts = Contracts::new(contracts, |contract| zone_of(&tariffs, contract));
         Self { tariffs, contracts, directory, documents: Mutex::new(documents) }
     }
 
@@ -154,4 +149,11 @@ impl InForce {
             origins: Vec::new(),
         })
     }
+}
+
+/// The zone in which a contract's dates are meant: that of the tariff that has a plan of it, else of the first.
+#[must_use]
+pub fn zone_of(tariffs: &[Tariff], contract: &Contract) -> Tz {
+    let sold = |tariff: &&Tariff| tariff.plans.iter().any(|plan| contract.plans.contains(&plan.id));
+    tariffs.iter().find(sold).or(tariffs.first()).map_or(Tz::UTC, |tariff| tariff.zone)
 }

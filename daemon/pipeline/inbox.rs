@@ -6,7 +6,9 @@
 //! Whoever may write into the folder may ask, so it is its owner's alone (mode 0700): the daemon makes it. Only plain files
 //! are read, and none is written through a link.
 
-use crate::ledger::Assignment;
+use super::requests::Request;
+use crate::ledger::{Assignment, Decision};
+use crate::tariff::Verdict;
 use crate::units::{CallId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -19,26 +21,33 @@ use std::time::Duration;
 /// How long the asking command waits for the daemon.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The largest request that is read.
-const LARGEST: u64 = 64 * 1024;
+const LARGEST: u64 = 1024 * 1024;
+/// So many decisions are asked for at once: the daemon goes on metering between two requests.
+const DECISIONS_AT_ONCE: usize = 200;
 
-/// Something to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// A call is given to a contract.
-    Assign {
-        /// The call.
-        call: CallId,
-        /// To whom, by whom, why.
-        assignment: Assignment,
-    },
-}
-
-/// A request as its file has it.
+/// An assignment as its file has it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct WrittenAssignment {
     assign: String,
     contract: String,
+    who: String,
+    why: String,
+    at: i64,
+}
+
+/// Decisions as their file has them.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenDecisions {
+    decide: Vec<WrittenDecision>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenDecision {
+    call: String,
+    decision: String,
     who: String,
     why: String,
     at: i64,
@@ -85,31 +94,34 @@ pub fn prepare(ledger: &Path) -> io::Result<()> {
     }
 }
 
-/// Leaves a request for the daemon that writes this ledger, and waits until it is done.
+/// Leaves a request for the daemon that writes this ledger, and waits until it is done; many decisions are several requests.
 ///
 /// # Errors
 /// When it cannot be left, is refused, or is not taken in time.
 pub fn ask(ledger: &Path, request: &Request) -> Result<(), InboxError> {
+    match request {
+        Request::Assign { .. } => ask_one(ledger, request, 0),
+        Request::Decide(decisions) => {
+            let mut parts = (0..).zip(decisions.chunks(DECISIONS_AT_ONCE));
+            parts.try_for_each(|(part, decisions)| ask_one(ledger, &Request::Decide(decisions.to_vec()), part))
+        }
+    }
+}
+
+fn ask_one(ledger: &Path, request: &Request, part: u32) -> Result<(), InboxError> {
     let folder = folder(ledger);
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| InboxError::Io { path, source }
     };
     prepare(ledger).map_err(failed(&folder))?;
-    let Request::Assign { call, assignment } = request;
-    let written = Written {
-        assign: call.to_string(),
-        contract: assignment.contract.to_string(),
-        who: assignment.who.to_string(),
-        why: assignment.why.to_string(),
-        at: assignment.at.micros(),
-    };
-    let name = format!("{}-{}.json", assignment.at.micros(), std::process::id());
+    let (at, text) = write(request);
+    // In the order of names they are taken.
+    let name = format!("{}-{}-{part:06}.json", at.micros(), std::process::id());
     let (temporary, path) = (folder.join(format!(".{name}")), folder.join(&name));
     let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary).map_err(failed(&temporary))?;
     // The daemon may be another user than who asks (root, mostly); the folder keeps everybody else out.
     file.set_permissions(fs::Permissions::from_mode(0o644)).map_err(failed(&temporary))?;
-    let text = serde_json::to_vec(&written).unwrap_or_default();
     file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed(&temporary))?;
     fs::rename(&temporary, &path).map_err(failed(&path))?;
     let refused = refusal(&path);
@@ -151,10 +163,43 @@ fn is_request(path: &Path) -> bool {
 
 fn read(path: &Path) -> Result<Request, String> {
     let text = plain(path).map_err(|error| error.to_string())?;
-    let Written { assign, contract, who, why, at } = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-    let call = CallId::new(&assign).ok_or("assign: is empty")?;
-    let assignment = Assignment { contract: contract.into(), who: who.into(), why: why.into(), at: Timestamp::from_micros(at) };
-    Ok(Request::Assign { call, assignment })
+    let value: serde_json::Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let name = |key: &str, text: &str| CallId::new(text).ok_or_else(|| format!("{key}: is empty"));
+    if value.get("decide").is_none() {
+        let WrittenAssignment { assign, contract, who, why, at } = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        let assignment = Assignment { contract: contract.into(), who: who.into(), why: why.into(), at: Timestamp::from_micros(at) };
+        return Ok(Request::Assign { call: name("assign", &assign)?, assignment });
+    }
+    let WrittenDecisions { decide } = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let mut decisions = Vec::with_capacity(decide.len());
+    for WrittenDecision { call, decision, who, why, at } in decide {
+        let verdict = Verdict::parse(&decision).ok_or_else(|| format!("decision: \"{decision}\" is none"))?;
+        let decision = Decision { verdict, who: who.into(), reason: why.into(), at: Timestamp::from_micros(at) };
+        decisions.push((name("call", &call)?, decision));
+    }
+    Ok(Request::Decide(decisions))
+}
+
+/// When a request was made, and its text.
+fn write(request: &Request) -> (Timestamp, Vec<u8>) {
+    let (at, text) = match request {
+        Request::Assign { call, assignment: Assignment { contract, who, why, at } } => {
+            let (assign, contract, who, why) = (call.to_string(), contract.to_string(), who.to_string(), why.to_string());
+            (*at, serde_json::to_vec(&WrittenAssignment { assign, contract, who, why, at: at.micros() }))
+        }
+        Request::Decide(decisions) => {
+            let write = |(call, Decision { verdict, who, reason, at }): &(CallId, Decision)| WrittenDecision {
+                call: call.to_string(),
+                decision: verdict.to_string(),
+                who: who.to_string(),
+                why: reason.to_string(),
+                at: at.micros(),
+            };
+            let at = decisions.first().map_or(Timestamp::default(), |(_, decision)| decision.at);
+            (at, serde_json::to_vec(&WrittenDecisions { decide: decisions.iter().map(write).collect() }))
+        }
+    };
+    (at, text.unwrap_or_default())
 }
 
 /// What a plain file holds; links, pipes and what is too large are refused before they are opened or read.

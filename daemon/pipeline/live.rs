@@ -116,7 +116,7 @@ async fn live(start: Start) -> Result<(), LiveError> {
     let (signalling, kept) = restore(&ledger, &in_force, max_legs, key, &inputs)?;
     let path = ledger.path().to_owned();
     if let Err(error) = inbox::prepare(&path) {
-        tracing::warn!(path = %inbox::folder(&path).display(), %error, "the folder of requests cannot be made; calls cannot be assigned while the daemon runs");
+        tracing::warn!(path = %inbox::folder(&path).display(), %error, "the folder of requests cannot be made; calls cannot be assigned or decided while the daemon runs");
     }
     let exported = duties::last_export(&ledger)?;
     if let Some((at, entry)) = exported {

@@ -1,6 +1,6 @@
 //! The live meter: what running calls come to as cut at now. A projection of the same settlement, nothing of its own.
 
-use super::books::Books;
+use super::books::{Books, said_by};
 use super::catalogue::Said;
 use crate::calls::{Call, Unmetered};
 use crate::contracts::Match;
@@ -11,7 +11,8 @@ use crate::metrics::{self, CallOutcome, Metrics, RunningState};
 use crate::units::Timestamp;
 use std::collections::BTreeMap;
 
-/// Running calls as of `now`, in the order in which they began: each contract settled once, all its calls together.
+/// Running calls as of `now`, in the order in which they began: each contract settled once, all its calls together, with
+/// what operators said about them.
 ///
 /// # Errors
 /// When the ledger cannot be read.
@@ -19,13 +20,21 @@ pub fn project(books: &Books, running: Vec<Call>, now: Timestamp) -> Result<Vec<
     let in_force = books.in_force();
     let mut shown = Vec::with_capacity(running.len());
     let mut by_contract: BTreeMap<Box<str>, Vec<Said>> = BTreeMap::new();
+    let told_of = books.ledger().running_calls_told_of()?;
     for call in running {
-        match in_force.find(&call) {
+        let told = told_of.iter().find(|stored| is_same(&stored.call, &call));
+        let verdict = told.and_then(|stored| stored.decision.as_ref()).map(|decision| decision.verdict);
+        let assigned = told.and_then(|stored| stored.assignment.as_ref()).filter(|assigned| in_force.terms(&assigned.contract).is_some());
+        let found = match assigned {
+            Some(to) => Match::Contract { id: to.contract.clone(), authorised: true, reason: Some(said_by(to).into()) },
+            None => in_force.find(&call),
+        };
+        match found {
             Match::Contract { id, authorised, reason } => {
-                by_contract.entry(id).or_default().push(Said { call, authorised, reason, verdict: None, timing: Timing::InTime });
+                by_contract.entry(id).or_default().push(Said { call, authorised, reason, verdict, timing: Timing::InTime });
             }
             found => {
-                let said = Said { call, authorised: false, reason: None, verdict: None, timing: Timing::InTime };
+                let said = Said { call, authorised: false, reason: None, verdict, timing: Timing::InTime };
                 shown.push(RunningCall::new(&said.call, &in_force.alone(&said, &found, now), now));
             }
         }

@@ -5,6 +5,7 @@
 
 use super::books::{Books, Ended};
 use super::catalogue::InForce;
+use super::requests::{Request, Unserved};
 use super::schedule::Schedule;
 use super::signalling::Signalling;
 use super::{inbox, view};
@@ -122,7 +123,7 @@ impl Writer {
             }
             let now = clock::now();
             if now >= next_look {
-                let served = self.requests();
+                let served = self.requests(&mut changed);
                 changed |= self.by_the_clock();
                 next_look = now.plus_micros(if served { LOOK_MICROS } else { REQUEST_RETRY_MICROS });
             }
@@ -204,21 +205,18 @@ impl Writer {
         }
     }
 
-    /// What operators ask for; `false` when the ledger could not be written.
-    fn requests(&mut self) -> bool {
-        for (path, inbox::Request::Assign { call, assignment }) in inbox::waiting(&self.ledger) {
-            if self.books.in_force().terms(&assignment.contract).is_none() {
-                inbox::refuse(&path, &format!("no contract in force is named \"{}\"", assignment.contract));
-                continue;
-            }
-            match self.books.assign(&call, &assignment) {
+    /// What operators ask for; `false` when the ledger could not be written. What is done may show in running calls.
+    fn requests(&mut self, changed: &mut bool) -> bool {
+        for (path, request) in inbox::waiting(&self.ledger) {
+            match self.books.serve(&request) {
                 Ok(posted) => {
                     self.count_entries(posted);
-                    tracing::info!(%call, contract = %assignment.contract, who = %assignment.who, "a call was assigned");
+                    tell_of(&request);
+                    *changed = true;
                     inbox::done(&path);
                 }
-                Err(error @ LedgerError::UnknownCall { .. }) => inbox::refuse(&path, &error.to_string()),
-                Err(error) => {
+                Err(Unserved::Refused(why)) => inbox::refuse(&path, &why),
+                Err(Unserved::Ledger(error)) => {
                     self.metrics.commit_failures.inc();
                     tracing::error!(%error, "a request could not be written; it is tried again");
                     return false;
@@ -273,6 +271,20 @@ fn hear(told: Told, waiting: &mut Waiting, reasons: &mut Vec<String>, changed: &
         Told::End => return true,
     }
     false
+}
+
+/// What an operator asked for stands in the log, too.
+fn tell_of(request: &Request) {
+    match request {
+        Request::Assign { call, assignment } => {
+            tracing::info!(%call, contract = %assignment.contract, who = %assignment.who, "a call was assigned");
+        }
+        Request::Decide(decisions) => {
+            for (call, decision) in decisions {
+                tracing::info!(%call, decision = %decision.verdict, who = %decision.who, "a call was decided");
+            }
+        }
+    }
 }
 
 /// What a reason begins with that is about the ledger.

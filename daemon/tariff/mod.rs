@@ -12,6 +12,7 @@ mod local;
 pub mod period;
 mod plan;
 pub mod rounding;
+mod verdict;
 mod week;
 
 pub use calendar::{Calendar, Day, UnknownCalendar, easter};
