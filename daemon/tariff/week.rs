@@ -107,7 +107,7 @@ impl Week {
     /// The stretches of one day with their band, without those of none.
     #[must_use]
     pub fn day(&self, calendar: &Calendar, day: NaiveDate) -> Vec<(Stretch, BandId)> {
-        let found = stretches(|minute| self.band(calendar, day, minute));
+        let found = self.stretches(calendar, day, |minute| self.band(calendar, day, minute));
         found.into_iter().filter_map(|(stretch, band)| Some((stretch, band?))).collect()
     }
 
@@ -117,7 +117,7 @@ impl Week {
         let mut known: BTreeSet<(DayClass, Stretch)> = BTreeSet::new();
         let mut gaps = Vec::new();
         for (on, _, class) in self.kinds_of_days(calendar, from, years) {
-            for (at, band) in stretches(|minute| self.band(calendar, on, minute)) {
+            for (at, band) in self.stretches(calendar, on, |minute| self.band(calendar, on, minute)) {
                 if band.is_none() && known.insert((class, at)) {
                     gaps.push(Gap { on, at });
                 }
@@ -136,13 +136,32 @@ impl Week {
                 let mut found = self.bands.iter().filter(|(_, hours)| covers(hours, before, class, minute)).map(|(band, _)| *band);
                 Some((found.next()?, found.next()?))
             };
-            for (at, bands) in stretches(both) {
+            for (at, bands) in self.stretches(calendar, on, both) {
                 if let Some((first, second)) = bands.filter(|pair| known.insert(*pair)) {
                     overlaps.push(Overlap { on, at, first, second });
                 }
             }
         }
         overlaps
+    }
+
+    /// Runs of minutes of a day with the same value, where that changes only where a span begins or ends.
+    fn stretches<T: PartialEq>(&self, calendar: &Calendar, day: NaiveDate, value: impl Fn(u16) -> T) -> Vec<(Stretch, T)> {
+        let mut edges = BTreeSet::from([0]);
+        let classes = [Some(day), day.pred_opt()].into_iter().flatten().map(|day| self.class(calendar, day));
+        for span in classes.flat_map(|class| self.bands.iter().flat_map(move |(_, hours)| hours.on(class))) {
+            edges.extend([span.from(), span.to()].map(|minute| minute.checked_rem(DAY_MINUTES).unwrap_or(0)));
+        }
+        let mut runs: Vec<(Stretch, T)> = Vec::new();
+        let ends = edges.iter().skip(1).copied().chain([DAY_MINUTES]);
+        for (from, to) in edges.iter().copied().zip(ends) {
+            let value = value(from);
+            match runs.last_mut() {
+                Some((stretch, known)) if *known == value => stretch.to = to,
+                _ => runs.push((Stretch { from, to }, value)),
+            }
+        }
+        runs
     }
 
     /// The first day of each pair (day before, day) of kinds that occurs, in order of the calendar.
@@ -194,20 +213,6 @@ fn fill(minutes: &mut [u8; 1_440], from: u16, to: u16, band: u8) {
     for cell in minutes.get_mut(usize::from(from)..usize::from(to)).into_iter().flatten().filter(|cell| **cell == NONE) {
         *cell = band;
     }
-}
-
-/// Runs of minutes with the same value, over one day.
-fn stretches<T: PartialEq>(value: impl Fn(u16) -> T) -> Vec<(Stretch, T)> {
-    let mut runs: Vec<(Stretch, T)> = Vec::new();
-    for minute in 0..DAY_MINUTES {
-        let value = value(minute);
-        let next = minute.saturating_add(1);
-        match runs.last_mut() {
-            Some((stretch, known)) if *known == value => stretch.to = next,
-            _ => runs.push((Stretch { from: minute, to: next }, value)),
-        }
-    }
-    runs
 }
 
 #[cfg(test)]
