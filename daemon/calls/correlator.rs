@@ -9,8 +9,7 @@ use super::news::{News, Stage, Unmetered, Update};
 use super::open::{Kind, Open, call_id};
 use super::table::Table;
 use crate::sip::{BranchId, DialogId, Invitation, LegEvent, LegEventKind, LegId, Reason, Replaces, Side};
-use crate::units::{RawNumber, Timestamp};
-use std::collections::BTreeSet;
+use crate::units::{Alarms, RawNumber, Timestamp};
 
 /// After the customer's leg is over, how long the others may still say something (an agent's phone that hangs up late; a
 /// BYE that is repeated for 32 s and never answered).
@@ -38,7 +37,7 @@ pub struct Calls {
     pub(super) legs: Table<LegId, Leg>,
     pub(super) open: Table<CallNo, Open>,
     pub(super) index: Index,
-    pub(super) due: BTreeSet<(Timestamp, Due)>,
+    pub(super) due: Alarms<Due>,
     pub(super) next: CallNo,
     pub(super) unmetered: Unmetered,
     pub(super) dropped: Vec<LegId>,
@@ -54,7 +53,7 @@ impl Calls {
             legs: Table::new(),
             open: Table::new(),
             index: Index::default(),
-            due: BTreeSet::new(),
+            due: Alarms::new(),
             next: 0,
             unmetered: Unmetered::default(),
             dropped: Vec::new(),
@@ -78,9 +77,10 @@ impl Calls {
         let call = leg.call;
         match kind {
             LegEventKind::Invited(_) => {}
-            LegEventKind::Forked { branch, target } => leg.forks.push((*branch, target.clone())),
-            LegEventKind::Ringing { connected, .. } => self.named(call, connected.as_ref(), at, out),
-            LegEventKind::Connected { number, .. } => self.named(call, Some(number), at, out),
+            // These change neither talk nor end by themselves.
+            LegEventKind::Forked { branch, target } => return leg.forks.push((*branch, target.clone())),
+            LegEventKind::Ringing { connected, .. } => return self.named(call, connected.as_ref(), at, out),
+            LegEventKind::Connected { number, .. } => return self.named(call, Some(number), at, out),
             LegEventKind::Answered { dialog, branch, connected } => {
                 self.named(call, connected.as_ref(), at, out);
                 self.answered(id, *dialog, *branch, at, out);
@@ -95,7 +95,7 @@ impl Calls {
             LegEventKind::Refused { .. } => {}
             LegEventKind::Canceled { .. } => {
                 leg.canceled_at.get_or_insert(at);
-                self.due.insert((at.plus_micros(CANCEL_MICROS), Due::Canceled(id)));
+                self.due.set(at.plus_micros(CANCEL_MICROS), Due::Canceled(id));
             }
             LegEventKind::Held { dialog, by } => leg.hold(*dialog, *by, at),
             LegEventKind::Resumed { dialog, by } => {
@@ -110,18 +110,19 @@ impl Calls {
             LegEventKind::Expired { dialog, proof_of_life } => self.expired(id, *dialog, *proof_of_life),
         }
         self.review_leg(id, at, out);
+        let Self { due, legs, open, .. } = self;
+        due.sweep(|at, due| is_wanted(legs, open, at, due));
     }
 
-    /// When [`Calls::expire`] next has work.
+    /// When [`Calls::expire`] next has work, or a little earlier.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.due.first().map(|(at, _)| *at)
+        self.due.first()
     }
 
     /// It is `now`: decides, concludes and ends what is due. `last_seen` tells the last message of a leg.
     pub fn expire(&mut self, now: Timestamp, last_seen: &dyn Fn(LegId) -> Option<Timestamp>, out: &mut Vec<Update>) {
-        while let Some((at, due)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
-            self.due.remove(&(at, due));
+        while let Some((at, due)) = self.due.ring(now) {
             match due {
                 Due::Decide(leg) => self.decide(leg, at, out),
                 Due::Canceled(leg) => {
@@ -135,7 +136,11 @@ impl Calls {
                         self.conclude(call, out);
                     }
                 }
-                Due::MaxCall(call) => self.give_up(call, last_seen, out),
+                Due::MaxCall(call) => match self.longest(call) {
+                    // It may last longer than it seemed to when it began.
+                    Some(end) if end > at => self.due.set(end, due),
+                    Some(_) | None => self.give_up(call, last_seen, out),
+                },
             }
         }
     }
@@ -300,7 +305,7 @@ impl Calls {
             waits: true,
             conclude_at: None,
         };
-        self.due.insert((started_at.plus(open.max_call(&self.directory)), Due::MaxCall(number)));
+        self.due.set(started_at.plus(open.max_call(&self.directory)), Due::MaxCall(number));
         self.index.add(number, &open);
         self.open.insert(number, open);
         number
@@ -315,7 +320,7 @@ impl Calls {
         leg.dialogs.push(Dialog { id: dialog, answerer, from: at, to: None, referred_at: None, holds: Vec::new(), away: Vec::new() });
         leg.ended_at = None;
         if !leg.candidates.is_empty() {
-            self.due.insert((at.plus_micros(super::join::ANSWER_MICROS), Due::Decide(id)));
+            self.due.set(at.plus_micros(super::join::ANSWER_MICROS), Due::Decide(id));
         }
         if let Some(call) = leg.call.filter(|_| first_answer && leg.role == Role::Customer) {
             self.answered_together(call, at, out);
@@ -468,6 +473,7 @@ impl Calls {
                     self.index.wait_no_more(id, &leg);
                 }
                 self.unmetered.orphans = self.unmetered.orphans.saturating_add(1);
+                self.rest();
             }
             Some((None, false)) | None => {}
         }
@@ -483,16 +489,16 @@ impl Calls {
     /// Reports the first talk of a call.
     fn report(&mut self, call: CallNo, out: &mut Vec<Update>) {
         let Self { open, legs, directory, news, .. } = self;
+        if *news == News::Ends {
+            return;
+        }
         let first = |open: &&mut Open| !open.reported && open.conclude_at.is_none() && open.kind != Kind::Internal;
         let Some(open) = open.get_mut(&call).filter(first) else { return };
         if open.talks(directory, legs).is_empty() {
             return;
         }
         open.reported = true;
-        match news {
-            News::Stages => out.push(Update { stage: Stage::Connected, call: open.call(directory, legs) }),
-            News::Ends => {}
-        }
+        out.push(Update { stage: Stage::Connected, call: open.call(directory, legs) });
     }
 
     /// Sets when a call is concluded, once its customer has gone.
@@ -508,7 +514,7 @@ impl Calls {
         let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && agents_over;
         let due = at.plus_micros(if all_over { SETTLE_MICROS } else { LINGER_MICROS });
         if open.conclude_at.is_none_or(|before| due < before) {
-            self.due.insert((due, Due::Conclude(call)));
+            self.due.set(due, Due::Conclude(call));
             let Some(open) = self.open.get_mut(&call) else { return };
             let first = open.conclude_at.replace(due).is_none();
             let wanted = first && self.news == News::Stages;
@@ -532,7 +538,6 @@ impl Calls {
         if let Some(first) = self.legs.get(&open.first) {
             self.index.remove_keys(number, &first.keys);
         }
-        self.due.remove(&(open.started_at.plus(open.max_call(&self.directory)), Due::MaxCall(number)));
         if open.kind == Kind::Internal {
             self.unmetered.internal = self.unmetered.internal.saturating_add(1);
         } else {
@@ -546,6 +551,19 @@ impl Calls {
                 self.dropped.push(leg);
             }
         }
+        self.rest();
+    }
+
+    /// With nothing under way, nothing falls due.
+    fn rest(&mut self) {
+        if self.open.is_empty() && self.legs.is_empty() {
+            self.due.clear();
+        }
+    }
+
+    /// When a call has lasted as long as it may.
+    fn longest(&self, call: CallNo) -> Option<Timestamp> {
+        self.open.get(&call).map(|open| open.started_at.plus(open.max_call(&self.directory)))
     }
 
     /// The longest a call may last has passed: it ended when its customer was last heard of.
@@ -565,5 +583,14 @@ impl Calls {
         }
         self.mark(Some(number), Mark::LostParty);
         self.review(number, at, out);
+    }
+}
+
+/// Whether what falls due at an instant still concerns anybody.
+pub(super) fn is_wanted(legs: &Table<LegId, Leg>, open: &Table<CallNo, Open>, at: Timestamp, due: Due) -> bool {
+    match due {
+        Due::Decide(leg) | Due::Canceled(leg) => legs.get(&leg).is_some(),
+        Due::Conclude(call) => open.get(&call).is_some_and(|open| open.conclude_at == Some(at)),
+        Due::MaxCall(call) => open.get(&call).is_some(),
     }
 }

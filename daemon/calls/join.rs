@@ -55,7 +55,7 @@ impl Calls {
                 match named {
                     Some(call) => self.join(id, call, Correlation::Numbers, at, out),
                     None => {
-                        self.due.insert((at.plus_micros(NAMED_MICROS), Due::Decide(id)));
+                        self.due.set(at.plus_micros(NAMED_MICROS), Due::Decide(id));
                     }
                 }
             }
@@ -298,12 +298,8 @@ impl Calls {
         let (Some(leg), Some(open)) = (self.legs.get_mut(&id), self.open.get_mut(&call)) else { return };
         leg.call = Some(call);
         open.customer = Some(id);
-        let before = open.started_at.plus(open.max_call(&self.directory));
         open.hotline = open.hotline.or(hotline);
-        let after = open.started_at.plus(open.max_call(&self.directory));
-        if self.due.remove(&(before, Due::MaxCall(call))) {
-            self.due.insert((after, Due::MaxCall(call)));
-        }
+        self.due.set(open.started_at.plus(open.max_call(&self.directory)), Due::MaxCall(call));
         weaken(open, correlation);
         if correlation == Correlation::Guess {
             self.mark(Some(call), Mark::Guessed);
@@ -346,11 +342,8 @@ impl Calls {
             }
             if let Some(open) = self.open.get_mut(&call) {
                 (open.first, open.customer, open.correlation) = (first, Some(id), Correlation::Numbers);
-                let due = open.started_at.plus(open.max_call(&self.directory));
                 open.started_at = invited_at;
-                let moved = open.started_at.plus(open.max_call(&self.directory));
-                self.due.remove(&(due, Due::MaxCall(call)));
-                self.due.insert((moved, Due::MaxCall(call)));
+                self.due.set(open.started_at.plus(open.max_call(&self.directory)), Due::MaxCall(call));
             }
         }
         self.review(call, at, out);

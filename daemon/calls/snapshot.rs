@@ -1,7 +1,7 @@
 //! The correlator's state as bytes: a daemon that stopped, or a replay that ended, goes on as if it never had.
 
 use super::call::{Correlation, End, Mark};
-use super::correlator::{Calls, Due};
+use super::correlator::{Calls, Due, is_wanted};
 use super::directory::{Caller, Directory, Withheld};
 use super::index::Index;
 use super::leg::{Dialog, Leg, Role};
@@ -10,8 +10,7 @@ use super::open::{Kind, Open};
 use super::table::Table;
 use crate::sip::{BranchId, DialogId, LegId};
 use crate::units::codec::{Reader, Writer};
-use crate::units::{CallId, E164, RawNumber, Word};
-use std::collections::BTreeSet;
+use crate::units::{Alarms, CallId, E164, RawNumber, Word};
 use std::net::IpAddr;
 
 /// Raised with every change of the form; another form is not read.
@@ -33,13 +32,14 @@ impl Calls {
             out.number(number);
             write_open(out, open, &self.directory);
         });
-        out.list(self.due.iter(), |out, (at, due)| {
-            out.time(*at);
+        let wanted = self.due.wanted(|at, due| is_wanted(&self.legs, &self.open, at, due));
+        out.list(wanted.into_iter(), |out, (at, due)| {
+            out.time(at);
             let (kind, of) = match due {
                 Due::Decide(leg) => (0, leg.0),
                 Due::Canceled(leg) => (1, leg.0),
-                Due::Conclude(call) => (2, *call),
-                Due::MaxCall(call) => (3, *call),
+                Due::Conclude(call) => (2, call),
+                Due::MaxCall(call) => (3, call),
             };
             out.number(kind);
             out.number(of);
@@ -62,7 +62,7 @@ impl Calls {
                 open.waits = open.is_waiting(&legs);
             }
         }
-        let due: BTreeSet<_> = from
+        let due: Alarms<Due> = from
             .list(|from| {
                 let at = from.time()?;
                 let due = match (from.number()?, from.number()?) {
