@@ -9,6 +9,7 @@
 //! | `migrations/` | the tables |
 //! | `open` | opening for writing (one at a time) and for reading (beside the writer) |
 //! | `batch`, `journal`, `post` | writing: transactions, evidence, entries |
+//! | `stands` | what there is already of what will be posted |
 //! | `query`, `standing` | reading: what was said, what was concluded |
 //! | `verify` | checking everything again |
 //! | `chain`, `call_form`, `record_form`, `fields`, `words` | hashes and the stored form |
@@ -31,6 +32,7 @@ pub mod result;
 #[cfg(test)]
 pub(crate) mod samples;
 mod standing;
+mod stands;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -44,6 +46,7 @@ pub use numbers::{NumberKey, Token, is_forgotten};
 pub use post::{Posted, Scope};
 pub use query::{Closing, Dirty, Found, Heads, StoredCall};
 pub use standing::{HistoryRow, RangeLine};
+pub use stands::{Plan, Stands};
 pub use verify::Finding;
 
 use numbers::{Numbers, Tokens};

@@ -5,7 +5,7 @@
 
 use super::books::{Result, said};
 use super::catalogue::InForce;
-use crate::ledger::{Batch, Closing, Ledger, Posted, Scope};
+use crate::ledger::{Batch, Closing, Ledger, Plan, Posted, Scope};
 use crate::meter::{self, Record};
 use crate::units::Timestamp;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -13,14 +13,14 @@ use std::sync::mpsc::{Receiver, sync_channel};
 /// So many contracts are settled before their records are handed over to be posted.
 const CONTRACTS_AT_ONCE: usize = 32;
 /// So many hands full are posted in one transaction.
-const HANDS_AT_ONCE: usize = 32;
+const HANDS_AT_ONCE: usize = 128;
 /// So many may wait to be posted.
 const HANDS_WAITING: usize = 2;
 
 /// What a contract came to.
 struct Settled<'c> {
     contract: &'c str,
-    records: Vec<Record>,
+    plan: Plan,
 }
 
 /// Settles every contract that a batch has news of, each with all its calls, and posts what differs from what stands.
@@ -88,12 +88,12 @@ fn compute<'c>(ledger: &Ledger, in_force: &InForce, closings: &[Closing], contra
         let found = crate::contracts::Match::Unmatched { reason };
         records.extend(calls.iter().filter(|said| said.call.ended_at.is_some()).map(|said| in_force.unbilled(&said.call, &found, until)));
     }
-    Ok(Settled { contract, records })
+    let scope = Scope { contract, from: Timestamp::default(), to: Timestamp::from_micros(i64::MAX) };
+    Ok(Settled { contract, plan: ledger.stands(&scope)?.plan(records) })
 }
 
 fn post(batch: &mut Batch<'_>, settled: &Settled<'_>) -> Result<Posted> {
-    let scope = Scope { contract: settled.contract, from: Timestamp::default(), to: Timestamp::from_micros(i64::MAX) };
-    let posted = batch.post_set(&scope, &settled.records)?;
+    let posted = batch.post_plan(&settled.plan)?;
     batch.mark_settled(settled.contract)?;
     Ok(posted)
 }
