@@ -5,7 +5,7 @@
 use super::catalogue::{InForce, Said};
 use super::settling::{settle_many, settle_unsettled};
 use crate::calls::{Call, Stage, Update, call_id_of};
-use crate::contracts::local_date;
+use crate::contracts::{Match, local_date};
 use crate::ledger::{Assignment, Batch, Closing, Document, Journaled, Ledger, Posted, Snapshot, StoredCall};
 use crate::meter::{self, Outcome, Record, RecordKey, Timing};
 use crate::units::{CallId, Direction, Seconds, Timestamp};
@@ -334,7 +334,7 @@ fn write(batch: &mut Batch<'_>, in_force: &InForce, mixed: &mut bool, updates: V
             Journaled::Same | Journaled::Taken => done.same += 1,
         }
         if journaled != Journaled::Same && stage != Stage::Connected {
-            post_unbilled(batch, in_force, &call, done)?;
+            post_unbilled(batch, in_force, &call, &found, done)?;
         }
     }
     Ok(())
@@ -345,15 +345,14 @@ fn name_again(call: &Call) -> CallId {
     call_id_of(call.id.as_str().as_bytes(), call.started_at.micros().to_string().as_bytes())
 }
 
-fn post_unbilled(batch: &mut Batch<'_>, in_force: &InForce, call: &Call, done: &mut Done) -> Result<()> {
-    let found = in_force.find(call);
+fn post_unbilled(batch: &mut Batch<'_>, in_force: &InForce, call: &Call, found: &Match, done: &mut Done) -> Result<()> {
     if found.contract().is_some() {
         return Ok(());
     }
     let assigned = batch.ledger().call(&call.id)?.is_some_and(|stored| stored.assignment.is_some());
     if !assigned {
         let until = call.ended_at.unwrap_or(call.started_at);
-        done.posted += batch.post(&[in_force.unbilled(call, &found, until)])?;
+        done.posted += batch.post(&[in_force.unbilled(call, found, until)])?;
     }
     Ok(())
 }
@@ -372,7 +371,7 @@ fn find_anew(batch: &mut Batch<'_>, in_force: &InForce, since: Timestamp) -> Res
         batch.journal_call(&call, &found)?;
         if found.contract().is_none() && call.ended_at.is_some() {
             let mut done = Done::default();
-            post_unbilled(batch, in_force, &call, &mut done)?;
+            post_unbilled(batch, in_force, &call, &found, &mut done)?;
         }
     }
     Ok(())
