@@ -8,6 +8,7 @@ mod cdr;
 mod channel;
 mod correlator;
 mod directory;
+mod ends;
 mod index;
 mod join;
 mod leg;
@@ -19,6 +20,7 @@ mod script;
 mod snapshot;
 mod table;
 mod talks;
+mod transfers;
 mod words;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
