@@ -8,6 +8,7 @@ use super::index::Index;
 use super::leg::{CallNo, Dialog, Leg, Role, role};
 use super::news::{News, Unmetered, Update};
 use super::open::{Kind, Open, call_id};
+use super::release::Wait;
 use super::table::Table;
 use crate::sip::{BranchId, DialogId, Invitation, LegEvent, LegEventKind, LegId};
 use crate::units::{Alarms, RawNumber, Timestamp};
@@ -20,6 +21,7 @@ const CANCEL_MICROS: i64 = 32_000_000;
 pub(super) enum Due {
     Decide(LegId),
     Canceled(LegId),
+    Released(LegId),
     Conclude(CallNo),
     MaxCall(CallNo),
 }
@@ -99,7 +101,7 @@ impl Calls {
                 }
             }
             LegEventKind::Referred { dialog, by, target, replaces } => self.referred(id, *dialog, *by, target, replaces.as_ref(), at, out),
-            LegEventKind::Bye { dialog, reason, .. } => self.bye(id, *dialog, *reason, at),
+            LegEventKind::Bye { dialog, by, reason } => self.bye(id, *dialog, *by, *reason, at),
             LegEventKind::ByeUnanswered { .. } => self.mark(call, Mark::LostParty),
             LegEventKind::Expired { dialog, proof_of_life } => self.expired(id, *dialog, *proof_of_life),
         }
@@ -125,6 +127,8 @@ impl Calls {
                     }
                     self.review_leg(leg, at, out);
                 }
+                Due::Released(leg) => self.released(leg, at, Wait::Yes, out),
+                Due::Conclude(call) if self.awaits_leg(call) => self.put_off(call, at),
                 Due::Conclude(call) => {
                     if self.open.get(&call).is_some_and(|open| open.conclude_at.is_some_and(|due| due <= at)) {
                         self.conclude(call, out);
@@ -141,6 +145,13 @@ impl Calls {
 
     /// Concludes every call under way as far as it is known (`replay --final`): lost ends at the last proof of life.
     pub fn finish(&mut self, last_seen: &dyn Fn(LegId) -> Option<Timestamp>, out: &mut Vec<Update>) {
+        // Twice: a leg whose caller was passed on waits for the one after it.
+        for _ in 0..2 {
+            let doubted: Vec<LegId> = self.legs.iter().filter(|(_, leg)| !leg.candidates.is_empty()).map(|(id, _)| id).collect();
+            for leg in doubted {
+                self.released(leg, Timestamp::default(), Wait::No, out);
+            }
+        }
         for call in self.open.keys() {
             self.give_up(call, last_seen, out);
             self.conclude(call, out);
@@ -313,7 +324,7 @@ impl Calls {
         leg.dialogs.reserve_exact(1);
         leg.dialogs.push(Dialog { id: dialog, answerer, from: at, to: None, referred_at: None, holds: Vec::new(), away: Vec::new() });
         leg.ended_at = None;
-        if !leg.candidates.is_empty() {
+        if leg.call.is_none() && !leg.candidates.is_empty() {
             self.due.set(at.plus_micros(super::join::ANSWER_MICROS), Due::Decide(id));
         }
         if let Some(call) = leg.call.filter(|_| first_answer && leg.role == Role::Customer) {
@@ -333,7 +344,7 @@ impl Calls {
 /// Whether what falls due at an instant still concerns anybody.
 pub(super) fn is_wanted(legs: &Table<LegId, Leg>, open: &Table<CallNo, Open>, at: Timestamp, due: Due) -> bool {
     match due {
-        Due::Decide(leg) | Due::Canceled(leg) => legs.get(&leg).is_some(),
+        Due::Decide(leg) | Due::Canceled(leg) | Due::Released(leg) => legs.get(&leg).is_some(),
         Due::Conclude(call) => open.get(&call).is_some_and(|open| open.conclude_at == Some(at)),
         Due::MaxCall(call) => open.get(&call).is_some(),
     }

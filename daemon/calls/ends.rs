@@ -7,7 +7,7 @@ use super::correlator::{Calls, Due};
 use super::leg::{CallNo, Leg};
 use super::news::{News, Stage, Update};
 use super::open::{Kind, Open};
-use crate::sip::{DialogId, LegId, Reason};
+use crate::sip::{DialogId, LegId, Reason, Side};
 use crate::units::Timestamp;
 
 /// After the customer's leg is over, how long the others may still say something (an agent's phone that hangs up late; a
@@ -19,7 +19,7 @@ pub(super) const SETTLE_MICROS: i64 = 1_000_000;
 const SURPLUS_MICROS: i64 = 2_000_000;
 
 impl Calls {
-    pub(super) fn bye(&mut self, id: LegId, dialog: Option<DialogId>, reason: Option<Reason>, at: Timestamp) {
+    pub(super) fn bye(&mut self, id: LegId, dialog: Option<DialogId>, by: Side, reason: Option<Reason>, at: Timestamp) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let call = leg.call;
         match dialog.and_then(|dialog| leg.dialog(dialog)) {
@@ -29,6 +29,9 @@ impl Calls {
                 // though the end of a surplus dialog was never seen.
                 let was_talk = at.since(dialog.from) > SURPLUS_MICROS;
                 if was_talk || leg.dialogs.iter().all(|dialog| dialog.to.is_some()) {
+                    if leg.ended_at.is_none() {
+                        leg.ended_by = Some(by);
+                    }
                     leg.end(at);
                 }
             }
@@ -59,17 +62,29 @@ impl Calls {
 
     pub(super) fn review_leg(&mut self, id: LegId, at: Timestamp, out: &mut Vec<Update>) {
         match self.legs.get(&id).map(|leg| (leg.call, leg.is_over())) {
-            Some((Some(call), _)) => self.review(call, at, out),
-            Some((None, true)) => {
-                // A leg of no call, or one that rang in vain while nobody knew whose it was.
-                if let Some(leg) = self.legs.remove(&id) {
-                    self.index.wait_no_more(id, &leg);
+            Some((Some(call), over)) => {
+                if over {
+                    self.awaits_release(id);
                 }
-                self.unmetered.orphans = self.unmetered.orphans.saturating_add(1);
-                self.rest();
+                self.review(call, at, out);
+            }
+            // A leg of no call, or one that rang in vain while nobody knew whose it was.
+            Some((None, true)) => {
+                if !self.awaits_release(id) {
+                    self.forget_leg(id);
+                }
             }
             Some((None, false)) | None => {}
         }
+    }
+
+    /// Forgets a leg that belongs to no call.
+    pub(super) fn forget_leg(&mut self, id: LegId) {
+        if let Some(leg) = self.legs.remove(&id) {
+            self.index.wait_no_more(id, &leg);
+        }
+        self.unmetered.orphans = self.unmetered.orphans.saturating_add(1);
+        self.rest();
     }
 
     /// After something happened: reports the first talk, and sets when the call is concluded.
@@ -114,6 +129,15 @@ impl Calls {
             if let Some(open) = self.open.get(&call).filter(|open| wanted && open.kind != Kind::Internal) {
                 out.push(Update { stage: Stage::Ended, call: self.call_of(open) });
             }
+        }
+    }
+
+    /// A leg that ended with a call may turn out to be its own: that is waited for.
+    pub(super) fn put_off(&mut self, call: CallNo, at: Timestamp) {
+        let due = at.plus_micros(SETTLE_MICROS);
+        if let Some(open) = self.open.get_mut(&call).filter(|open| open.conclude_at.is_some_and(|due| due <= at)) {
+            open.conclude_at = Some(due);
+            self.due.set(due, Due::Conclude(call));
         }
     }
 

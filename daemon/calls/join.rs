@@ -21,11 +21,11 @@ const NAMED_MICROS: i64 = 150_000;
 /// The caller's answer follows the agent's within this time.
 pub(super) const ANSWER_MICROS: i64 = 100_000;
 /// Packets of one instant may come in another order than they were sent.
-const EARLY_MICROS: i64 = 5_000;
+pub(super) const EARLY_MICROS: i64 = 5_000;
 /// A switch that rings a phone at once does so within this time of the caller's INVITE.
 const FRESH_MICROS: i64 = 100_000;
 /// A transfer or forward reaches its target within this time.
-const SENT_MICROS: i64 = 5_000_000;
+pub(super) const SENT_MICROS: i64 = 5_000_000;
 /// A click-to-call rings the customer within this time of the agent's answer.
 const CLICK_MICROS: i64 = 5_000_000;
 
@@ -48,8 +48,10 @@ impl Calls {
             [call] => self.join(id, call, Correlation::Numbers, at, out),
             _ => {
                 let named = only(candidates.iter().copied().filter(|call| self.was_named(*call, id, leg)));
+                let follows = self.passed_on_by(leg, at);
                 if let Some(leg) = self.legs.get_mut(&id) {
                     leg.candidates = candidates;
+                    leg.follows = follows;
                     self.index.wait(id, leg);
                 }
                 match named {
@@ -215,22 +217,34 @@ impl Calls {
         let one_payer = payers.len() == 1 && !payers.contains(&None);
         match (fresh.as_slice(), alive.as_slice()) {
             (_, []) => {}
-            (_, [only]) if one_payer || contenders.len() == 1 => self.join(id, *only, Correlation::Guess, at, out),
+            (_, [only]) if one_payer || contenders.len() == 1 => self.guess(id, *only, contenders, at, out),
             ([only], _) if one_payer => self.join(id, *only, Correlation::Numbers, at, out),
             _ if answered.is_none() => {} // rings on: its answer will bring it back here
             _ if one_payer => {
                 let longest = alive.iter().copied().find(|call| !self.is_served(*call));
                 if let Some(call) = fresh.last().copied().or(longest).or(alive.first().copied()) {
-                    self.join(id, call, Correlation::Guess, at, out);
+                    self.guess(id, call, contenders, at, out);
                 }
             }
             _ => {
-                for call in contenders {
-                    if !self.is_served(call) {
-                        self.mark(Some(call), Mark::Ambiguous);
+                for call in &contenders {
+                    if !self.is_served(*call) {
+                        self.mark(Some(*call), Mark::Ambiguous);
                     }
                 }
+                // Its end may tell: see `release`.
+                if let Some(leg) = self.legs.get_mut(&id) {
+                    leg.candidates = contenders;
+                }
             }
+        }
+    }
+
+    /// The leg serves the likeliest of several calls; its end may tell that it was another's.
+    fn guess(&mut self, id: LegId, call: CallNo, contenders: Vec<CallNo>, at: Timestamp, out: &mut Vec<Update>) {
+        self.join(id, call, Correlation::Guess, at, out);
+        if let Some(leg) = self.legs.get_mut(&id).filter(|_| contenders.len() > 1) {
+            leg.candidates = contenders;
         }
     }
 
@@ -243,7 +257,7 @@ impl Calls {
     }
 
     /// The leg serves the call.
-    fn join(&mut self, id: LegId, call: CallNo, correlation: Correlation, at: Timestamp, out: &mut Vec<Update>) {
+    pub(super) fn join(&mut self, id: LegId, call: CallNo, correlation: Correlation, at: Timestamp, out: &mut Vec<Update>) {
         let (Some(leg), Some(open)) = (self.legs.get_mut(&id), self.open.get_mut(&call)) else { return };
         leg.call = Some(call);
         if !std::mem::take(&mut leg.candidates).is_empty() {
@@ -255,7 +269,9 @@ impl Calls {
         if correlation == Correlation::Guess {
             self.mark(Some(call), Mark::Guessed);
         }
+        let follows = self.legs.get_mut(&id).and_then(|leg| leg.follows.take());
         self.review(call, at, out);
+        self.join_before(follows, call, at, out);
     }
 
     /// The switch calls outside: a callback's customer, a transfer, a forward, or a click-to-call.

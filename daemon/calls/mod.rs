@@ -15,6 +15,7 @@ mod leg;
 mod news;
 mod open;
 mod records;
+mod release;
 #[cfg(test)]
 mod script;
 mod snapshot;

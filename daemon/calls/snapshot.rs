@@ -8,13 +8,13 @@ use super::leg::{Dialog, Leg, Role};
 use super::news::{News, Unmetered};
 use super::open::{Kind, Open};
 use super::table::Table;
-use crate::sip::{BranchId, DialogId, LegId};
+use crate::sip::{BranchId, DialogId, LegId, Side};
 use crate::units::codec::{Reader, Writer};
 use crate::units::{Alarms, CallId, E164, RawNumber, Word};
 use std::net::IpAddr;
 
 /// Raised with every change of the form; another form is not read.
-const FORM: u64 = 2;
+const FORM: u64 = 3;
 
 impl Calls {
     /// Appends the state.
@@ -40,6 +40,7 @@ impl Calls {
                 Due::Canceled(leg) => (1, leg.0),
                 Due::Conclude(call) => (2, call),
                 Due::MaxCall(call) => (3, call),
+                Due::Released(leg) => (4, leg.0),
             };
             out.number(kind);
             out.number(of);
@@ -70,6 +71,7 @@ impl Calls {
                     (1, leg) => Due::Canceled(LegId(leg)),
                     (2, call) => Due::Conclude(call),
                     (3, call) => Due::MaxCall(call),
+                    (4, leg) => Due::Released(LegId(leg)),
                     _ => return None,
                 };
                 Some((at, due))
@@ -140,7 +142,13 @@ fn write_leg(out: &mut Writer, leg: &Leg) {
     write_ip(out, leg.path.0);
     write_ip(out, leg.path.1);
     out.option(leg.ended_at, Writer::time);
+    out.option(leg.ended_by, |out, side| out.flag(side == Side::Callee));
     out.list(leg.candidates.iter(), |out, call| out.number(*call));
+    out.option(leg.passed_to.as_deref(), |out, (target, number)| {
+        write_raw(out, target);
+        write_e164(out, *number);
+    });
+    out.option(leg.follows, |out, leg| out.number(leg.0));
 }
 
 fn read_leg(from: &mut Reader<'_>) -> Option<Leg> {
@@ -168,7 +176,10 @@ fn read_leg(from: &mut Reader<'_>) -> Option<Leg> {
         canceled_at: from.option(Reader::time)?,
         path: (read_ip(from)?, read_ip(from)?),
         ended_at: from.option(Reader::time)?,
+        ended_by: from.option(|from| from.flag().map(|callee| if callee { Side::Callee } else { Side::Caller }))?,
         candidates: from.list(Reader::number)?,
+        passed_to: from.option(|from| Some(Box::new((read_raw(from)?, read_e164(from)?))))?,
+        follows: from.option(Reader::number)?.map(LegId),
     })
 }
 

@@ -47,7 +47,15 @@ impl Calls {
             Role::AgentOut | Role::Internal => by == Side::Caller,
             Role::Customer | Role::ToOutside => false,
         };
-        let Some(call) = leg.call else { return };
+        let Some(call) = leg.call else {
+            // Nobody knows yet whose caller that was: whose the next leg is, will tell.
+            if let Some(dialog) = leg.dialog(dialog).filter(|_| by_agent) {
+                dialog.referred_at.get_or_insert(at);
+                let number = self.directory.dial_plan.normalize(target.as_str().as_bytes());
+                leg.passed_to = replaces.is_none().then(|| Box::new((target.clone(), number)));
+            }
+            return;
+        };
         if !by_agent {
             self.mark(Some(call), Mark::Transfer);
             return;
