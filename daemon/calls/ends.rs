@@ -3,7 +3,8 @@
 //! The one invariant: a call is concluded once, and all its legs go with it.
 
 use super::call::{End, Mark};
-use super::correlator::{Calls, Due};
+use super::correlator::Calls;
+use super::due::Due;
 use super::leg::{CallNo, Leg};
 use super::news::{News, Stage, Update};
 use super::open::{Kind, Open};

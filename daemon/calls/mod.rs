@@ -8,12 +8,14 @@ mod cdr;
 mod channel;
 mod correlator;
 mod directory;
+mod due;
 mod ends;
 mod index;
 mod join;
 mod leg;
 mod news;
 mod open;
+mod outside;
 mod records;
 mod release;
 #[cfg(test)]

@@ -10,7 +10,8 @@
 //! meanwhile, or left, and were seen to, at another time. A caller whose BYE was lost is not, and keeps the leg undecided.
 
 use super::call::{Correlation, Mark};
-use super::correlator::{Calls, Due};
+use super::correlator::Calls;
+use super::due::Due;
 use super::index::Shown;
 use super::join::{EARLY_MICROS, SENT_MICROS};
 use super::leg::{CallNo, Leg};

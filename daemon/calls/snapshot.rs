@@ -1,8 +1,9 @@
 //! The correlator's state as bytes: a daemon that stopped, or a replay that ended, goes on as if it never had.
 
 use super::call::{Correlation, End, Mark};
-use super::correlator::{Calls, Due, is_wanted};
+use super::correlator::Calls;
 use super::directory::{Caller, Directory, Withheld};
+use super::due::{Due, is_wanted};
 use super::index::Index;
 use super::leg::{Dialog, Leg, Role};
 use super::news::{News, Unmetered};
