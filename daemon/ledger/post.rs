@@ -108,12 +108,9 @@ fn post_one(ledger: &mut Ledger, record: &Record, posted: &mut Posted) -> Result
     let (kind, key) = key_of(&record.key);
     let standing = match find(ledger, kind, &key)? {
         Some(standing) => standing,
-        None => Standing {
-            subject: add_fee(ledger, record)?,
-            contract: record.contract.clone(),
-            begun: begun_of(record).micros(),
-            last: None,
-        },
+        None => {
+            Standing { subject: add_fee(ledger, record)?, contract: record.contract.clone(), begun: begun_of(record).micros(), last: None }
+        }
     };
     post_against(ledger, record, &standing, posted)?;
     Ok(standing.subject)

@@ -186,7 +186,9 @@ impl Dialogs {
     /// Takes out what has gone stale, if that is much.
     fn sweep(&mut self) {
         let Self { legs, hashes, wakes, idle, .. } = self;
-        wakes.sweep(|wake, id| hashes.get(&id).and_then(|hash| legs.find(*hash, |leg| leg.id == id)).is_some_and(|leg| leg.wake == Some(wake)));
+        wakes.sweep(|wake, id| {
+            hashes.get(&id).and_then(|hash| legs.find(*hash, |leg| leg.id == id)).is_some_and(|leg| leg.wake == Some(wake))
+        });
         if idle.len() > legs.len().saturating_mul(2).saturating_add(1_024) {
             idle.retain(|Reverse(id)| hashes.contains_key(id));
         }
