@@ -110,7 +110,7 @@ pub enum Correlation {
     Explicit,
     /// Numbers and times of the legs, with one candidate only.
     Numbers,
-    /// The likeliest of several candidates that have the same caller.
+    /// The likeliest of several candidates that have the same caller, or the only one who was released together with a leg.
     Guess,
 }
 

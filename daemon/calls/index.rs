@@ -187,6 +187,11 @@ impl Index {
         self.tidy(shown);
     }
 
+    /// Legs that show this, and wait for evidence whose they are.
+    pub fn undecided_of(&self, shown: Shown) -> &[LegId] {
+        self.callers.get(&shown).map(|callers| callers.undecided.as_slice()).unwrap_or_default()
+    }
+
     /// Legs that may belong to a call.
     pub fn undecided<'a>(&'a self, number: CallNo, open: &Open, legs: &'a Table<LegId, Leg>) -> impl Iterator<Item = (LegId, &'a Leg)> {
         let lists = Shown::of(open).filter_map(|shown| self.callers.get(&shown)).map(|callers| callers.undecided.as_slice());
@@ -231,7 +236,7 @@ impl Index {
                 index.add_keys(number, &first.keys);
             }
         }
-        for (id, leg) in legs.iter().filter(|(_, leg)| !leg.candidates.is_empty()) {
+        for (id, leg) in legs.iter().filter(|(_, leg)| leg.call.is_none() && !leg.candidates.is_empty()) {
             index.wait(id, leg);
         }
         index.sent = from.list(|from| Some((from.number()?, from.time()?)))?.into_iter().collect();

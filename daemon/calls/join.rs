@@ -2,17 +2,18 @@
 //!
 //! In order of belief: an explicit header; where an agent or a phone sent the caller; the caller's number and the times of
 //! the legs. Between several callers nothing but evidence decides (the connected line the switch names to the caller when
-//! a phone rings, or the caller's answer that follows the agent's): otherwise the leg is given to none. Between calls of
-//! one caller the likeliest is taken and marked: the payer is the same.
+//! a phone rings, or the caller's answer that follows the agent's; at last how both legs end, see `release`): otherwise the
+//! leg is given to none. Between calls of one caller the likeliest is taken and marked: the payer is the same.
 
 use super::call::{Correlation, Mark};
-use super::correlator::{Calls, Due};
-use super::directory::{Caller, Withheld};
+use super::correlator::Calls;
+use super::directory::Withheld;
+use super::due::Due;
 use super::index::Shown;
-use super::leg::{CallNo, Leg, Role};
+use super::leg::{CallNo, Leg};
 use super::news::Update;
 use super::open::{Kind, Open};
-use crate::sip::{Invitation, LegId};
+use crate::sip::LegId;
 use crate::units::{E164, RawNumber, Timestamp};
 use std::collections::BTreeSet;
 
@@ -21,13 +22,11 @@ const NAMED_MICROS: i64 = 150_000;
 /// The caller's answer follows the agent's within this time.
 pub(super) const ANSWER_MICROS: i64 = 100_000;
 /// Packets of one instant may come in another order than they were sent.
-const EARLY_MICROS: i64 = 5_000;
+pub(super) const EARLY_MICROS: i64 = 5_000;
 /// A switch that rings a phone at once does so within this time of the caller's INVITE.
 const FRESH_MICROS: i64 = 100_000;
 /// A transfer or forward reaches its target within this time.
-const SENT_MICROS: i64 = 5_000_000;
-/// A click-to-call rings the customer within this time of the agent's answer.
-const CLICK_MICROS: i64 = 5_000_000;
+pub(super) const SENT_MICROS: i64 = 5_000_000;
 
 impl Calls {
     /// The switch rings an agent: for whom?
@@ -48,14 +47,16 @@ impl Calls {
             [call] => self.join(id, call, Correlation::Numbers, at, out),
             _ => {
                 let named = only(candidates.iter().copied().filter(|call| self.was_named(*call, id, leg)));
+                let follows = self.passed_on_by(leg, at);
                 if let Some(leg) = self.legs.get_mut(&id) {
                     leg.candidates = candidates;
+                    leg.follows = follows;
                     self.index.wait(id, leg);
                 }
                 match named {
                     Some(call) => self.join(id, call, Correlation::Numbers, at, out),
                     None => {
-                        self.due.insert((at.plus_micros(NAMED_MICROS), Due::Decide(id)));
+                        self.due.set(at.plus_micros(NAMED_MICROS), Due::Decide(id));
                     }
                 }
             }
@@ -63,20 +64,20 @@ impl Calls {
     }
 
     /// The call with the same value of a leg header, the best header first.
-    fn by_key(&self, leg: &Leg) -> Option<CallNo> {
+    pub(super) fn by_key(&self, leg: &Leg) -> Option<CallNo> {
         let serves = |call: &CallNo| self.may_serve(*call, leg.invited_at);
         leg.keys.iter().find_map(|key| self.index.of_key(key).iter().copied().find(serves))
     }
 
     /// Whether a leg of this time may serve a call: one that is under way, and was before the leg. A recording that is
     /// read after a later one has legs older than the calls that run.
-    fn may_serve(&self, call: CallNo, invited: Timestamp) -> bool {
+    pub(super) fn may_serve(&self, call: CallNo, invited: Timestamp) -> bool {
         self.open.get(&call).is_some_and(|open| open.conclude_at.is_none() && invited.since(open.started_at) >= -EARLY_MICROS)
     }
 
     /// Calls that were sent to a leg's target a moment ago, and whose caller the leg shows (or one of our own numbers, as
     /// switches do towards the outside): the latest sent.
-    fn sent_to(&mut self, id: LegId, at: Timestamp) -> Option<CallNo> {
+    pub(super) fn sent_to(&mut self, id: LegId, at: Timestamp) -> Option<CallNo> {
         self.index.sent.retain(|_, when| at.since(*when) < SENT_MICROS);
         let leg = self.legs.get(&id)?;
         let ours = leg.from_number.is_some_and(|number| self.directory.hotline(number).is_some());
@@ -215,22 +216,34 @@ impl Calls {
         let one_payer = payers.len() == 1 && !payers.contains(&None);
         match (fresh.as_slice(), alive.as_slice()) {
             (_, []) => {}
-            (_, [only]) if one_payer || contenders.len() == 1 => self.join(id, *only, Correlation::Guess, at, out),
+            (_, [only]) if one_payer || contenders.len() == 1 => self.guess(id, *only, contenders, at, out),
             ([only], _) if one_payer => self.join(id, *only, Correlation::Numbers, at, out),
             _ if answered.is_none() => {} // rings on: its answer will bring it back here
             _ if one_payer => {
                 let longest = alive.iter().copied().find(|call| !self.is_served(*call));
                 if let Some(call) = fresh.last().copied().or(longest).or(alive.first().copied()) {
-                    self.join(id, call, Correlation::Guess, at, out);
+                    self.guess(id, call, contenders, at, out);
                 }
             }
             _ => {
-                for call in contenders {
-                    if !self.is_served(call) {
-                        self.mark(Some(call), Mark::Ambiguous);
+                for call in &contenders {
+                    if !self.is_served(*call) {
+                        self.mark(Some(*call), Mark::Ambiguous);
                     }
                 }
+                // Its end may tell: see `release`.
+                if let Some(leg) = self.legs.get_mut(&id) {
+                    leg.candidates = contenders;
+                }
             }
+        }
+    }
+
+    /// The leg serves the likeliest of several calls; its end may tell that it was another's.
+    fn guess(&mut self, id: LegId, call: CallNo, contenders: Vec<CallNo>, at: Timestamp, out: &mut Vec<Update>) {
+        self.join(id, call, Correlation::Guess, at, out);
+        if let Some(leg) = self.legs.get_mut(&id).filter(|_| contenders.len() > 1) {
+            leg.candidates = contenders;
         }
     }
 
@@ -243,7 +256,7 @@ impl Calls {
     }
 
     /// The leg serves the call.
-    fn join(&mut self, id: LegId, call: CallNo, correlation: Correlation, at: Timestamp, out: &mut Vec<Update>) {
+    pub(super) fn join(&mut self, id: LegId, call: CallNo, correlation: Correlation, at: Timestamp, out: &mut Vec<Update>) {
         let (Some(leg), Some(open)) = (self.legs.get_mut(&id), self.open.get_mut(&call)) else { return };
         leg.call = Some(call);
         if !std::mem::take(&mut leg.candidates).is_empty() {
@@ -255,105 +268,9 @@ impl Calls {
         if correlation == Correlation::Guess {
             self.mark(Some(call), Mark::Guessed);
         }
+        let follows = self.legs.get_mut(&id).and_then(|leg| leg.follows.take());
         self.review(call, at, out);
-    }
-
-    /// The switch calls outside: a callback's customer, a transfer, a forward, or a click-to-call.
-    pub(super) fn place_outside_leg(&mut self, id: LegId, invitation: &Invitation, at: Timestamp, out: &mut Vec<Update>) {
-        let Some(leg) = self.legs.get(&id) else { return };
-        let number = leg.target_number;
-        let beside = self.by_key(leg).filter(|call| self.open.get(call).is_some_and(|open| open.kind == Kind::Inbound));
-        if let Some(call) = beside.or_else(|| self.sent_to(id, at)) {
-            return self.stand_beside(id, call);
-        }
-        let Some(leg) = self.legs.get(&id) else { return };
-        let callbacks = number.map(|number| self.index.called(number)).unwrap_or_default();
-        let free: Vec<CallNo> = callbacks
-            .iter()
-            .copied()
-            .filter(|call| self.may_serve(*call, at) && self.open.get(call).is_some_and(|open| open.customer.is_none()))
-            .collect();
-        if let Some(call) = free.last().copied() {
-            let correlation = if free.len() == 1 { Correlation::Numbers } else { Correlation::Guess };
-            return self.reach_customer(id, call, correlation, at, out);
-        }
-        let callers = leg.from_number.map(|from| self.index.shown(Shown::Number(from))).unwrap_or_default();
-        let forwarded = callers.iter().rev().copied().find(|call| self.may_serve(*call, at));
-        if let Some(call) = forwarded {
-            self.mark(Some(call), Mark::Forward);
-            return self.stand_beside(id, call);
-        }
-        self.click_to_call(id, invitation, number, at, out);
-    }
-
-    pub(super) fn stand_beside(&mut self, id: LegId, call: CallNo) {
-        if let Some(leg) = self.legs.get_mut(&id) {
-            leg.call = Some(call);
-        }
-        self.index.stand_beside(call, id);
-    }
-
-    fn reach_customer(&mut self, id: LegId, call: CallNo, correlation: Correlation, at: Timestamp, out: &mut Vec<Update>) {
-        let hotline = self.legs.get(&id).and_then(|leg| self.hotline_shown(leg));
-        let (Some(leg), Some(open)) = (self.legs.get_mut(&id), self.open.get_mut(&call)) else { return };
-        leg.call = Some(call);
-        open.customer = Some(id);
-        let before = open.started_at.plus(open.max_call(&self.directory));
-        open.hotline = open.hotline.or(hotline);
-        let after = open.started_at.plus(open.max_call(&self.directory));
-        if self.due.remove(&(before, Due::MaxCall(call))) {
-            self.due.insert((after, Due::MaxCall(call)));
-        }
-        weaken(open, correlation);
-        if correlation == Correlation::Guess {
-            self.mark(Some(call), Mark::Guessed);
-        }
-        self.review(call, at, out);
-    }
-
-    /// The place of the hotline whose number a leg shows to a customer.
-    fn hotline_shown(&self, leg: &Leg) -> Option<usize> {
-        let hotline = self.directory.hotline(leg.from_number?)?;
-        self.directory.hotlines.iter().position(|one| std::ptr::eq(one, hotline))
-    }
-
-    /// The switch rang an agent first, showing the hotline's number, and now rings the customer.
-    fn click_to_call(&mut self, id: LegId, invitation: &Invitation, number: Option<E164>, at: Timestamp, out: &mut Vec<Update>) {
-        let Some(leg) = self.legs.get(&id) else { return };
-        let Some(hotline) = self.hotline_shown(leg) else {
-            self.legs.remove(&id);
-            self.unmetered.unrelated = self.unmetered.unrelated.saturating_add(1);
-            return;
-        };
-        let lifted = self.legs.last_where(|other| {
-            other.role == Role::ToAgent
-                && other.call.is_none()
-                && other.from_number == leg.from_number
-                && other.answered_at().is_some_and(|answered| (0..CLICK_MICROS).contains(&at.since(answered)))
-        });
-        let agent = lifted.map(|(id, leg)| (id, leg.target.clone(), leg.invited_at));
-        let called = (leg.target.clone(), number);
-        let raw = agent.as_ref().map_or_else(|| RawNumber::from_bytes(b""), |(_, agent, _)| agent.clone());
-        let caller = Caller { raw, number: None, withheld: Withheld::No };
-        let Some(leg) = self.legs.remove(&id) else { return };
-        let call = self.start(Kind::Callback, id, leg, invitation, caller, called, Some(hotline));
-        self.mark(Some(call), Mark::ClickToCall);
-        if let Some((first, _, invited_at)) = agent {
-            if let Some(leg) = self.legs.get_mut(&first) {
-                leg.call = Some(call);
-                leg.candidates.clear();
-                self.index.wait_no_more(first, leg);
-            }
-            if let Some(open) = self.open.get_mut(&call) {
-                (open.first, open.customer, open.correlation) = (first, Some(id), Correlation::Numbers);
-                let due = open.started_at.plus(open.max_call(&self.directory));
-                open.started_at = invited_at;
-                let moved = open.started_at.plus(open.max_call(&self.directory));
-                self.due.remove(&(due, Due::MaxCall(call)));
-                self.due.insert((moved, Due::MaxCall(call)));
-            }
-        }
-        self.review(call, at, out);
+        self.join_before(follows, call, at, out);
     }
 }
 
@@ -363,7 +280,7 @@ fn only<T>(mut all: impl Iterator<Item = T>) -> Option<T> {
     all.next().is_none().then_some(first)
 }
 
-fn weaken(open: &mut Open, correlation: Correlation) {
+pub(super) fn weaken(open: &mut Open, correlation: Correlation) {
     open.correlation = match (open.correlation, correlation) {
         (Correlation::Guess, _) | (_, Correlation::Guess) => Correlation::Guess,
         (Correlation::Numbers, _) | (_, Correlation::Numbers) => Correlation::Numbers,

@@ -1,7 +1,7 @@
 //! A leg as the correlator keeps it: what it is to the company, and when who was connected on it.
 
 use super::directory::{Agent, Directory};
-use crate::sip::{BranchId, DialogId, Invitation, Side};
+use crate::sip::{BranchId, DialogId, Invitation, LegId, Side};
 use crate::units::{E164, RawNumber, Timestamp};
 use std::net::IpAddr;
 
@@ -58,8 +58,14 @@ pub struct Leg {
     pub path: (IpAddr, IpAddr),
     /// It ended without a known dialog, or all its dialogs did.
     pub ended_at: Option<Timestamp>,
-    /// While it waits for evidence whose call it is: the calls it could belong to.
+    /// Who sent the BYE that ended it.
+    pub ended_by: Option<Side>,
+    /// While it waits for evidence whose call it is, or that a guess was wrong: the calls it could belong to.
     pub candidates: Vec<CallNo>,
+    /// Where its agent passed the caller on to, while it waits so.
+    pub passed_to: Option<Box<(RawNumber, Option<E164>)>>,
+    /// The leg whose agent passed the caller on to this one: they are of one call.
+    pub follows: Option<LegId>,
 }
 
 /// A confirmed dialog of a leg.
@@ -103,7 +109,10 @@ impl Leg {
             canceled_at: None,
             path: (invitation.source.ip(), invitation.destination.ip()),
             ended_at: None,
+            ended_by: None,
             candidates: Vec::new(),
+            passed_to: None,
+            follows: None,
         }
     }
 

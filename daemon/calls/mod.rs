@@ -8,17 +8,22 @@ mod cdr;
 mod channel;
 mod correlator;
 mod directory;
+mod due;
+mod ends;
 mod index;
 mod join;
 mod leg;
 mod news;
 mod open;
+mod outside;
 mod records;
+mod release;
 #[cfg(test)]
 mod script;
 mod snapshot;
 mod table;
 mod talks;
+mod transfers;
 mod words;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};

@@ -7,7 +7,6 @@ use super::table::Table;
 use crate::sip::LegId;
 use crate::units::{CallId, Direction, E164, RawNumber, Seconds, Timestamp};
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 
 /// What kind of call is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,10 +63,8 @@ pub struct Open {
 /// `call_id` of a call known by its first leg: 32 hex digits of SHA-256 over Call-ID and From tag (design.md §3).
 pub fn call_id(sip_call_id: &[u8], from_tag: &[u8]) -> CallId {
     let digest = Sha256::new().chain_update(b"sip\0").chain_update(sip_call_id).chain_update(b"\0").chain_update(from_tag).finalize();
-    let mut text = String::with_capacity(32);
-    for byte in digest.iter().take(16) {
-        let _ = write!(text, "{byte:02x}");
-    }
+    let digits = digest.iter().take(16).flat_map(|byte| [byte >> 4, byte & 15]);
+    let text: String = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect();
     CallId::new(&text).expect("32 hex digits are not empty")
 }
 

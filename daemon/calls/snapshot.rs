@@ -1,21 +1,21 @@
 //! The correlator's state as bytes: a daemon that stopped, or a replay that ended, goes on as if it never had.
 
 use super::call::{Correlation, End, Mark};
-use super::correlator::{Calls, Due};
+use super::correlator::Calls;
 use super::directory::{Caller, Directory, Withheld};
+use super::due::{Due, is_wanted};
 use super::index::Index;
 use super::leg::{Dialog, Leg, Role};
 use super::news::{News, Unmetered};
 use super::open::{Kind, Open};
 use super::table::Table;
-use crate::sip::{BranchId, DialogId, LegId};
+use crate::sip::{BranchId, DialogId, LegId, Side};
 use crate::units::codec::{Reader, Writer};
-use crate::units::{CallId, E164, RawNumber, Word};
-use std::collections::BTreeSet;
+use crate::units::{Alarms, CallId, E164, RawNumber, Word};
 use std::net::IpAddr;
 
 /// Raised with every change of the form; another form is not read.
-const FORM: u64 = 2;
+const FORM: u64 = 3;
 
 impl Calls {
     /// Appends the state.
@@ -33,13 +33,15 @@ impl Calls {
             out.number(number);
             write_open(out, open, &self.directory);
         });
-        out.list(self.due.iter(), |out, (at, due)| {
-            out.time(*at);
+        let wanted = self.due.wanted(|at, due| is_wanted(&self.legs, &self.open, at, due));
+        out.list(wanted.into_iter(), |out, (at, due)| {
+            out.time(at);
             let (kind, of) = match due {
                 Due::Decide(leg) => (0, leg.0),
                 Due::Canceled(leg) => (1, leg.0),
-                Due::Conclude(call) => (2, *call),
-                Due::MaxCall(call) => (3, *call),
+                Due::Conclude(call) => (2, call),
+                Due::MaxCall(call) => (3, call),
+                Due::Released(leg) => (4, leg.0),
             };
             out.number(kind);
             out.number(of);
@@ -62,7 +64,7 @@ impl Calls {
                 open.waits = open.is_waiting(&legs);
             }
         }
-        let due: BTreeSet<_> = from
+        let due: Alarms<Due> = from
             .list(|from| {
                 let at = from.time()?;
                 let due = match (from.number()?, from.number()?) {
@@ -70,6 +72,7 @@ impl Calls {
                     (1, leg) => Due::Canceled(LegId(leg)),
                     (2, call) => Due::Conclude(call),
                     (3, call) => Due::MaxCall(call),
+                    (4, leg) => Due::Released(LegId(leg)),
                     _ => return None,
                 };
                 Some((at, due))
@@ -140,7 +143,13 @@ fn write_leg(out: &mut Writer, leg: &Leg) {
     write_ip(out, leg.path.0);
     write_ip(out, leg.path.1);
     out.option(leg.ended_at, Writer::time);
+    out.option(leg.ended_by, |out, side| out.flag(side == Side::Callee));
     out.list(leg.candidates.iter(), |out, call| out.number(*call));
+    out.option(leg.passed_to.as_deref(), |out, (target, number)| {
+        write_raw(out, target);
+        write_e164(out, *number);
+    });
+    out.option(leg.follows, |out, leg| out.number(leg.0));
 }
 
 fn read_leg(from: &mut Reader<'_>) -> Option<Leg> {
@@ -168,7 +177,10 @@ fn read_leg(from: &mut Reader<'_>) -> Option<Leg> {
         canceled_at: from.option(Reader::time)?,
         path: (read_ip(from)?, read_ip(from)?),
         ended_at: from.option(Reader::time)?,
+        ended_by: from.option(|from| from.flag().map(|callee| if callee { Side::Callee } else { Side::Caller }))?,
         candidates: from.list(Reader::number)?,
+        passed_to: from.option(|from| Some(Box::new((read_raw(from)?, read_e164(from)?))))?,
+        follows: from.option(Reader::number)?.map(LegId),
     })
 }
 

@@ -10,6 +10,7 @@
 //! | `open` | opening for writing (one at a time) and for reading (beside the writer) |
 //! | `batch`, `journal`, `operators`, `post` | writing: transactions, evidence, what operators say, entries |
 //! | `unsettled` | which contracts are to be settled |
+//! | `stands` | what there is already of what will be posted |
 //! | `query`, `standing` | reading: what was said, what was concluded |
 //! | `verify` | checking everything again |
 //! | `chain`, `call_form`, `record_form`, `fields`, `words` | hashes and the stored form |
@@ -33,6 +34,7 @@ pub mod result;
 #[cfg(test)]
 pub(crate) mod samples;
 mod standing;
+mod stands;
 #[cfg(test)]
 mod tests;
 mod unsettled;
@@ -48,6 +50,7 @@ pub use operators::{Assignment, Decision};
 pub use post::{Posted, Scope};
 pub use query::{Closing, Found, Heads, StoredCall};
 pub use standing::{HistoryRow, RangeLine};
+pub use stands::{Plan, Stands};
 pub use unsettled::Dirty;
 pub use verify::Finding;
 

@@ -9,12 +9,12 @@ use super::error::{LedgerError, Result};
 use super::fields::{Hiding, day_of};
 use super::journal::{CALL, FEE};
 use super::record_form;
+use super::stands::{Plan, Standing};
 use super::{Batch, Ledger};
 use crate::meter::{Record, RecordKey};
 use crate::units::Timestamp;
 use rusqlite::OptionalExtension;
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::ops::AddAssign;
 
 /// Kinds of entries, as stored.
@@ -48,18 +48,6 @@ pub struct Scope<'a> {
     pub to: Timestamp,
 }
 
-/// What stands about a subject.
-struct Standing {
-    subject: i64,
-    contract: Option<String>,
-    /// The start of the record that stands, if one does.
-    begun: i64,
-    /// The last row about it, and whether that is an entry.
-    last: Option<(i64, bool)>,
-    /// The body of that entry.
-    body: Option<Vec<u8>>,
-}
-
 impl Batch<'_> {
     /// Posts records: an entry for each that is new, a reversal and an entry for each that differs from what stands.
     ///
@@ -80,21 +68,35 @@ impl Batch<'_> {
     /// # Errors
     /// As [`Batch::post`].
     pub fn post_set(&mut self, scope: &Scope<'_>, records: &[Record]) -> Result<Posted> {
+        let plan = self.ledger.stands(scope)?.plan(records.to_vec());
+        self.post_plan(&plan)
+    }
+
+    /// Posts all records of a contract as planned; since then, nothing else was posted about it.
+    ///
+    /// # Errors
+    /// As [`Batch::post`].
+    pub fn post_plan(&mut self, plan: &Plan) -> Result<Posted> {
         self.step(|ledger| {
             let mut posted = Posted::default();
-            let mut named = HashSet::with_capacity(records.len());
-            for record in records {
-                named.insert(post_one(ledger, record, &mut posted)?);
-            }
-            for (subject, (entry, begun)) in standing_in(ledger, scope)? {
-                if !named.contains(&subject) {
-                    let (kind, key): (i64, String) = ledger
-                        .db
-                        .prepare_cached("SELECT kind, key FROM subject WHERE no = ?1")?
-                        .query_row([subject], |row| Ok((row.get(0)?, row.get(1)?)))?;
-                    append(ledger, REVERSAL, subject, (kind, &key), Some(entry), begun, &[])?;
-                    posted.reversals += 1;
+            let mut named = Vec::new();
+            for (record, standing) in &plan.records {
+                match standing {
+                    Some(standing) => post_against(ledger, record, standing, &mut posted)?,
+                    None => named.push(post_one(ledger, record, &mut posted)?),
                 }
+            }
+            let mut gone = moved_away(ledger, plan)?;
+            gone.retain(|(subject, ..)| !named.contains(subject));
+            gone.extend_from_slice(&plan.gone);
+            gone.sort_unstable();
+            for (subject, entry, begun) in gone {
+                let (kind, key): (i64, String) = ledger
+                    .db
+                    .prepare_cached("SELECT kind, key FROM subject WHERE no = ?1")?
+                    .query_row([subject], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                append(ledger, REVERSAL, subject, (kind, &key), Some(entry), begun, &[])?;
+                posted.reversals += 1;
             }
             Ok(posted)
         })
@@ -103,31 +105,35 @@ impl Batch<'_> {
 
 /// Posts a record if it differs from what stands, and gives its subject.
 fn post_one(ledger: &mut Ledger, record: &Record, posted: &mut Posted) -> Result<i64> {
+    let (kind, key) = key_of(&record.key);
+    let standing = match find(ledger, kind, &key)? {
+        Some(standing) => standing,
+        None => {
+            Standing { subject: add_fee(ledger, record)?, contract: record.contract.clone(), begun: begun_of(record).micros(), last: None }
+        }
+    };
+    post_against(ledger, record, &standing, posted)?;
+    Ok(standing.subject)
+}
+
+/// Posts a record if it differs from what is known to stand.
+fn post_against(ledger: &mut Ledger, record: &Record, standing: &Standing, posted: &mut Posted) -> Result<()> {
     let begun = begun_of(record);
     let (kind, key) = key_of(&record.key);
     let body = write_record(ledger, record, begun)?;
-    let standing = match find(ledger, kind, &key)? {
-        Some(standing) => standing,
-        None => Standing {
-            subject: add_fee(ledger, record, begun)?,
-            contract: record.contract.as_deref().map(Into::into),
-            begun: begun.micros(),
-            last: None,
-            body: None,
-        },
-    };
-    if standing.body.as_deref() == Some(&body) {
-        return Ok(standing.subject);
-    }
     let mut previous = standing.last.map(|(seq, _)| seq);
     if let Some((entry, true)) = standing.last {
+        let same: bool =
+            ledger.db.prepare_cached("SELECT body = ?2 FROM entry WHERE seq = ?1")?.query_row((entry, &body), |row| row.get(0))?;
+        if same {
+            return Ok(());
+        }
         previous = Some(append(ledger, REVERSAL, standing.subject, (kind, &key), Some(entry), standing.begun, &[])?);
         posted.reversals += 1;
     }
     append(ledger, ENTRY, standing.subject, (kind, &key), previous, begun.micros(), &body)?;
     posted.entries += 1;
-    keep_projection(ledger, record, &standing, begun)?;
-    Ok(standing.subject)
+    keep_projection(ledger, record, standing, begun)
 }
 
 /// Where a record is found in time: its talk start, else its set-up.
@@ -154,20 +160,18 @@ fn find(ledger: &Ledger, kind: i64, key: &str) -> Result<Option<Standing>> {
     let found = ledger
         .db
         .prepare_cached(
-            "SELECT s.no, s.contract, s.begun, r.entry, r.live, e.body
-             FROM subject s LEFT JOIN record r ON r.subject = s.no LEFT JOIN entry e ON e.seq = r.entry AND r.live = 1
+            "SELECT s.no, s.contract, s.begun, r.entry, r.live FROM subject s LEFT JOIN record r ON r.subject = s.no
              WHERE s.key_hash = ?1 AND s.key = ?2 AND s.kind = ?3",
         )?
         .query_row((key_hash((kind, key)), key, kind), |row| {
             let (entry, live): (Option<i64>, Option<bool>) = (row.get(3)?, row.get(4)?);
-            let last = entry.zip(live);
-            Ok(Standing { subject: row.get(0)?, contract: row.get(1)?, begun: row.get(2)?, last, body: row.get(5)? })
+            Ok(Standing { subject: row.get(0)?, contract: row.get(1)?, begun: row.get(2)?, last: entry.zip(live) })
         });
     Ok(found.optional()?)
 }
 
 /// A fee is a subject from its first record on; a call is one from its first evidence on.
-fn add_fee(ledger: &Ledger, record: &Record, begun: Timestamp) -> Result<i64> {
+fn add_fee(ledger: &Ledger, record: &Record) -> Result<i64> {
     let (kind, key) = key_of(&record.key);
     if kind == CALL {
         return Err(LedgerError::UnknownCall { id: key.into() });
@@ -175,7 +179,7 @@ fn add_fee(ledger: &Ledger, record: &Record, begun: Timestamp) -> Result<i64> {
     ledger
         .db
         .prepare_cached("INSERT INTO subject (kind, key, key_hash, contract, begun, ended) VALUES (1, ?1, ?2, ?3, ?4, 1)")?
-        .execute((&key, key_hash((kind, &key)), record.contract.as_deref(), begun.micros()))?;
+        .execute((&key, key_hash((kind, &key)), record.contract.as_deref(), begun_of(record).micros()))?;
     Ok(ledger.db.last_insert_rowid())
 }
 
@@ -191,29 +195,13 @@ fn keep_projection(ledger: &Ledger, record: &Record, standing: &Standing, begun:
     Ok(())
 }
 
-type Stands = (i64, (i64, i64));
-
-/// The records that stand in a scope, in order: subject, entry with its start, key.
-fn standing_in(ledger: &Ledger, scope: &Scope<'_>) -> Result<Vec<Stands>> {
-    let mut standing: Vec<Stands> = Vec::new();
-    for sql in [OF_CONTRACT, MOVED_AWAY] {
-        let mut statement = ledger.db.prepare_cached(sql)?;
-        let rows = statement
-            .query_map((scope.contract, scope.from.micros(), scope.to.micros()), |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
-        for row in rows {
-            standing.push(row?);
-        }
-    }
-    standing.sort_unstable();
-    Ok(standing)
+/// The records that stand with a contract while their call went to another: subject, entry, start.
+fn moved_away(ledger: &Ledger, plan: &Plan) -> Result<Vec<(i64, i64, i64)>> {
+    let mut statement = ledger.db.prepare_cached(MOVED_AWAY)?;
+    let rows = statement.query_map((&plan.contract, plan.from, plan.to), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The records of calls and fees that are the contract's.
-const OF_CONTRACT: &str = "
-    SELECT s.no, r.entry, s.begun FROM subject s JOIN record r ON r.subject = s.no
-    WHERE s.contract = ?1 AND s.begun >= ?2 AND s.begun < ?3 AND r.live = 1 AND r.moved IS NULL";
-
-/// The records that still stand with the contract, while their call went to another.
 const MOVED_AWAY: &str = "
     SELECT s.no, r.entry, s.begun FROM record r JOIN subject s ON s.no = r.subject
     WHERE r.moved IS NOT NULL AND r.moved = ?1 AND s.begun >= ?2 AND s.begun < ?3 AND r.live = 1";

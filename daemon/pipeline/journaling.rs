@@ -6,6 +6,7 @@ use super::books::{Done, Result};
 use super::catalogue::InForce;
 use super::twins::settle_identity;
 use crate::calls::{Call, Stage, Update, call_id_of};
+use crate::contracts::Match;
 use crate::ledger::{Batch, Closing, Journaled, Snapshot};
 use crate::meter;
 use crate::units::{CallId, Timestamp};
@@ -40,7 +41,7 @@ pub(super) fn write(batch: &mut Batch<'_>, in_force: &InForce, mixed: &mut bool,
             Journaled::Same | Journaled::Taken => done.same += 1,
         }
         if journaled != Journaled::Same && stage != Stage::Connected {
-            post_unbilled(batch, in_force, &call, done)?;
+            post_unbilled(batch, in_force, &call, &found, done)?;
         }
     }
     Ok(())
@@ -51,15 +52,14 @@ fn name_again(call: &Call) -> CallId {
     call_id_of(call.id.as_str().as_bytes(), call.started_at.micros().to_string().as_bytes())
 }
 
-fn post_unbilled(batch: &mut Batch<'_>, in_force: &InForce, call: &Call, done: &mut Done) -> Result<()> {
-    let found = in_force.find(call);
+fn post_unbilled(batch: &mut Batch<'_>, in_force: &InForce, call: &Call, found: &Match, done: &mut Done) -> Result<()> {
     if found.contract().is_some() {
         return Ok(());
     }
     let assigned = batch.ledger().call(&call.id)?.is_some_and(|stored| stored.assignment.is_some());
     if !assigned {
         let until = call.ended_at.unwrap_or(call.started_at);
-        done.posted += batch.post(&[in_force.unbilled(call, &found, until)])?;
+        done.posted += batch.post(&[in_force.unbilled(call, found, until)])?;
     }
     Ok(())
 }
@@ -78,7 +78,7 @@ pub(super) fn find_anew(batch: &mut Batch<'_>, in_force: &InForce, since: Timest
         batch.journal_call(&call, &found)?;
         if found.contract().is_none() && call.ended_at.is_some() {
             let mut done = Done::default();
-            post_unbilled(batch, in_force, &call, &mut done)?;
+            post_unbilled(batch, in_force, &call, &found, &mut done)?;
         }
     }
     Ok(())

@@ -28,11 +28,12 @@ pub fn records_key(place: usize) -> String {
 /// Packets read between two looks at the progress.
 const PACKETS_AT_ONCE: u64 = 2_000;
 /// News of so many calls are handed over at once.
-const UPDATES_AT_ONCE: usize = 256;
+const UPDATES_AT_ONCE: usize = 64;
 /// So many hands full may wait for the ledger.
-const HANDS_WAITING: usize = 2;
-/// So many are journaled in one transaction.
-const HANDS_AT_ONCE: usize = 8;
+const HANDS_WAITING: usize = 8;
+/// So many are journaled in one transaction: calls lie in the ledger's indexes at random, so each transaction writes most of
+/// their pages.
+const HANDS_AT_ONCE: usize = 128;
 
 /// Something to replay.
 #[derive(Clone, Debug)]

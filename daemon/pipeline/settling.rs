@@ -7,7 +7,7 @@ use super::books::Result;
 use super::catalogue::InForce;
 use super::quiets::Quiets;
 use super::said::{said, said_between};
-use crate::ledger::{Batch, Closing, Ledger, LedgerError, Posted, Scope};
+use crate::ledger::{Batch, Closing, Ledger, LedgerError, Plan, Posted, Scope};
 use crate::meter::{self, Quiet, Record, Terms, Timing};
 use crate::units::Timestamp;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 /// So many contracts are settled before their records are handed over to be posted.
 const CONTRACTS_AT_ONCE: usize = 32;
 /// So many hands full are posted in one transaction.
-const HANDS_AT_ONCE: usize = 32;
+const HANDS_AT_ONCE: usize = 128;
 /// So many may wait to be posted.
 const HANDS_WAITING: usize = 2;
 
@@ -24,9 +24,9 @@ struct Settled<'c> {
     contract: &'c str,
     from: Timestamp,
     to: Timestamp,
-    records: Vec<Record>,
+    plan: Plan,
     quiet: Vec<Quiet>,
-    /// When they change by time alone.
+    /// When its records change by time alone.
     deadline: Option<Timestamp>,
 }
 
@@ -114,39 +114,52 @@ impl Desk<'_> {
             Ok::<_, LedgerError>(self.in_force.settle_between(&terms, from.state.clone(), &calls, self.until, to))
         })?;
         // What is late is settled after all that was in time, wherever it began.
-        Ok(walked.filter(|_| !late).map(|walked| {
-            let mut settled =
-                Settled { contract, from: walked.from, to: walked.to, records: Vec::new(), quiet: walked.quiet, deadline: None };
-            self.fill(&mut settled, &terms, walked.calls);
-            settled
-        }))
+        let Some(walked) = walked.filter(|_| !late) else { return Ok(None) };
+        self.conclude(contract, (walked.from, walked.to), &terms, walked.calls, walked.quiet).map(Some)
     }
 
     /// Settles a contract from its beginning.
     fn whole<'c>(&self, contract: &'c str) -> Result<Settled<'c>> {
-        let from = Timestamp::default();
+        let span = (Timestamp::default(), Timestamp::MAX);
         let calls = said(self.ledger, self.in_force, self.closings, contract)?;
-        let mut settled = Settled { contract, from, to: Timestamp::MAX, records: Vec::new(), quiet: Vec::new(), deadline: None };
         if let Some(terms) = self.in_force.terms(contract) {
             let whole = self.in_force.settle(&terms, &calls, self.until);
-            settled.quiet = whole.quiet;
-            self.fill(&mut settled, &terms, whole.calls);
-        } else {
-            // The contract was taken out of the files: its calls are nobody's until they are assigned.
-            let reason = format!("the contract \"{contract}\" is in no file any more").into();
-            let found = crate::contracts::Match::Unmatched { reason };
-            let over = calls.iter().filter(|said| said.call.ended_at.is_some());
-            settled.records.extend(over.map(|said| self.in_force.unbilled(&said.call, &found, self.until)));
+            return self.conclude(contract, span, &terms, whole.calls, whole.quiet);
         }
-        Ok(settled)
+        // The contract was taken out of the files: its calls are nobody's until they are assigned.
+        let reason = format!("the contract \"{contract}\" is in no file any more").into();
+        let found = crate::contracts::Match::Unmatched { reason };
+        let over = calls.iter().filter(|said| said.call.ended_at.is_some());
+        let records = over.map(|said| self.in_force.unbilled(&said.call, &found, self.until)).collect();
+        self.planned(contract, span, records, Vec::new(), None)
     }
 
     /// The records of calls that are over, and of the fees of the span.
-    fn fill(&self, settled: &mut Settled<'_>, terms: &Terms<'_>, calls: Vec<meter::Settled>) {
-        settled.records = calls.into_iter().map(|settled| settled.record).filter(|record| record.ended_at.is_some()).collect();
-        settled.deadline = next_deadline(terms, &settled.records);
-        let fees = meter::fees(terms, self.until).into_iter();
-        settled.records.extend(fees.filter(|fee| settled.from <= fee.started_at && fee.started_at < settled.to));
+    fn conclude<'c>(
+        &self,
+        contract: &'c str,
+        (from, to): (Timestamp, Timestamp),
+        terms: &Terms<'_>,
+        calls: Vec<meter::Settled>,
+        quiet: Vec<Quiet>,
+    ) -> Result<Settled<'c>> {
+        let mut records: Vec<Record> = calls.into_iter().map(|settled| settled.record).filter(|record| record.ended_at.is_some()).collect();
+        let deadline = next_deadline(terms, &records);
+        records.extend(meter::fees(terms, self.until).into_iter().filter(|fee| from <= fee.started_at && fee.started_at < to));
+        self.planned(contract, (from, to), records, quiet, deadline)
+    }
+
+    /// What of them has to be posted, beside what stands.
+    fn planned<'c>(
+        &self,
+        contract: &'c str,
+        (from, to): (Timestamp, Timestamp),
+        records: Vec<Record>,
+        quiet: Vec<Quiet>,
+        deadline: Option<Timestamp>,
+    ) -> Result<Settled<'c>> {
+        let plan = self.ledger.stands(&Scope { contract, from, to })?.plan(records);
+        Ok(Settled { contract, from, to, plan, quiet, deadline })
     }
 }
 
@@ -156,8 +169,7 @@ pub(super) fn next_deadline(terms: &Terms<'_>, records: &[Record]) -> Option<Tim
 }
 
 fn post(batch: &mut Batch<'_>, settled: &Settled<'_>) -> Result<Posted> {
-    let scope = Scope { contract: settled.contract, from: settled.from, to: settled.to };
-    let posted = batch.post_set(&scope, &settled.records)?;
+    let posted = batch.post_plan(&settled.plan)?;
     batch.mark_settled(settled.contract, settled.deadline)?;
     Ok(posted)
 }

@@ -1,5 +1,6 @@
 //! Words every room shares: money, times, numbers, observations. Pure values; a value that exists is valid.
 
+mod alarms;
 pub mod codec;
 mod hash;
 mod money;
@@ -9,6 +10,7 @@ mod raw_number;
 mod time;
 mod word;
 
+pub use alarms::Alarms;
 pub use hash::{KeyedState, OwnNumbers};
 pub use money::{Currency, Money, PriceKind, round_half_away};
 pub use number::{DialPlan, E164, NumberPattern, UnknownCountry};

@@ -8,6 +8,7 @@ mod agents;
 mod ends;
 mod joins;
 mod noise;
+mod release;
 mod transfers;
 
 use super::*;

@@ -35,8 +35,8 @@ pub(super) struct Leg {
     pub named: Option<RawNumber>,
     /// When the table looks at this leg again (the table's own note).
     pub wake: Option<Timestamp>,
-    /// Whether the table lists it as one nobody talks on (likewise).
-    pub idle: bool,
+    /// Whether it stands in the table's list of those to give up (likewise).
+    pub listed: bool,
 }
 
 /// An INVITE transaction.
@@ -85,7 +85,7 @@ impl Leg {
             last: heard.at,
             named: invitation.asserted.clone().or_else(|| invitation.remote_party.clone()),
             wake: None,
-            idle: false,
+            listed: false,
         }
     }
 

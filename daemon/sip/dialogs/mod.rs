@@ -22,11 +22,12 @@ mod script;
 use super::event::{LegEvent, LegEventKind, LegId, Replaces, Side};
 use super::method::Method;
 use super::scan::{Start, Unread, scan};
-use crate::units::{KeyedState, Message, OwnNumbers, Timestamp};
+use crate::units::{Alarms, KeyedState, Message, OwnNumbers, Timestamp};
 use hashbrown::{HashMap, HashTable};
 use heard::{Heard, Out};
 use leg::{Again, Leg};
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::hash::BuildHasher;
 
 /// How the table is set up.
@@ -68,9 +69,10 @@ pub struct Dialogs {
     /// The same hashes, by the numbers of the legs.
     hashes: HashMap<LegId, u64, OwnNumbers>,
     /// When to look at a leg again: never later than its own next deadline, perhaps earlier.
-    wakes: BTreeSet<(Timestamp, LegId)>,
-    /// Legs without an answered dialog: what goes first when the table is full.
-    idle: BTreeSet<LegId>,
+    wakes: Alarms<LegId>,
+    /// Legs without an answered dialog, the oldest first: what goes when the table is full. Whoever was answered since, or
+    /// has gone, is still here, and passed over.
+    idle: BinaryHeap<Reverse<LegId>>,
     next: u64,
 }
 
@@ -81,8 +83,8 @@ impl Dialogs {
         Self {
             legs: HashTable::new(),
             hashes: HashMap::with_hasher(OwnNumbers),
-            wakes: BTreeSet::new(),
-            idle: BTreeSet::new(),
+            wakes: Alarms::new(),
+            idle: BinaryHeap::new(),
             next: 0,
             options,
         }
@@ -131,20 +133,20 @@ impl Dialogs {
             leg.hear(&heard, &mut to)
         };
         settle(leg, &mut self.wakes, &mut self.idle);
+        self.sweep();
         observed
     }
 
     /// When [`Dialogs::expire`] next has work; perhaps a little earlier. `None` while nothing waits.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.wakes.first().map(|(wake, _)| *wake)
+        self.wakes.first()
     }
 
     /// It is now `now`: timers run out, in the order in which they were due, and legs that are over are forgotten.
     pub fn expire(&mut self, now: Timestamp, out: &mut Vec<LegEvent>) {
-        while let Some((wake, id)) = self.wakes.first().copied().filter(|(wake, _)| *wake <= now) {
-            self.wakes.remove(&(wake, id));
-            let Some(leg) = leg_mut(&mut self.legs, &self.hashes, id) else { continue };
+        while let Some((wake, id)) = self.wakes.ring(now) {
+            let Some(leg) = leg_mut(&mut self.legs, &self.hashes, id).filter(|leg| leg.wake == Some(wake)) else { continue };
             leg.wake = None;
             match leg.expire(wake, &mut Out { leg: id, events: out }) {
                 timers::After::Keep => settle(leg, &mut self.wakes, &mut self.idle),
@@ -173,12 +175,23 @@ impl Dialogs {
     pub fn drop_leg(&mut self, id: LegId) {
         let Some(hash) = self.hashes.remove(&id) else { return };
         if let Ok(entry) = self.legs.find_entry(hash, |leg| leg.id == id) {
-            let (leg, _) = entry.remove();
-            if let Some(wake) = leg.wake {
-                self.wakes.remove(&(wake, id));
-            }
+            entry.remove();
         }
-        self.idle.remove(&id);
+        if self.legs.is_empty() {
+            self.wakes.clear();
+            self.idle.clear();
+        }
+    }
+
+    /// Takes out what has gone stale, if that is much.
+    fn sweep(&mut self) {
+        let Self { legs, hashes, wakes, idle, .. } = self;
+        wakes.sweep(|wake, id| {
+            hashes.get(&id).and_then(|hash| legs.find(*hash, |leg| leg.id == id)).is_some_and(|leg| leg.wake == Some(wake))
+        });
+        if idle.len() > legs.len().saturating_mul(2).saturating_add(1_024) {
+            idle.retain(|Reverse(id)| hashes.contains_key(id));
+        }
     }
 
     fn invite(&mut self, heard: &Heard<'_, '_>, out: &mut Vec<LegEvent>) -> Observed {
@@ -197,12 +210,16 @@ impl Dialogs {
 
     /// Makes room: the oldest leg without an answered dialog goes, as one that failed if it is not over yet.
     fn give_up_one(&mut self, out: &mut Vec<LegEvent>) -> bool {
-        let Some(id) = self.idle.first().copied() else { return false };
-        if let Some(leg) = leg_mut(&mut self.legs, &self.hashes, id) {
-            leg.give_up(&mut Out { leg: id, events: out });
+        while let Some(Reverse(id)) = self.idle.pop() {
+            let Some(leg) = leg_mut(&mut self.legs, &self.hashes, id) else { continue };
+            leg.listed = false;
+            if !leg.talks() {
+                leg.give_up(&mut Out { leg: id, events: out });
+                self.drop_leg(id);
+                return true;
+            }
         }
-        self.drop_leg(id);
-        true
+        false
     }
 
     fn insert(&mut self, leg: Leg) {
@@ -212,6 +229,7 @@ impl Dialogs {
         let mut leg = Box::new(leg);
         settle(&mut leg, wakes, idle);
         legs.insert_unique(hash, leg, |leg| options.key.hash_one(&*leg.call_id));
+        self.sweep();
     }
 }
 
@@ -220,23 +238,16 @@ fn leg_mut<'a>(legs: &'a mut HashTable<Box<Leg>>, hashes: &HashMap<LegId, u64, O
 }
 
 /// After a leg changed: when it must be looked at again, and whether it may be given up.
-fn settle(leg: &mut Leg, wakes: &mut BTreeSet<(Timestamp, LegId)>, idlers: &mut BTreeSet<LegId>) {
-    let idle = !leg.talks();
-    if idle != leg.idle {
-        leg.idle = idle;
-        if idle {
-            idlers.insert(leg.id)
-        } else {
-            idlers.remove(&leg.id)
-        };
+fn settle(leg: &mut Leg, wakes: &mut Alarms<LegId>, idle: &mut BinaryHeap<Reverse<LegId>>) {
+    if !leg.listed && !leg.talks() {
+        leg.listed = true;
+        idle.push(Reverse(leg.id));
     }
     // A wake that comes too early only looks and sleeps again; most legs are never woken at all.
-    let due = leg.deadline();
-    if due.is_some_and(|due| leg.wake.is_none_or(|wake| due < wake)) {
-        if let Some(wake) = leg.wake {
-            wakes.remove(&(wake, leg.id));
-        }
-        leg.wake = due;
-        wakes.extend(due.map(|due| (due, leg.id)));
+    if let Some(due) = leg.deadline()
+        && leg.wake.is_none_or(|wake| due < wake)
+    {
+        leg.wake = Some(due);
+        wakes.set(due, leg.id);
     }
 }

@@ -46,7 +46,7 @@ impl Dialogs {
 
 impl Leg {
     fn write(&self, out: &mut Writer) {
-        let Self { id, call_id, from_tag, source, cseq, branches, dialogs, last, named, wake: _, idle: _ } = self;
+        let Self { id, call_id, from_tag, source, cseq, branches, dialogs, last, named, wake: _, listed: _ } = self;
         out.number(id.0);
         out.bytes(call_id);
         out.bytes(from_tag);
@@ -73,7 +73,7 @@ impl Leg {
             last: from.time()?,
             named: read_number(from)?,
             wake: None,
-            idle: false,
+            listed: false,
         };
         (!leg.branches.is_empty()).then_some(leg)
     }

@@ -13,8 +13,8 @@ use pcap_parser::{OptionCode, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_
 use pcap_parser::{pcapng, pcapng::SimplePacketBlock};
 use std::io::{ErrorKind, Read};
 
-/// Read at once.
-const BUFFER: usize = 256 << 10;
+/// Read at once: what is copied here should still be near the processor when it is parsed.
+const BUFFER: usize = 64 << 10;
 /// The largest record we believe, bytes: four times the largest snapshot length of libpcap.
 const LARGEST_RECORD: usize = 1 << 20;
 /// The most interfaces a section may describe.

@@ -76,6 +76,11 @@ pub struct Call {
     pub hold_ms: i64,
     /// No BYE was ever sent: both ends were gone.
     pub lost_bye: bool,
+    /// When both sides of the customer's leg had last been heard of, before any BYE; or an agent, when one left before.
+    pub alive_at: i64,
+    /// Milliseconds with a person until then: all that can be told where no BYE was sent. From when both the customer and the
+    /// person were connected.
+    pub alive_ms: i64,
     pub call_ids: Vec<String>,
 }
 
@@ -112,6 +117,8 @@ pub fn make(scene: &mut Scene, at: i64, habits: &Habits) -> Call {
         talk_ms: 0,
         hold_ms: 0,
         lost_bye: false,
+        alive_at: at,
+        alive_ms: 0,
         call_ids: Vec::new(),
     };
     if kind == Kind::Callback {
@@ -220,9 +227,11 @@ impl Inbound<'_> {
         }
         for refresh in (1..).map(|number| number * 900 * S).take_while(|refresh| *refresh < talk - S) {
             let timer = "Session-Expires: 1800;refresher=uas\r\n";
-            self.trunk.request(scene, connected + refresh, Side::Callee, "UPDATE", timer, (15 * MS, "200 OK"));
+            self.call.alive_at = self.trunk.request(scene, connected + refresh, Side::Callee, "UPDATE", timer, (15 * MS, "200 OK"));
         }
         self.call.connected_at = Some(connected);
+        let begun = self.call.answered_at.map_or(connected, |answered| answered.max(connected));
+        self.call.alive_ms = (self.call.alive_at - begun).max(0) / MS;
         self.hang_up(scene, desk, connected + talk, talk);
     }
 
@@ -244,6 +253,7 @@ impl Inbound<'_> {
         second.accept(scene, answered);
         let rest = (talk - (accepted - connected)).max(S);
         self.call.connected_at = Some(connected);
+        (self.call.alive_at, self.call.alive_ms) = (accepted + 400 * MS, (accepted - connected) / MS);
         self.hang_up(scene, second, answered + rest, accepted - connected + rest);
     }
 
@@ -267,7 +277,7 @@ impl Inbound<'_> {
 
     fn answer(&mut self, scene: &mut Scene, at: i64) -> i64 {
         self.trunk.accept(scene, at);
-        self.call.answered_at = Some(at);
+        (self.call.answered_at, self.call.alive_at) = (Some(at), at);
         at
     }
 
@@ -276,7 +286,7 @@ impl Inbound<'_> {
         let dialog = legs::to_desk(&mut scene.random, &mut self.call, desk);
         legs::ring(scene, &dialog, at, 30 * MS);
         let named = format!("P-Asserted-Identity: <sip:{}@{PBX_TRUNK}>\r\n", numbers::extension(desk));
-        self.trunk.request(scene, at + MS, Side::Callee, "UPDATE", &named, (12 * MS, "200 OK"));
+        self.call.alive_at = self.trunk.request(scene, at + MS, Side::Callee, "UPDATE", &named, (12 * MS, "200 OK"));
         dialog
     }
 }
@@ -304,6 +314,7 @@ fn callback(scene: &mut Scene, mut call: Call, desk: u64, habits: &Habits) -> Ca
     let talk = talk_length(&mut scene.random, habits.mean_talk);
     (call.answered_at, call.connected_at, call.ended_at, call.talk_ms) = (Some(answered), Some(answered), answered + talk, talk / MS);
     call.lost_bye = scene.random.chance(habits.lost_bye);
+    call.alive_at = answered;
     let by_desk = scene.random.chance(0.5);
     let normal = "Reason: Q.850;cause=16\r\n";
     match (call.lost_bye, by_desk) {

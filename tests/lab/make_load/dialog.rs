@@ -143,9 +143,9 @@ impl Dialog {
         self.answer(scene, &Answer { at: at + 8 * MS, by: Side::Callee, status: "200 OK", method: "OPTIONS", cseq, branch, body: "" });
     }
 
-    /// A request within the dialog, and its response after so long.
-    pub fn request(&mut self, scene: &mut Scene, at: i64, by: Side, method: &str, extra: &str, answered: (i64, &str)) {
-        self.exchange(scene, Exchange { at, by, method, extra, answered, bodies: ["", ""] });
+    /// A request within the dialog, and its response after so long. Gives the last moment by which both sides were heard of.
+    pub fn request(&mut self, scene: &mut Scene, at: i64, by: Side, method: &str, extra: &str, answered: (i64, &str)) -> i64 {
+        self.exchange(scene, Exchange { at, by, method, extra, answered, bodies: ["", ""] })
     }
 
     /// A re-INVITE that offers a direction of media; the other side answers with its counterpart.
@@ -158,13 +158,14 @@ impl Dialog {
         self.ack(scene, at + 30 * MS, by, &branch);
     }
 
-    fn exchange(&mut self, scene: &mut Scene, exchange: Exchange<'_>) {
+    fn exchange(&mut self, scene: &mut Scene, exchange: Exchange<'_>) -> i64 {
         let Exchange { at, by, method, extra, answered: (after, status), bodies } = exchange;
         self.cseq[by as usize] += 1;
         let (branch, cseq) = (&scene.random.hex(20), self.cseq[by as usize]);
         let sent = self.ask(scene, &Ask { at, by, method, cseq, branch, extra, body: bodies[0] });
-        scene.send_request(sent);
+        let asked = scene.send_request(sent);
         self.answer(scene, &Answer { at: at + after, by: by.other(), status, method, cseq, branch, body: bodies[1] });
+        asked.min(at + after)
     }
 
     fn answer_invite(&self, scene: &mut Scene, at: i64, status: &str, body: &str) {

@@ -79,12 +79,15 @@ impl Scene {
         self.waiting.push(Reverse(Waiting(sent)));
     }
 
-    /// Sends a request, and in some cases once more after half a second.
-    pub fn send_request(&mut self, sent: Sent) {
+    /// Sends a request, and in some cases once more after half a second: then that is when its sender was last heard of.
+    pub fn send_request(&mut self, sent: Sent) -> i64 {
+        let mut last = sent.at;
         if self.wire.chance(self.duplicate) {
             let text = sent.text.clone();
-            self.send(Sent { at: sent.at + S / 2, text, call_id: sent.call_id.clone(), ..sent });
+            last += S / 2;
+            self.send(Sent { at: last, text, call_id: sent.call_id.clone(), ..sent });
         }
         self.send(sent);
+        last
     }
 }

@@ -54,8 +54,7 @@ pub struct Truth {
 }
 
 /// The first line of the table of calls.
-pub const COLUMNS: &str =
-    "n,kind,direction,hotline,caller,withheld,contract,invited_at,answered_at,connected_at,ended_at,talk_ms,hold_ms,lost_bye,call_ids\n";
+pub const COLUMNS: &str = "n,kind,direction,hotline,caller,withheld,contract,invited_at,answered_at,connected_at,ended_at,talk_ms,hold_ms,lost_bye,alive_ms,call_ids\n";
 
 impl Truth {
     pub fn new(contracts: u64) -> Self {
@@ -117,6 +116,7 @@ impl Truth {
             call.talk_ms.to_string(),
             call.hold_ms.to_string(),
             u8::from(call.lost_bye).to_string(),
+            call.alive_ms.to_string(),
             call.call_ids.join(" "),
         ];
         out.clear();

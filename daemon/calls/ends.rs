@@ -1,0 +1,205 @@
+//! How legs and calls end: what a BYE or a silence means, when a call is over, and what becomes of it then.
+//!
+//! The one invariant: a call is concluded once, and all its legs go with it.
+
+use super::call::{End, Mark};
+use super::correlator::Calls;
+use super::due::Due;
+use super::leg::{CallNo, Leg};
+use super::news::{News, Stage, Update};
+use super::open::{Kind, Open};
+use crate::sip::{DialogId, LegId, Reason, Side};
+use crate::units::Timestamp;
+
+/// After the customer's leg is over, how long the others may still say something (an agent's phone that hangs up late; a
+/// BYE that is repeated for 32 s and never answered).
+const LINGER_MICROS: i64 = 40_000_000;
+/// The same once all legs are over.
+pub(super) const SETTLE_MICROS: i64 = 1_000_000;
+/// A dialog that ends sooner than this after its answer may be one too many of a fork.
+const SURPLUS_MICROS: i64 = 2_000_000;
+
+impl Calls {
+    pub(super) fn bye(&mut self, id: LegId, dialog: Option<DialogId>, by: Side, reason: Option<Reason>, at: Timestamp) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let call = leg.call;
+        match dialog.and_then(|dialog| leg.dialog(dialog)) {
+            Some(dialog) => {
+                dialog.to.get_or_insert(at.max(dialog.from));
+                // A caller ends the surplus dialogs of a fork at once (RFC 3261 §13.2.2.4); who hangs up later ends the call,
+                // though the end of a surplus dialog was never seen.
+                let was_talk = at.since(dialog.from) > SURPLUS_MICROS;
+                if was_talk || leg.dialogs.iter().all(|dialog| dialog.to.is_some()) {
+                    if leg.ended_at.is_none() {
+                        leg.ended_by = Some(by);
+                    }
+                    leg.end(at);
+                }
+            }
+            None => {
+                leg.end(at);
+                self.mark(call, Mark::AnswerUnseen);
+            }
+        }
+        if matches!(reason, Some(Reason::Q850(44) | Reason::Sip(408))) {
+            self.mark(call, Mark::LostParty);
+        }
+    }
+
+    pub(super) fn expired(&mut self, id: LegId, dialog: DialogId, proof_of_life: Timestamp) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        if let Some(dialog) = leg.dialog(dialog) {
+            dialog.to.get_or_insert(proof_of_life.max(dialog.from));
+        }
+        if leg.dialogs.iter().all(|dialog| dialog.to.is_some()) {
+            leg.end(proof_of_life);
+        }
+        let call = leg.call;
+        if let Some(open) = call.and_then(|call| self.open.get_mut(&call)).filter(|open| open.conclude_at.is_none()) {
+            open.end = End::SessionTimer;
+        }
+        self.mark(call, Mark::LostParty);
+    }
+
+    pub(super) fn review_leg(&mut self, id: LegId, at: Timestamp, out: &mut Vec<Update>) {
+        match self.legs.get(&id).map(|leg| (leg.call, leg.is_over())) {
+            Some((Some(call), over)) => {
+                if over {
+                    self.awaits_release(id);
+                }
+                self.review(call, at, out);
+            }
+            // A leg of no call, or one that rang in vain while nobody knew whose it was.
+            Some((None, true)) => {
+                if !self.awaits_release(id) {
+                    self.forget_leg(id);
+                }
+            }
+            Some((None, false)) | None => {}
+        }
+    }
+
+    /// Forgets a leg that belongs to no call.
+    pub(super) fn forget_leg(&mut self, id: LegId) {
+        if let Some(leg) = self.legs.remove(&id) {
+            self.index.wait_no_more(id, &leg);
+        }
+        self.unmetered.orphans = self.unmetered.orphans.saturating_add(1);
+        self.rest();
+    }
+
+    /// After something happened: reports the first talk, and sets when the call is concluded.
+    pub(super) fn review(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
+        self.report(call, out);
+        self.foresee_end(call, at, out);
+        self.note_waiting(call);
+    }
+
+    /// Reports the first talk of a call.
+    fn report(&mut self, call: CallNo, out: &mut Vec<Update>) {
+        let Self { open, legs, directory, news, .. } = self;
+        if *news == News::Ends {
+            return;
+        }
+        let first = |open: &&mut Open| !open.reported && open.conclude_at.is_none() && open.kind != Kind::Internal;
+        let Some(open) = open.get_mut(&call).filter(first) else { return };
+        if open.talks(directory, legs).is_empty() {
+            return;
+        }
+        open.reported = true;
+        out.push(Update { stage: Stage::Connected, call: open.call(directory, legs) });
+    }
+
+    /// Sets when a call is concluded, once its customer has gone.
+    fn foresee_end(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
+        let Some(open) = self.open.get(&call) else { return };
+        let is_over = |leg: LegId| self.legs.get(&leg).is_none_or(Leg::is_over);
+        let agents_over = open.agents.iter().all(|(leg, _)| is_over(*leg));
+        // A callback is over with its agents, too: whoever made it, and whoever the customer was passed on to.
+        let by_agents = open.kind == Kind::Callback && is_over(open.first) && agents_over;
+        if !by_agents && !is_over(open.customer.unwrap_or(open.first)) {
+            return;
+        }
+        let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && agents_over;
+        let due = at.plus_micros(if all_over { SETTLE_MICROS } else { LINGER_MICROS });
+        if open.conclude_at.is_none_or(|before| due < before) {
+            self.due.set(due, Due::Conclude(call));
+            let Some(open) = self.open.get_mut(&call) else { return };
+            let first = open.conclude_at.replace(due).is_none();
+            let wanted = first && self.news == News::Stages;
+            if let Some(open) = self.open.get(&call).filter(|open| wanted && open.kind != Kind::Internal) {
+                out.push(Update { stage: Stage::Ended, call: self.call_of(open) });
+            }
+        }
+    }
+
+    /// A leg that ended with a call may turn out to be its own: that is waited for.
+    pub(super) fn put_off(&mut self, call: CallNo, at: Timestamp) {
+        let due = at.plus_micros(SETTLE_MICROS);
+        if let Some(open) = self.open.get_mut(&call).filter(|open| open.conclude_at.is_some_and(|due| due <= at)) {
+            open.conclude_at = Some(due);
+            self.due.set(due, Due::Conclude(call));
+        }
+    }
+
+    /// The call is over: says so, and forgets it.
+    pub(super) fn conclude(&mut self, number: CallNo, out: &mut Vec<Update>) {
+        let Some(mut open) = self.open.remove(&number) else { return };
+        open.conclude_at.get_or_insert(open.started_at);
+        // A callback whose agents hung up is over though the customer's own BYE was never seen.
+        let by_us = open.agents.iter().map(|(leg, _)| *leg).chain([open.first]);
+        let over = by_us.filter_map(|leg| self.legs.get(&leg)?.ended_at).max();
+        if let (Some(customer), Some(over)) = (open.customer.and_then(|leg| self.legs.get_mut(&leg)), over) {
+            customer.end(over);
+        }
+        self.index.remove(number, &open);
+        if let Some(first) = self.legs.get(&open.first) {
+            self.index.remove_keys(number, &first.keys);
+        }
+        if open.kind == Kind::Internal {
+            self.unmetered.internal = self.unmetered.internal.saturating_add(1);
+        } else {
+            out.push(Update { stage: Stage::Concluded, call: self.call_of(&open) });
+        }
+        let others: Vec<LegId> = self.index.take_legs(number, &open, &self.legs);
+        for leg in others {
+            self.legs.remove(&leg);
+            // A leg that ended is kept by its table for the repeats that may follow; one that never did would stay for good.
+            if open.end == End::Estimated {
+                self.dropped.push(leg);
+            }
+        }
+        self.rest();
+    }
+
+    /// With nothing under way, nothing falls due.
+    fn rest(&mut self) {
+        if self.open.is_empty() && self.legs.is_empty() {
+            self.due.clear();
+        }
+    }
+
+    /// When a call has lasted as long as it may.
+    pub(super) fn longest(&self, call: CallNo) -> Option<Timestamp> {
+        self.open.get(&call).map(|open| open.started_at.plus(open.max_call(&self.directory)))
+    }
+
+    /// The longest a call may last has passed: it ended when its customer was last heard of.
+    pub(super) fn give_up(&mut self, number: CallNo, last_seen: &dyn Fn(LegId) -> Option<Timestamp>, out: &mut Vec<Update>) {
+        let Some(open) = self.open.get_mut(&number).filter(|open| open.conclude_at.is_none()) else { return };
+        open.end = End::Estimated;
+        let customer = open.customer.unwrap_or(open.first);
+        let legs: Vec<LegId> = [open.first, customer].into_iter().chain(open.agents.iter().map(|(leg, _)| *leg)).collect();
+        // An end that was seen, of the customer's dialog or of an agent's, is later proof than a message before it.
+        let dialogs = legs.iter().filter_map(|leg| self.legs.get(leg)).flat_map(|leg| &leg.dialogs);
+        let released = dialogs.filter_map(|dialog| dialog.to).max();
+        let at = [last_seen(customer), released].into_iter().flatten().max().unwrap_or(open.started_at);
+        for leg in legs {
+            if let Some(leg) = self.legs.get_mut(&leg) {
+                leg.end(at);
+            }
+        }
+        self.mark(Some(number), Mark::LostParty);
+        self.review(number, at, out);
+    }
+}
