@@ -1,16 +1,20 @@
 //! `taktd rate`: the calls of a file under the tariffs and contracts in force, without a ledger and without a clock.
 
-use super::office::{Office, instant, json_line};
-use super::rate_csv::{RatedCall, read};
+use super::office::{Office, instant};
+use super::rate_csv::{RatedCall, read, threads};
 use super::{Common, Result, table};
-use crate::meter::{Record, Timing};
-use crate::pipeline::catalogue::{InForce, Said};
+use crate::contracts::Match;
+use crate::ledger::result::{Style, write_json};
+use crate::meter::{self, Input, Record, Timing};
+use crate::pipeline::catalogue::InForce;
 use crate::units::Timestamp;
 use clap::Args;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::io::{self, Write};
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The columns of calls.csv, in any order: call_id, direction (in|out), caller, called, started_at, answered_at,
 /// connected_at, ended_at (RFC 3339 with offset), agent, level, severity, ticket, contract, decision. Empty: unknown.
@@ -30,50 +34,102 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
     let calls = read(&arguments.calls, office.in_force.directory())?;
     let last = calls.iter().filter_map(|rated| rated.call.ended_at).max().unwrap_or_default();
     let until = arguments.as_of.as_deref().map_or(Ok(last), |text| instant(text, office.in_force.zone()))?;
-    let records = rate(&office.in_force, calls, until.max(last), arguments.as_of.is_some());
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let rating = Rating { in_force: &office.in_force, until: until.max(last), clock: arguments.as_of.is_some(), json: common.json };
+    let mut out = io::BufWriter::with_capacity(1 << 18, io::stdout().lock());
     if !common.json {
         writeln!(out, "{}", table::head())?;
     }
-    for record in records.into_iter().flatten() {
-        if common.json {
-            json_line(&mut out, &record)?;
-        } else {
-            writeln!(out, "{}", table::row(&record))?;
-        }
-    }
+    rating.rate(&calls, &mut out)?;
     out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// One record per call, in input order: each contract's calls settled together.
-fn rate(in_force: &InForce, calls: Vec<RatedCall>, until: Timestamp, clock: bool) -> Vec<Option<Record>> {
-    let mut records: Vec<Option<Record>> = calls.iter().map(|_| None).collect();
-    let mut by_contract: BTreeMap<Box<str>, (Vec<usize>, Vec<Said>)> = BTreeMap::new();
-    for (place, RatedCall { call, verdict }) in calls.into_iter().enumerate() {
-        match in_force.find(&call) {
-            crate::contracts::Match::Contract { id, authorised, reason } => {
-                let (places, said) = by_contract.entry(id).or_default();
-                places.push(place);
-                said.push(Said { call, authorised, reason, verdict, timing: Timing::InTime });
-            }
-            found => {
-                if let Some(slot) = records.get_mut(place) {
-                    *slot = Some(in_force.unbilled(&call, &found, until));
+/// What calls are rated with, and how they are shown.
+struct Rating<'a> {
+    in_force: &'a InForce,
+    until: Timestamp,
+    /// Somebody said what time it is.
+    clock: bool,
+    json: bool,
+}
+
+/// The calls of a contract, by their places in the file, with what the match says of each.
+type Share<'a> = (&'a str, Vec<(usize, Input<'a>)>);
+
+/// Results as text: all of a thread in one piece, and where the one of a place lies in it.
+#[derive(Default)]
+struct Told {
+    text: Vec<u8>,
+    ends: Vec<(usize, usize)>,
+}
+
+impl Rating<'_> {
+    /// One result per call, in input order: each contract's calls settled together, the contracts shared among threads.
+    fn rate(&self, calls: &[RatedCall], out: &mut impl Write) -> io::Result<()> {
+        let found: Vec<Match> = calls.iter().map(|rated| self.in_force.find(&rated.call)).collect();
+        let mut shares: HashMap<&str, Vec<(usize, Input<'_>)>> = HashMap::new();
+        let mut nobodys = Told::default();
+        for (place, (RatedCall { call, verdict, .. }, found)) in calls.iter().zip(&found).enumerate() {
+            match found {
+                Match::Contract { id, authorised, reason } => {
+                    let input =
+                        Input { call, authorised: *authorised, reason: reason.as_deref(), verdict: *verdict, timing: Timing::InTime };
+                    shares.entry(id).or_default().push((place, input));
                 }
+                found => nobodys.add(place, &self.in_force.unbilled(call, found, self.until), self.json),
             }
         }
+        let shares: Vec<Share<'_>> = shares.into_iter().collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut told = Told::default();
+            while let Some((contract, calls)) = shares.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.settle(contract, calls, &mut told);
+            }
+            told
+        };
+        let mut all = vec![nobodys];
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads()).map(|_| scope.spawn(work)).collect();
+            all.extend(threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))));
+        });
+        write_in_order(calls.len(), &all, out)
     }
-    for (contract, (places, said)) in by_contract {
-        let Some(terms) = in_force.terms(&contract) else { continue };
+
+    fn settle(&self, contract: &str, calls: &[(usize, Input<'_>)], told: &mut Told) {
+        let Some(terms) = self.in_force.terms(contract) else { return };
         // Without a clock no deadline passes, however late the last call of the file is.
-        let terms = if clock { terms } else { terms.without_clock() };
-        let settled = in_force.settle(&terms, &said, until);
-        for (place, settled) in places.into_iter().zip(settled.calls) {
-            if let Some(slot) = records.get_mut(place) {
-                *slot = Some(settled.record);
-            }
+        let terms = if self.clock { terms } else { terms.without_clock() };
+        let inputs: Vec<Input<'_>> = calls.iter().map(|(_, input)| *input).collect();
+        for ((place, _), settled) in calls.iter().zip(meter::settle(&terms, &inputs, self.until).calls) {
+            told.add(*place, &settled.record, self.json);
         }
     }
-    records
+}
+
+impl Told {
+    fn add(&mut self, place: usize, record: &Record, json: bool) {
+        if json {
+            write_json(&mut self.text, record, &Style::PLAIN);
+        } else {
+            self.text.extend_from_slice(table::row(record).as_bytes());
+        }
+        self.text.push(b'\n');
+        self.ends.push((place, self.text.len()));
+    }
+}
+
+/// Writes what all threads tell in the order of the file.
+fn write_in_order(calls: usize, all: &[Told], out: &mut impl Write) -> io::Result<()> {
+    let mut lines: Vec<&[u8]> = vec![&[]; calls];
+    for told in all {
+        let mut begin = 0;
+        for (place, end) in &told.ends {
+            if let (Some(slot), Some(line)) = (lines.get_mut(*place), told.text.get(begin..*end)) {
+                *slot = line;
+            }
+            begin = *end;
+        }
+    }
+    lines.into_iter().try_for_each(|line| out.write_all(line))
 }

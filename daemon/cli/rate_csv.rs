@@ -6,8 +6,13 @@ use super::{Failure, Result};
 use crate::calls::{BillFrom, BilledFrom, Call, Correlation, Directory, End, MissedReason, Talk, Withheld};
 use crate::tariff::Verdict;
 use crate::units::{CallId, DialPlan, Direction, RawNumber, Timestamp};
+use std::collections::HashSet;
 use std::fs::File;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
 
 /// A call of the file, with its decision.
 pub struct RatedCall {
@@ -15,6 +20,8 @@ pub struct RatedCall {
     pub call: Call,
     /// The decision.
     pub verdict: Option<Verdict>,
+    /// The line of the file it begins on.
+    line: u64,
 }
 
 const COLUMNS: [&str; 14] = [
@@ -34,43 +41,115 @@ const COLUMNS: [&str; 14] = [
     "decision",
 ];
 
-/// Reads a file; all its mistakes at once.
+/// So many rows go to a thread at once.
+const ROWS_AT_ONCE: usize = 1_024;
+/// So many hands full of rows wait for a thread.
+const HANDS_WAITING: usize = 16;
+/// After so many mistakes the rest is not read.
+const MOST_MISTAKES: usize = 100;
+
+/// Rows with their lines, and the place of the first among all.
+type Hand = (usize, Vec<(u64, csv::StringRecord)>);
+
+/// What was read: rows converted, by the place of their first; and mistakes, each with its line.
+#[derive(Default)]
+struct Read {
+    calls: Vec<(usize, Vec<RatedCall>)>,
+    mistakes: Vec<(u64, String)>,
+}
+
+/// Reads a file; all its mistakes at once. One thread reads rows, the others make calls of them.
 pub fn read(path: &Path, directory: &Directory) -> Result<Vec<RatedCall>> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| Failure::Work(anyhow::anyhow!("{name}: cannot be opened: {error}")))?;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(file);
+    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).buffer_capacity(1 << 18).from_reader(file);
     let header = reader.headers().map_err(|error| Failure::Usage(format!("{name}:1: {error}")))?.clone();
     let columns = csv_head::columns(&name, &header, &COLUMNS, &["call_id", "direction", "caller", "started_at"])?;
-    let mut calls = Vec::new();
-    let mut mistakes: Vec<String> = Vec::new();
-    let mut names: std::collections::HashSet<String> = std::collections::HashSet::new();
-    let mut record = csv::StringRecord::new();
-    loop {
-        match reader.read_record(&mut record) {
-            Ok(false) => break,
-            Ok(true) => {
-                let line = record.position().map_or(0, csv::Position::line);
-                let row = Row { columns: &columns, record: &record };
-                match row.call(directory) {
-                    Ok(call) if !names.insert(call.call.id.to_string()) => {
-                        mistakes
-                            .push(format!("{name}:{line}: call_id: \"{}\" stands twice; each call has a name of its own", call.call.id));
+    let (sender, receiver) = sync_channel::<Hand>(HANDS_WAITING);
+    let (receiver, enough) = (Mutex::new(receiver), AtomicBool::new(false));
+    let (mut unread, parts) = std::thread::scope(|scope| {
+        let convert = || {
+            let mut read = Read::default();
+            loop {
+                let hand = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                let Ok((first, rows)) = hand else { break read };
+                let mut calls = Vec::with_capacity(rows.len());
+                for (line, record) in rows {
+                    match (Row { columns: &columns, record: &record }).call(directory, line) {
+                        Ok(call) => calls.push(call),
+                        Err((key, what)) => read.mistakes.push((line, format!("{key}: {what}"))),
                     }
-                    Ok(call) => calls.push(call),
-                    Err((key, what)) => mistakes.push(format!("{name}:{line}: {key}: {what}")),
+                }
+                read.calls.push((first, calls));
+                if read.mistakes.len() > MOST_MISTAKES {
+                    enough.store(true, Ordering::Relaxed);
                 }
             }
+        };
+        let threads: Vec<_> = (0..threads()).map(|_| scope.spawn(convert)).collect();
+        let unread = read_rows(&mut reader, &sender, &enough);
+        drop(sender);
+        let parts: Vec<Read> = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect();
+        (unread, parts)
+    });
+    let mut calls = Vec::new();
+    for part in parts {
+        unread.extend(part.mistakes);
+        calls.extend(part.calls);
+    }
+    calls.sort_by_key(|(first, _)| *first);
+    let calls: Vec<RatedCall> = calls.into_iter().flat_map(|(_, calls)| calls).collect();
+    unread.extend(named_twice(&calls));
+    if unread.is_empty() {
+        return Ok(calls);
+    }
+    unread.sort();
+    let mut mistakes: Vec<String> = unread.iter().take(MOST_MISTAKES).map(|(line, what)| format!("{name}:{line}: {what}")).collect();
+    if unread.len() > MOST_MISTAKES || enough.load(Ordering::Relaxed) {
+        mistakes.push("and perhaps more".to_owned());
+    }
+    Err(Failure::Usage(format!("calls that cannot be read\n{}", mistakes.join("\n"))))
+}
+
+/// How many threads share the work.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Hands rows over; gives the lines that are no rows.
+fn read_rows(reader: &mut csv::Reader<File>, sender: &SyncSender<Hand>, enough: &AtomicBool) -> Vec<(u64, String)> {
+    let (mut unread, mut rows, mut first) = (Vec::new(), Vec::with_capacity(ROWS_AT_ONCE), 0usize);
+    loop {
+        let mut record = csv::StringRecord::new();
+        let more = match reader.read_record(&mut record) {
+            Ok(more) => more,
             Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
-                mistakes.push(format!("{name}:{line}: {error}"));
+                unread.push((error.position().map_or(0, csv::Position::line), error.to_string()));
+                continue;
             }
+        };
+        if more {
+            rows.push((record.position().map_or(0, csv::Position::line), record));
         }
-        if mistakes.len() > 100 {
-            mistakes.push("and perhaps more".to_owned());
-            break;
+        if rows.len() == ROWS_AT_ONCE || !more {
+            let hand = std::mem::replace(&mut rows, Vec::with_capacity(ROWS_AT_ONCE));
+            let count = hand.len();
+            if sender.send((first, hand)).is_err() {
+                return unread;
+            }
+            first += count;
+        }
+        if !more || unread.len() > MOST_MISTAKES || enough.load(Ordering::Relaxed) {
+            return unread;
         }
     }
-    if mistakes.is_empty() { Ok(calls) } else { Err(Failure::Usage(format!("calls that cannot be read\n{}", mistakes.join("\n")))) }
+}
+
+/// Calls whose name another has.
+fn named_twice(calls: &[RatedCall]) -> Vec<(u64, String)> {
+    let mut names: HashSet<&str> = HashSet::with_capacity(calls.len());
+    let again = calls.iter().filter(|rated| !names.insert(rated.call.id.as_str()));
+    again.map(|rated| (rated.line, format!("call_id: \"{}\" stands twice; each call has a name of its own", rated.call.id))).collect()
 }
 
 struct Row<'a> {
@@ -92,7 +171,7 @@ impl Row<'_> {
         Timestamp::parse_rfc3339(text).map(Some).ok_or_else(wrong)
     }
 
-    fn call(&self, directory: &Directory) -> std::result::Result<RatedCall, Mistake> {
+    fn call(&self, directory: &Directory, line: u64) -> std::result::Result<RatedCall, Mistake> {
         let id = self.text("call_id").and_then(CallId::new).ok_or(("call_id", "is empty".to_owned()))?;
         let direction = match self.text("direction") {
             Some("in") => Direction::In,
@@ -148,7 +227,8 @@ impl Row<'_> {
             correlation: Correlation::Explicit,
             marks: Vec::new(),
         };
-        Ok(RatedCall { call, verdict: self.text("decision").map(verdict).transpose().map_err(|what| ("decision", what))? })
+        let verdict = self.text("decision").map(verdict).transpose().map_err(|what| ("decision", what))?;
+        Ok(RatedCall { call, verdict, line })
     }
 
     fn raw(&self, column: &str) -> RawNumber {

@@ -15,7 +15,7 @@ pub fn head() -> String {
 /// One record, without a line end.
 #[must_use]
 pub fn row(record: &Record) -> String {
-    let local = record.started_at.utc().with_timezone(&record.zone).format("%Y-%m-%d %H:%M:%S").to_string();
+    let local = record.started_at.plain(record.zone);
     let (call, caller, hotline) = match &record.key {
         crate::meter::RecordKey::Call(id) => {
             let caller = shown(&record.caller);
@@ -32,13 +32,13 @@ pub fn row(record: &Record) -> String {
     let net = Money::new(record.charge.net, record.charge.currency).to_fixed();
     let (wait, talk) = if record.fee.is_some() { (String::new(), String::new()) } else { (clock(record.wait), clock(record.talk)) };
     let outcome = if record.ended_at.is_none() && record.fee.is_none() { "running" } else { record.outcome.word() };
-    format!(
+    let row = format!(
         "{local:<19}  {call:<8}  {caller:<15}  {:<18}  {wait:>7}  {talk:>7}  {:<12}  {outcome:<12}  {net:>9}  {}",
         clip(&hotline, 18),
         record.contract.as_deref().unwrap_or("-"),
         why(record)
-    )
-    .replace(char::is_control, "\u{fffd}")
+    );
+    if row.contains(char::is_control) { row.replace(char::is_control, "\u{fffd}") } else { row }
 }
 
 fn shown(party: &crate::meter::Party) -> String {

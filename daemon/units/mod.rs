@@ -7,6 +7,7 @@ mod money;
 mod number;
 mod observation;
 mod raw_number;
+mod rfc3339;
 mod time;
 mod word;
 

@@ -1,5 +1,6 @@
 //! Instants and spans. Instants are UTC microseconds: whole seconds would lose half a second a call.
 
+use super::rfc3339;
 use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 use chrono_tz::Tz;
 use std::fmt;
@@ -61,15 +62,22 @@ impl Timestamp {
     /// RFC 3339 with the zone's offset and at least milliseconds (microseconds when there are any).
     #[must_use]
     pub fn rfc3339(self, zone: Tz) -> String {
-        let digits = if self.0 % 1_000 == 0 { SecondsFormat::Millis } else { SecondsFormat::Micros };
-        zone.from_utc_datetime(&self.utc().naive_utc()).to_rfc3339_opts(digits, false)
+        rfc3339::write(self, zone).unwrap_or_else(|| {
+            let digits = if self.0 % 1_000 == 0 { SecondsFormat::Millis } else { SecondsFormat::Micros };
+            zone.from_utc_datetime(&self.utc().naive_utc()).to_rfc3339_opts(digits, false)
+        })
+    }
+
+    /// `2026-03-10 10:00:00` in a zone, for people.
+    #[must_use]
+    pub fn plain(self, zone: Tz) -> String {
+        rfc3339::write_plain(self, zone).unwrap_or_else(|| self.to_string())
     }
 
     /// Reads RFC 3339 with an offset; `None` if it is not that.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        let time = DateTime::parse_from_rfc3339(text).ok()?;
-        let micros = time.timestamp_micros();
+        let micros = rfc3339::read_any(text)?;
         (0..=MAX_MICROS).contains(&micros).then_some(Self(micros))
     }
 }

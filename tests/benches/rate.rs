@@ -88,7 +88,7 @@ fn write_contracts(path: &PathBuf) -> Result<()> {
     writeln!(out, "contract_id,customer,plans,starts_on,cancelled_on,ends_on,activated_on,stations,numbers,authorised,partner")?;
     for number in 0..CONTRACTS {
         let plans = PLANS[usize::try_from(number)? % PLANS.len()];
-        let stations = if plans == "second-level" { "3" } else { "" };
+        let stations = if matches!(plans, "second-level" | "support-flat") { "3" } else { "" };
         writeln!(out, "C{number},Customer {number},{plans},2025-01-01,,,2025-01-01,{stations},,{},", caller(number))?;
     }
     Ok(out.flush()?)
