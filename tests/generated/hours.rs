@@ -15,7 +15,6 @@ pub struct Hours {
 
 const DAYS: [&str; 7] = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
 
-#[allow(dead_code)]
 impl Hours {
     /// The same spans on some days.
     pub fn on(days: &[usize], spans: &[Span], holidays: Option<&[Span]>) -> Self {
