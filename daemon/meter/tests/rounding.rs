@@ -1,4 +1,4 @@
-//! What a second reading of the rules found: talk that is rounded to a length, and whose calls form incidents.
+//! What a second reading of the rules found: talk that is rounded to a length, whose calls form incidents, what a rest serves.
 
 use super::*;
 
@@ -42,4 +42,23 @@ fn a_service_with_included_incidents_forms_them_of_any_severity() {
         &["a Charged 2.00 120 ticket:7: step@open 2/1mx1.00", "b Included 0 0 ticket:7"],
         "",
     );
+}
+
+/// A rest that is carried over serves what its allowance served, also where a later version of the plan has another of that name.
+#[test]
+fn a_rest_serves_what_it_was_granted_for() {
+    let version = |from: &str, allowance: &str| {
+        format!(
+            "[[plan]]\nid = \"p\"\nvalid_from = {from}\nfee = \"none\"\ncallers = \"any\"\n[[plan.allowance]]\nid = \"m\"\nper = \"month\"\n\
+             carry_over = {{ at_most = {allowance}\n{MINUTES}"
+        )
+    };
+    let minutes =
+        |services: &str| format!("\"10m\", lapses = \"1 month\" }}\ntime = \"10m\"\nincrement = \"1m\"\nservices = [\"{services}\"]");
+    let check = |after: &str, expected: &str| {
+        let text = format!("{HEAD}{}{}", version("2019-01-01", &minutes("callback")), version("2026-03-01", after));
+        case(&text).check(&["a support 2026-03-10T10:00:00 2:00"], &[expected], "");
+    };
+    check(&minutes("support"), "a Included 0 120: [m]@open 2/1m");
+    check("1, lapses = \"1 month\" }\ncallbacks = 1\nservices = [\"support\"]", "a Charged 2.00 120: step@open 2/1mx1.00");
 }
