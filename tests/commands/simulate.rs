@@ -17,6 +17,9 @@ bands = ["general"]
 [[service]]
 name = "emergency"
 bands = ["general"]
+[[service]]
+name = "technician"
+bands = ["general"]
 [[plan]]
 id = "basic"
 valid_from = 2019-01-01
