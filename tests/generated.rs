@@ -5,6 +5,7 @@
 
 mod dice;
 pub(crate) mod hours;
+mod ledgers;
 mod plans;
 pub(crate) mod stories;
 mod tariffs;

@@ -72,9 +72,11 @@ impl<'a> World<'a> {
         let call = &watch.told.call;
         let mut found: Vec<Serving<'a>> = Vec::new();
         for plan in self.plans(watch.day).into_iter().filter(|plan| may_call(plan, watch.told)) {
-            for one in plan.allowances.iter().filter(|one| kind(&one.grant) && one.services.contains(&call.service)) {
+            for one in &plan.allowances {
                 let serves = |one: &Allowance| {
-                    self.names(&one.bands, watch.band)
+                    kind(&one.grant)
+                        && one.services.contains(&call.service)
+                        && self.names(&one.bands, watch.band)
                         && (one.severities.is_empty() || one.severities.iter().any(|one| Some(&**one) == watch.severity))
                         && (one.levels.is_empty() || call.level().is_some_and(|level| one.levels.contains(&level)))
                 };
