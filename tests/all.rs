@@ -4,6 +4,7 @@ mod books;
 mod commands;
 mod config;
 mod daemon;
+mod generated;
 mod hostile;
 mod http;
 mod metrics;

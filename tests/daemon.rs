@@ -24,6 +24,7 @@ pub(crate) struct Daemon {
 }
 
 /// Writes a configuration into a folder: the example's numbers, free ports, and these sources.
+/// The recordings grow old: nothing of them is closed or anonymised, whenever the tests run.
 pub(crate) fn configure(folder: &Path, sources: &str) -> PathBuf {
     let example = fs::read_to_string("config/taktd.toml").expect("the example ships");
     let table: toml::Table = example.parse().expect("TOML");
@@ -39,7 +40,7 @@ pub(crate) fn configure(folder: &Path, sources: &str) -> PathBuf {
             *name = path.display().to_string().into();
         }
     }
-    let own = "\n[ledger]\nurl = \"sqlite:ledger.db\"\n[http]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\nlevel = \"info\"\n[export]\ndirectory = \"export\"\nat = \"02:30\"\ntimezone = \"Europe/Berlin\"\nformats = [\"csv\", \"jsonl\"]\n[privacy]\nmask_digits = 3\nkeep = \"6 months\"\n";
+    let own = "\n[ledger]\nurl = \"sqlite:ledger.db\"\nclose_after = \"400 years\"\n[http]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\nlevel = \"info\"\n[export]\ndirectory = \"export\"\nat = \"02:30\"\ntimezone = \"Europe/Berlin\"\nformats = [\"csv\", \"jsonl\"]\n[privacy]\nmask_digits = 3\nkeep = \"400 years\"\n";
     let path = folder.join("taktd.toml");
     fs::write(&path, format!("{table}{own}{sources}")).expect("written");
     path

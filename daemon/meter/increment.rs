@@ -5,10 +5,11 @@ use super::pools::{Pools, TOP_UP};
 use super::record::{Outcome, Rule};
 use super::running::{Item, Running};
 use super::sources::{Source, in_band, top_up_period};
-use super::state::{Scope, State};
-use super::terms::{Offer, Terms};
+use super::state::State;
+use super::steps::step;
+use super::terms::{Offer, Role, Terms};
 use crate::calls::Call;
-use crate::tariff::{Allowance, BandId, Grant, Price, Rate, Round, RoundMode, RoundPer, Step};
+use crate::tariff::{Allowance, BandId, Grant, Price, Rate, RoundPer};
 use crate::units::{Direction, Seconds, Timestamp};
 
 /// Whether a plan has a price for a call in a band, or counts it among included callbacks.
@@ -30,11 +31,11 @@ pub(super) fn rate<'a>(offer: &Offer<'a>, call: &Call, severity: Option<&str>, b
 }
 
 /// The instant at which an increment begins, and the plan and band that price it.
-struct Moment<'a, 't> {
-    terms: &'t Terms<'a>,
-    offer: Offer<'a>,
-    band: BandId,
-    at: Timestamp,
+pub(super) struct Moment<'a, 't> {
+    pub(super) terms: &'t Terms<'a>,
+    pub(super) offer: Offer<'a>,
+    pub(super) band: BandId,
+    pub(super) at: Timestamp,
 }
 
 impl<'a> Moment<'a, '_> {
@@ -96,8 +97,7 @@ fn by_count<'a>(state: &mut State, call: &mut Running<'a>, now: &Moment<'a, '_>,
     let rate = rate(&offer, own, call.severity, band);
     // It is the service that forms incidents, whatever this call's band and severity cost (§6.7).
     let rates = || offer.plan.rates.iter().filter(|rate| rate.service == own.service);
-    let priced_by_incident = rates().any(|rate| matches!(rate.price, Price::Incident(_)))
-        || call.sources.iter().any(|source| matches!(source.allowance.grant, Grant::Incidents(_)));
+    let priced_by_incident = rates().any(|rate| matches!(rate.price, Price::Incident(_))) || includes_incidents(call);
     let added_up =
         call.due.asks_for_incident() || rates().any(|rate| rate.conditions.round.is_some_and(|round| round.per == RoundPer::Incident));
     let incident = (own.direction == Direction::In && (priced_by_incident || added_up))
@@ -134,6 +134,14 @@ fn by_count<'a>(state: &mut State, call: &mut Running<'a>, now: &Moment<'a, '_>,
         None => call.conclude(Outcome::Uncovered, "its plan has no price for this incident"),
     }
     true
+}
+
+/// Whether a plan on which the caller may call includes incidents of the service, be it for other severities, levels or bands.
+fn includes_incidents(call: &Running<'_>) -> bool {
+    let own = call.input.call;
+    let includes = |one: &Allowance| matches!(one.grant, Grant::Incidents(_)) && one.services.contains(&own.service);
+    let plans = call.offers.iter().filter(|offer| offer.role == Role::Active && offer.lets_call(call.input.authorised));
+    plans.flat_map(|offer| &offer.plan.allowances).any(includes)
 }
 
 /// Uses one of the first counted allowance with a balance, or one more where that is tolerated.
@@ -177,7 +185,7 @@ fn by_allowance<'a>(pools: &mut Pools, call: &mut Running<'a>, now: &Moment<'a, 
 }
 
 /// Counts talk beyond the first allowance that tolerates some; true where it is free.
-fn is_tolerated<'a>(pools: &mut Pools, call: &mut Running<'a>, now: &Moment<'a, '_>, length: Seconds) -> bool {
+pub(super) fn is_tolerated<'a>(pools: &mut Pools, call: &mut Running<'a>, now: &Moment<'a, '_>, length: Seconds) -> bool {
     let service = &call.input.call.service;
     let serving = |source: &&Source<'a>| {
         source.allowance.tolerance.is_some() && matches!(source.allowance.grant, Grant::Time { .. }) && now.is_served_by(source, service)
@@ -189,71 +197,6 @@ fn is_tolerated<'a>(pools: &mut Pools, call: &mut Running<'a>, now: &Moment<'a, 
         call.add_free(Rule::Tolerance, now.band, Some(id), Some(length), origin);
     }
     free
-}
-
-/// The increment of the step whose time the call's talk has reached, in whatever band or allowance it was spent.
-fn step<'a>(state: &mut State, call: &mut Running<'a>, now: &Moment<'a, '_>, rate: &'a Rate, steps: &'a [Step]) {
-    let Some(step) = steps.iter().rev().find(|step| step.from <= call.offset) else { return call.whole() };
-    let plain = Round { per: RoundPer::Increment, to: None, mode: RoundMode::Up };
-    if let Some(round) = rate.conditions.round.filter(|round| *round != plain) {
-        return rounded(state, call, now, rate, step, round);
-    }
-    if !is_tolerated(&mut state.pools, call, now, step.increment) {
-        call.charge(state, &now.offer, rate, increments(now, rate, step, 1));
-    }
-    call.advance(step.increment);
-}
-
-fn increments<'a>(now: &Moment<'a, '_>, rate: &'a Rate, step: &'a Step, count: u64) -> Item<'a> {
-    let Moment { offer, band, at: begins, .. } = *now;
-    let origin = offer.origin(rate.line);
-    Item {
-        rule: Rule::Step,
-        band: Some(band),
-        allowance: None,
-        count,
-        increment: Some(step.increment),
-        unit_price: step.price,
-        origin,
-        begins,
-    }
-}
-
-/// Talk fills a length, of this call or of several; the length is charged when enough of it has passed.
-fn rounded<'a>(state: &mut State, call: &mut Running<'a>, now: &Moment<'a, '_>, rate: &'a Rate, step: &'a Step, round: Round) {
-    let Moment { offer, band, at, .. } = *now;
-    let length = round.to.unwrap_or(step.increment);
-    let scope = match round.per {
-        RoundPer::Increment => None,
-        RoundPer::Call => Some(Scope::Call(call.input.call.id.clone())),
-        RoundPer::Incident => Some(Scope::Incident(call.incident.clone().unwrap_or_else(|| call.input.call.id.as_str().into()))),
-        RoundPer::Day => Some(Scope::Day(call.day)),
-        RoundPer::Month => Some(Scope::month_of(call.day)),
-    };
-    let before = scope.as_ref().map_or(0, |scope| state.blocks.get(&offer.plan.id, rate.line, scope));
-    let charged_after = round.mode.charged_after(length);
-    let rest = length.get().saturating_sub(before);
-    let talk = rest.min(call.chargeable.get().saturating_sub(call.offset.get()));
-    let after = before.saturating_add(talk);
-    if is_tolerated(&mut state.pools, call, now, Seconds::new(talk)) {
-        return call.pass(talk);
-    }
-    let begun = before < charged_after && charged_after <= after;
-    if begun {
-        let count = length.get().checked_div(step.increment.get()).unwrap_or(1);
-        call.charge(state, &now.offer, rate, increments(now, rate, step, count));
-        call.billed = Seconds::new(call.billed.get().saturating_add(length.get()));
-    } else {
-        call.due.only_counted(band, Seconds::new(talk), offer.origin(rate.line), at);
-    }
-    // What begins is charged at its first instant, what must pass, when it has passed.
-    let passes = if round.mode == RoundMode::Up { 0 } else { charged_after };
-    let ahead = if after < charged_after { charged_after.saturating_sub(before) } else { rest.saturating_add(passes) };
-    call.next_charge = Some(Seconds::new(call.offset.get().saturating_add(ahead)));
-    if let Some(scope) = scope {
-        state.blocks.set(&offer.plan.id, rate.line, scope, if after < length.get() { after } else { 0 });
-    }
-    call.pass(talk);
 }
 
 /// Uses what is left of a quantity that was bought in this period; buys another when nothing is.

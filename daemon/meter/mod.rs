@@ -16,6 +16,7 @@ mod running;
 mod settlement;
 mod sources;
 mod state;
+mod steps;
 mod talk;
 mod terms;
 #[cfg(test)]

@@ -62,8 +62,9 @@ impl Pools {
         let lets_call = |offer: &Offer<'a>| input.call.direction == Direction::Out || offer.lets_call(input.authorised);
         for offer in offers.iter().filter(|offer| offer.role == Role::Active && lets_call(offer)) {
             for allowance in &offer.plan.allowances {
-                if serves(allowance, input.call, severity) {
-                    self.add(&mut sources, terms, offer, allowance, day);
+                let serves = |one: &Allowance| serves(one, input.call, severity) && same_kind(one, allowance);
+                if serves(allowance) {
+                    self.add(&mut sources, terms, offer, allowance, day, serves);
                 }
             }
         }
@@ -71,7 +72,15 @@ impl Pools {
         sources
     }
 
-    fn add<'a>(&mut self, sources: &mut Vec<Source<'a>>, terms: &Terms<'a>, offer: &Offer<'a>, allowance: &'a Allowance, day: NaiveDate) {
+    fn add<'a>(
+        &mut self,
+        sources: &mut Vec<Source<'a>>,
+        terms: &Terms<'a>,
+        offer: &Offer<'a>,
+        allowance: &'a Allowance,
+        day: NaiveDate,
+        serves: impl Fn(&Allowance) -> bool,
+    ) {
         let mut push = |pools: &mut Self, offer: &Offer<'a>, allowance: &'a Allowance, period: Lasting, used_as: Use| {
             let pool = pools.grant(terms, offer, allowance, period);
             sources.push(Source {
@@ -90,13 +99,15 @@ impl Pools {
             return;
         }
         // The rests of earlier periods, the nearest first, where they are carried over and have not lapsed. What they are
-        // is what the plan said then.
+        // is what the plan said then, and so is what they serve.
         let mut from = period.from;
         while let Some((offer, allowance, period)) = before(terms, &offer.plan.id, &allowance.id, from) {
             if period.lapses.is_none_or(|lapses| lapses <= day) {
                 break;
             }
-            push(self, &offer, allowance, period, Use::Carried);
+            if serves(allowance) {
+                push(self, &offer, allowance, period, Use::Carried);
+            }
             from = period.from;
         }
     }
@@ -152,6 +163,11 @@ fn serves(allowance: &Allowance, call: &Call, severity: Option<&str>) -> bool {
     allowance.services.contains(&call.service)
         && (allowance.severities.is_empty() || severity.is_some_and(|severity| allowance.severities.iter().any(|one| **one == *severity)))
         && (allowance.levels.is_empty() || level.is_some_and(|level| allowance.levels.contains(&level)))
+}
+
+/// Whether both count seconds, or incidents, or callbacks.
+fn same_kind(one: &Allowance, other: &Allowance) -> bool {
+    std::mem::discriminant(&one.grant) == std::mem::discriminant(&other.grant)
 }
 
 /// Whether an allowance serves a band.

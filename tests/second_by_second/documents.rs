@@ -1,9 +1,7 @@
 //! What the five documents say of time, read off them by hand: their hours, the holidays of Bavaria, VAT, calendar years.
 
 use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, Timelike};
-use chrono_tz::Europe::Berlin;
 use rust_decimal::Decimal;
-use taktd::units::Timestamp;
 
 /// The public holidays of Bavaria in the years of the stories, from a wall calendar. 2026 stands there whole.
 const HOLIDAYS: [&str; 27] = [
@@ -36,13 +34,8 @@ const HOLIDAYS: [&str; 27] = [
     "2027-03-26",
 ];
 
-pub fn clock(at: Timestamp) -> NaiveDateTime {
-    at.utc().with_timezone(&Berlin).naive_local()
-}
-
-/// The band of a service at an instant; `None` outside its hours.
-pub fn band(tariff: &str, service: &str, at: Timestamp) -> Option<&'static str> {
-    let local = clock(at);
+/// The band of a service at a local time; `None` outside its hours.
+pub fn band(tariff: &str, service: &str, local: NaiveDateTime) -> Option<&'static str> {
     let (weekday, time) = (local.weekday().number_from_monday(), local.hour() * 100 + local.minute());
     let holiday = HOLIDAYS.contains(&local.date().to_string().as_str());
     match tariff {

@@ -1,7 +1,7 @@
 //! Stories: a contract of one of the five tariffs, and calls that come where it hurts: near the edges of bands, months,
 //! years and contract years, when the clock is changed, and at the same moment.
 
-use super::slowly::Told;
+use crate::generated::stories::Told;
 use chrono::{Months, NaiveDate, TimeDelta, TimeZone};
 use chrono_tz::Europe::Berlin;
 use proptest::prelude::*;

@@ -10,6 +10,7 @@ mod fees;
 mod going_on;
 mod incidents;
 mod market;
+mod rounding;
 mod time;
 
 use super::*;
