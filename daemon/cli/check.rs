@@ -1,12 +1,16 @@
 //! `taktd check`: every mistake with its line, what looks like one, and the week of each service of each plan.
 
 use super::{Common, Result};
-use crate::config::check::{WeekTable, report};
+use crate::clock;
+use crate::config::check::{Standing, WeekTable, report};
+use crate::config::{Config, tariff};
+use crate::ledger::Ledger;
+use crate::tariff::Tariff;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 pub fn run(common: &Common) -> Result {
-    let report = report(&common.config);
+    let report = report(&common.config, &standing(common));
     let mut out = io::stdout().lock();
     let wrong = !report.problems.is_empty();
     if common.json {
@@ -42,4 +46,15 @@ pub fn run(common: &Common) -> Result {
     }
     out.flush()?;
     Ok(if wrong { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+/// The time, and the tariffs of the ledger. A ledger that cannot be read is `verify`'s to tell of, and mistakes are the report's.
+fn standing(common: &Common) -> Standing {
+    let billed = || -> Option<Vec<Tariff>> {
+        let ledger = Ledger::read(&Config::load(&common.config).ok()?.ledger?.path).ok()?;
+        let texts = ledger.documents(ledger.catalogue()?).ok()?;
+        let tariffs = texts.iter().filter(|(kind, ..)| kind == "tariff");
+        Some(tariffs.filter_map(|(_, name, text)| tariff::parse(name, text).ok()).collect())
+    };
+    Standing { now: clock::now(), billed: billed() }
 }

@@ -1,9 +1,11 @@
 //! What `taktd check` shows: every mistake of every file, what looks like one, and the week of each service of each plan.
 
+use super::across;
 use super::bands::{YEARS_AHEAD, moment};
 use super::catalogue::{self, Loaded};
 use super::problem::Problem;
 use crate::tariff::{BandId, PlanVersion, Service, Stretch, Tariff, monday_of};
+use crate::units::Timestamp;
 use chrono::{Datelike, Days, NaiveDate};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -35,10 +37,22 @@ pub struct WeekTable {
     pub text: String,
 }
 
+/// What is so while a configuration is checked, beside its files: decides only what is warned of.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The time.
+    pub now: Timestamp,
+    /// The tariffs by which the ledger was settled last; `None` without a ledger.
+    pub billed: Option<Vec<Tariff>>,
+}
+
 /// Checks a configuration and all files it names.
 #[must_use]
-pub fn report(path: &Path) -> Report {
-    let Loaded { tariffs, problems, warnings, .. } = catalogue::everything(path);
+pub fn report(path: &Path, standing: &Standing) -> Report {
+    let loaded = catalogue::everything(path);
+    let across = across::warnings(&loaded, standing);
+    let Loaded { tariffs, problems, mut warnings, .. } = loaded;
+    warnings.extend(across);
     let weeks = tariffs.iter().flat_map(weeks).collect();
     Report { problems, warnings, weeks }
 }

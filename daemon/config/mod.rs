@@ -2,6 +2,7 @@
 //!
 //! The one invariant: a value that comes out of here is complete and consistent; with any mistake nothing comes out.
 
+mod across;
 mod bands;
 mod catalogue;
 pub mod check;
@@ -10,6 +11,7 @@ mod contract_rules;
 mod contracts;
 mod csv_text;
 mod daemon;
+mod hidden;
 mod numbers;
 mod offers;
 mod other;
@@ -18,6 +20,7 @@ mod problem;
 mod reader;
 mod rows;
 mod settings;
+mod slips;
 pub mod tariff;
 mod words;
 
