@@ -5,6 +5,7 @@ use super::problem::quoted;
 use super::reader::{Table, Value};
 use super::tariff::Names;
 use crate::tariff::{BandId, Cap, CapPer, Conditions, Grant, Price, Rate, Round, RoundMode, RoundPer, Surcharge, Tolerance};
+use crate::units::Seconds;
 use rust_decimal::Decimal;
 
 /// The most that a surcharge may add, in percent: more is a slip.
@@ -62,7 +63,10 @@ fn round(value: &Value<'_>, price: Option<&Price>) -> Option<Round> {
             let length = to.seconds()?;
             let steps = if let Some(Price::Steps(steps)) = price { steps.as_slice() } else { &[] };
             match steps.iter().find(|step| !length.get().is_multiple_of(step.increment.get())) {
-                Some(step) => refuse(&to, &format!("it is no multiple of the increment {}; write one that is", step.increment)),
+                Some(step) => {
+                    let (of, next) = (step.increment, step.increment.get().saturating_mul(length.get().div_ceil(step.increment.get())));
+                    refuse(&to, &format!("{length} is no multiple of the increment {of}; write for example {}", Seconds::new(next)))
+                }
                 None => Some(Some(length)),
             }
         }),

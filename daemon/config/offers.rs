@@ -149,7 +149,7 @@ pub(super) fn filter(table: &Table<'_>, names: &Names) -> Filter {
         Some(levels)
     });
     let (bands, levels) = (bands.unwrap_or_default(), levels.unwrap_or_default());
-    let named = |key| table.optional(key).map_or(0, |value| value.items());
+    let named = |key| table.optional(key).and_then(|value| value.list()).map_or(0, |list| list.len());
     let whole = [(named("bands"), bands.len()), (named("severities"), severities.len()), (named("levels"), levels.len())];
     Filter { bands, severities, levels, whole: whole.iter().all(|(named, found)| named == found) }
 }

@@ -272,11 +272,6 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// How many items a list has; of what is none, 0.
-    pub(super) fn items(&self) -> usize {
-        self.raw.as_array().map_or(0, |items| items.len())
-    }
-
     pub(super) fn list(&self) -> Option<Vec<Value<'a>>> {
         match self.raw {
             DeValue::Array(items) => Some(

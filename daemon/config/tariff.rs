@@ -3,12 +3,13 @@
 //! The one invariant: no default decides a price. What a plan costs, for whom, when, and where it is not sold, is written.
 
 use super::bands::{bands, check_week, service_of, services, unused_bands};
+use super::holidays::calendar;
 use super::plan;
 use super::problem::{Problem, closest, suggestion};
 use super::reader::{Source, Table, Value};
 use super::slips::sells;
 use crate::tariff::bands::Hours;
-use crate::tariff::{Calendar, Day, Service, Tariff, UnknownCalendar};
+use crate::tariff::{Calendar, Service, Tariff};
 use crate::units::{Currency, PriceKind, Seconds};
 use chrono::NaiveDate;
 use chrono_tz::{TZ_VARIANTS, Tz};
@@ -134,52 +135,6 @@ pub(super) fn zone(value: &Value<'_>) -> Option<Tz> {
         value.wrong(format!("there is no time zone \"{text}\"; {right}"));
     }
     zone
-}
-
-fn calendar(value: &Value<'_>) -> Option<Calendar> {
-    if !value.is_table() {
-        return calendar_name(value);
-    }
-    let table = value.table()?;
-    let base = table.required("calendar", "\"DE-BY\"").and_then(|value| calendar_name(&value));
-    let days = |key| -> Vec<Day> {
-        let Some(list) = table.optional(key).and_then(|value| value.list()) else { return Vec::new() };
-        list.iter().filter_map(day).collect()
-    };
-    let (add, remove) = (days("add"), days("remove"));
-    let base = base?;
-    for value in table.optional("remove").and_then(|value| value.list()).unwrap_or_default() {
-        if let Some(day) = value.as_date().filter(|day| !base.is_holiday(*day)) {
-            value.warning(format!("{day} is no public holiday there; nothing is taken away"));
-        }
-    }
-    table.finish();
-    Some(base.with(add, remove))
-}
-
-fn day(value: &Value<'_>) -> Option<Day> {
-    match value.as_text() {
-        Some(_) => value.parsed("a date such as 2026-12-24, or \"--12-24\" for every year", Day::parse),
-        None => value.date().map(Day::Date),
-    }
-}
-
-fn calendar_name(value: &Value<'_>) -> Option<Calendar> {
-    let text = value.text()?;
-    match Calendar::parse(text) {
-        Ok(calendar) => return Some(calendar),
-        Err(UnknownCalendar::Place) => {
-            let place = text.split('+').next().unwrap_or("");
-            value.wrong(format!("there is no calendar \"{place}\"; write one of {}", Calendar::names().collect::<Vec<_>>().join(", ")));
-        }
-        Err(UnknownCalendar::Option { asked, known }) if known.is_empty() => {
-            value.wrong(format!("this place has no option \"{asked}\"; write it without `+{asked}`, or add the days by `add`"));
-        }
-        Err(UnknownCalendar::Option { asked, known }) => {
-            value.wrong(format!("this place has no option \"{asked}\"; it has {}", known.join(", ")));
-        }
-    }
-    None
 }
 
 fn severities(root: &Table<'_>) -> Vec<Box<str>> {
