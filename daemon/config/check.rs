@@ -8,7 +8,7 @@ use super::problem::Problem;
 use super::slips::sells;
 use super::week_text::table;
 use crate::contracts::Contract;
-use crate::tariff::{PlanVersion, Tariff};
+use crate::tariff::{BandId, PlanVersion, Service, Tariff};
 use crate::units::Timestamp;
 use chrono::NaiveDate;
 use std::collections::BTreeSet;
@@ -107,12 +107,17 @@ fn weeks(tariff: &Tariff) -> Vec<WeekTable> {
     let mut tables: Vec<WeekTable> = Vec::new();
     for service in &tariff.services {
         let first = tables.len();
+        let mut drawn: Vec<(NaiveDate, Vec<BandId>, String)> = Vec::new(); // to look for gaps over decades takes a while
         for plan in &tariff.plans {
             let sources = offers(tariff, plan);
             if !sources.iter().any(|plan| sells(plan, &service.name)) {
                 continue;
             }
-            let (name, text) = ((plan.id.clone(), plan.valid_from), table(tariff, &sources, service, plan.valid_from));
+            let name = (plan.id.clone(), plan.valid_from);
+            let sold: Vec<BandId> = service.bands.iter().filter(|band| sells_in(&sources, service, **band)).copied().collect();
+            let known = drawn.iter().find(|(from, bands, _)| *from == plan.valid_from && *bands == sold);
+            let text = known.map_or_else(|| table(tariff, &sold, service, plan.valid_from), |(.., text)| text.clone());
+            drawn.push((plan.valid_from, sold, text.clone()));
             let prices = plan_text::prices(tariff, &sources, &service.name, &service.bands);
             let found = tables.iter_mut().skip(first).find(|known| known.text == text);
             let Some(known) = found else {
@@ -128,6 +133,15 @@ fn weeks(tariff: &Tariff) -> Vec<WeekTable> {
         }
     }
     tables
+}
+
+/// Whether one of the plans has a price or something included in a band.
+fn sells_in(plans: &[&PlanVersion], service: &Service, band: BandId) -> bool {
+    let within = |bands: &[BandId]| bands.is_empty() || bands.contains(&band);
+    plans.iter().any(|plan| {
+        plan.rates.iter().any(|rate| rate.service == service.name && within(&rate.bands))
+            || plan.allowances.iter().any(|one| one.services.contains(&service.name) && within(&one.bands))
+    })
 }
 
 /// Contracts by name: one with a row for the day is in force, whatever its other rows say.

@@ -1,16 +1,16 @@
 //! The week of a service as a plan sells it, as lines for people: hours and bands, gaps.
 
 use super::bands::YEARS_AHEAD;
-use crate::tariff::{BandId, PlanVersion, Service, Stretch, Tariff, monday_of};
+use crate::tariff::{BandId, Service, Stretch, Tariff, monday_of};
 use chrono::{Datelike, Days, NaiveDate};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// The table of a service; of `plans` the first sells it, the others come with that one.
-pub(super) fn table(tariff: &Tariff, plans: &[&PlanVersion], service: &Service, from: NaiveDate) -> String {
+/// The table of a service of which some bands are sold, from a day on.
+pub(super) fn table(tariff: &Tariff, sold: &[BandId], service: &Service, from: NaiveDate) -> String {
     let mut text = String::new();
     let week = &service.week;
-    let shown = |day: NaiveDate| day_line(tariff, plans, service, day);
+    let shown = |day: NaiveDate| day_line(tariff, sold, service, day);
     for (days, line) in ordinary_days(tariff, from, shown) {
         let _ = writeln!(text, "{days:<9} {line}");
     }
@@ -91,24 +91,15 @@ fn ordinary_days(tariff: &Tariff, from: NaiveDate, shown: impl Fn(NaiveDate) -> 
     runs.into_iter().map(|(first, last, line)| (label(first, last), line)).collect()
 }
 
-/// `08:00-09:30 day · 09:30-12:30 general`; a band without a price says so.
-fn day_line(tariff: &Tariff, plans: &[&PlanVersion], service: &Service, day: NaiveDate) -> String {
-    let priced = |band: BandId| {
-        plans.iter().any(|plan| {
-            plan.rates.iter().any(|rate| rate.service == service.name && (rate.bands.is_empty() || rate.bands.contains(&band)))
-                || plan
-                    .allowances
-                    .iter()
-                    .any(|one| one.services.contains(&service.name) && (one.bands.is_empty() || one.bands.contains(&band)))
-        })
-    };
+/// `08:00-09:30 day · 09:30-12:30 general`; a band that is not sold says so.
+fn day_line(tariff: &Tariff, sold: &[BandId], service: &Service, day: NaiveDate) -> String {
     let parts: Vec<String> = service
         .week
         .day(&tariff.calendar, day)
         .into_iter()
         .map(|(at, band)| {
             let name = tariff.band_name(band);
-            if priced(band) { format!("{} {name}", clock(at)) } else { format!("{} {name} (not sold: `uncovered`)", clock(at)) }
+            if sold.contains(&band) { format!("{} {name}", clock(at)) } else { format!("{} {name} (not sold: `uncovered`)", clock(at)) }
         })
         .collect();
     if parts.is_empty() { "not sold".to_owned() } else { parts.join(" · ") }
