@@ -6,7 +6,7 @@ use crate::units::Direction;
 use std::collections::BTreeSet;
 
 /// So many comparisons are made for one rate; a plan with more combinations than any price list has is taken as it is.
-const MOST: usize = 200_000;
+const MOST: usize = 50_000;
 
 /// The lines of the rates that leave nothing of a later one; empty when it applies to some call.
 ///

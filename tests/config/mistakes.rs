@@ -9,6 +9,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use taktd::config::check::report;
+use tempfile::TempDir;
 
 const CASES: &str = "tests/cases/mistakes";
 const FILES: [&str; 4] = ["taktd.toml", "tariff.toml", "lines.toml", "contracts.csv"];
@@ -39,6 +40,18 @@ fn what_looks_wrong_is_named() {
     insta::assert_snapshot!(answers(&changes, false));
 }
 
+#[test]
+fn contracts_are_counted_by_the_day() {
+    let mut files = files();
+    let contracts = files.get_mut("contracts.csv").expect("one of them");
+    *contracts = contracts.replace("K-5,Sommer,lines,2026-01-01,,,", "K-5,Sommer,lines,2025-01-01,,2026-11-24,");
+    let folder = written(&files);
+    let counted = report(&folder.path().join("taktd.toml"), &standing()).contracts.expect("no mistakes");
+    // Of K-4 one row goes on where the other ends; 24 November is the first day that K-5 no longer covers.
+    assert_eq!((counted.in_force, counted.to_come), (2, 2));
+    assert_eq!(counted.over, [("K-5".into(), "2026-11-24".parse().expect("a day"))]);
+}
+
 /// What `check` says about each change: mistakes, or warnings without any mistake.
 fn answers(changes: &[Change], mistakes: bool) -> String {
     let (mut shown, mut silent) = (String::new(), Vec::new());
@@ -61,10 +74,7 @@ fn answers(changes: &[Change], mistakes: bool) -> String {
 }
 
 fn said(files: &BTreeMap<&str, String>, mistakes: bool) -> String {
-    let folder = tempfile::tempdir().expect("a folder");
-    for (name, text) in files {
-        fs::write(folder.path().join(name), text).expect("written");
-    }
+    let folder = written(files);
     let report = report(&folder.path().join("taktd.toml"), &standing());
     let mut shown = String::new();
     assert!(mistakes || report.problems.is_empty(), "mistakes, not warnings: {:#?}", report.problems);
@@ -72,6 +82,14 @@ fn said(files: &BTreeMap<&str, String>, mistakes: bool) -> String {
         let _ = writeln!(shown, "{}", problem.with_excerpt());
     }
     shown.replace(&format!("{}/", folder.path().display()), "")
+}
+
+fn written(files: &BTreeMap<&str, String>) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).expect("written");
+    }
+    folder
 }
 
 fn files() -> BTreeMap<&'static str, String> {
