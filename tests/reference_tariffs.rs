@@ -143,7 +143,7 @@ fn problems(tariff: &str, plans: &str, stations: &str) -> Vec<String> {
             path.display().to_string()
         ),
     );
-    report(&folder.path().join("taktd.toml")).problems.iter().map(ToString::to_string).collect()
+    report(&folder.path().join("taktd.toml"), &crate::config::standing()).problems.iter().map(ToString::to_string).collect()
 }
 
 /// Prices are net, with the VAT of the day.

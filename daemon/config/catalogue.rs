@@ -1,5 +1,6 @@
 //! Tariffs and contracts, loaded together with the configuration that names them.
 
+use super::across;
 use super::contracts::{self, ContractFile};
 use super::daemon;
 use super::problem::{Problem, Problems, suggestion};
@@ -91,7 +92,7 @@ impl Catalogue {
             let read = tariff::read(name, text);
             loaded.problems.extend(read.problems);
             match read.tariff {
-                Some(tariff) => loaded.tariff(Tariff { file: name.as_str().into(), ..tariff }, Path::new(name)),
+                Some(tariff) => loaded.tariff(Tariff { file: name.as_str().into(), ..tariff }, Path::new(name), text),
                 None => whole = false,
             }
         }
@@ -133,10 +134,12 @@ pub(super) fn everything(path: &Path) -> Loaded {
     let all_read = loaded.catalogue(&read.catalogue, places, read.dial_plan.as_ref());
     if all_read {
         let sold: Vec<&str> = loaded.tariffs.iter().flat_map(|tariff| &tariff.services).map(|service| &*service.name).collect();
-        for (service, problem) in read.services.into_iter().filter(|(service, _)| !sold.contains(&&**service)) {
+        let (known, unknown): (Vec<_>, Vec<_>) = read.services.into_iter().partition(|(service, _)| sold.contains(&&**service));
+        for (service, problem) in unknown {
             let right = suggestion(&service, sold.iter().copied());
             loaded.problems.push(problem.saying(format!("no tariff sells the service \"{service}\"; {right}")));
         }
+        loaded.warnings.extend(across::of_hotlines(&loaded.tariffs, known, read.severities));
     }
     loaded
 }
@@ -153,11 +156,11 @@ impl Loaded {
             let read = tariff::read(&path.display().to_string(), &text);
             self.problems.extend(read.problems);
             self.warnings.extend(read.warnings);
-            self.documents.push((name.clone(), text));
             match read.tariff {
-                Some(tariff) => self.tariff(Tariff { file: name.clone(), ..tariff }, path),
+                Some(tariff) => self.tariff(Tariff { file: name.clone(), ..tariff }, path, &text),
                 None => whole = false,
             }
+            self.documents.push((name.clone(), text));
         }
         let texts: Vec<(String, &str, String)> = files
             .contracts
@@ -178,7 +181,7 @@ impl Loaded {
     }
 
     /// Takes a tariff; its name and its plans are its own.
-    pub(super) fn tariff(&mut self, tariff: Tariff, path: &Path) {
+    pub(super) fn tariff(&mut self, tariff: Tariff, path: &Path, text: &str) {
         let file = path.display().to_string();
         for known in &self.tariffs {
             if known.name == tariff.name {
@@ -187,7 +190,7 @@ impl Loaded {
             }
             if let Some(twice) = tariff.plans.iter().find(|plan| known.plans.iter().any(|other| other.id == plan.id)) {
                 let message = format!("the plan \"{}\" stands in {} already; a plan belongs to one tariff", twice.id, known.file);
-                self.problems.push(Problem::of_file(&file, "plan", message));
+                self.problems.push(Problem::on_line(&file, text, twice.line, "plan", message));
             }
         }
         self.tariffs.push(tariff);

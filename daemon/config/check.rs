@@ -1,12 +1,17 @@
-//! What `taktd check` shows: every mistake of every file, what looks like one, and the week of each service of each plan.
+//! What `taktd check` shows: every mistake of every file, what looks like one, what each plan says, and the week of each
+//! service.
 
-use super::bands::{YEARS_AHEAD, moment};
+use super::across;
 use super::catalogue::{self, Loaded};
+use super::plan_text;
 use super::problem::Problem;
-use crate::tariff::{BandId, PlanVersion, Service, Stretch, Tariff, monday_of};
-use chrono::{Datelike, Days, NaiveDate};
+use super::slips::sells;
+use super::week_text::table;
+use crate::contracts::Contract;
+use crate::tariff::{BandId, PlanVersion, Service, Tariff};
+use crate::units::Timestamp;
+use chrono::NaiveDate;
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::path::Path;
 
 /// The result of a check.
@@ -16,50 +21,146 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// What looks wrong, and works.
     pub warnings: Vec<Problem>,
-    /// The weeks, by tariff, plan and service; only of tariffs without problems.
+    /// What each plan says, in file order; only of tariffs without problems.
+    pub terms: Vec<PlanTerms>,
+    /// The weeks, by tariff and service; only of tariffs without problems.
     pub weeks: Vec<WeekTable>,
+    /// How many contracts there are; `None` where there are problems.
+    pub contracts: Option<Contracts>,
 }
 
-/// The week of a service as a plan sells it.
+/// What a version of a plan says beside its prices.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WeekTable {
+pub struct PlanTerms {
     /// The tariff's file, as configured.
     pub file: Box<str>,
     /// The plan.
     pub plan: Box<str>,
     /// The first day of this version of it.
     pub valid_from: NaiveDate,
+    /// Lines for people.
+    pub lines: Vec<String>,
+}
+
+/// The week of a service as some plans sell it, all in the same hours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeekTable {
+    /// The tariff's file, as configured.
+    pub file: Box<str>,
     /// The service.
     pub service: Box<str>,
-    /// Lines for people.
+    /// The plans.
+    pub plans: PlanNames,
+    /// Lines for people: hours, bands, gaps.
     pub text: String,
+    /// Lines about prices, by band; each with the plans that have them.
+    pub prices: Vec<(PlanNames, Vec<String>)>,
+}
+
+/// Versions of plans: name, first day.
+pub type PlanNames = Vec<(Box<str>, NaiveDate)>;
+
+/// How many contracts there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contracts {
+    /// Those in force.
+    pub in_force: usize,
+    /// Those whose first day is to come.
+    pub to_come: usize,
+    /// Those that are over, with the first day no longer covered.
+    pub over: Vec<(Box<str>, NaiveDate)>,
+}
+
+/// What is so while a configuration is checked, beside its files: decides only what is warned of.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The time.
+    pub now: Timestamp,
+    /// The tariffs by which the ledger was settled last; `None` without a ledger.
+    pub billed: Option<Vec<Tariff>>,
 }
 
 /// Checks a configuration and all files it names.
 #[must_use]
-pub fn report(path: &Path) -> Report {
-    let Loaded { tariffs, problems, warnings, .. } = catalogue::everything(path);
+pub fn report(path: &Path, standing: &Standing) -> Report {
+    let loaded = catalogue::everything(path);
+    let across = across::warnings(&loaded, standing);
+    let Loaded { tariffs, contracts, problems, mut warnings, .. } = loaded;
+    warnings.extend(across);
+    let terms = tariffs.iter().flat_map(terms).collect();
     let weeks = tariffs.iter().flat_map(weeks).collect();
-    Report { problems, warnings, weeks }
+    let contracts = problems.is_empty().then(|| count(&contracts, &tariffs, standing.now));
+    Report { problems, warnings, terms, weeks, contracts }
 }
 
+fn terms(tariff: &Tariff) -> impl Iterator<Item = PlanTerms> + '_ {
+    tariff.plans.iter().map(|plan| PlanTerms {
+        file: tariff.file.clone(),
+        plan: plan.id.clone(),
+        valid_from: plan.valid_from,
+        lines: plan_text::terms(tariff, plan),
+    })
+}
+
+/// The tables of a tariff by service; plans that sell one in the same hours share it.
 fn weeks(tariff: &Tariff) -> Vec<WeekTable> {
-    let mut tables = Vec::new();
-    for plan in &tariff.plans {
-        let sources = offers(tariff, plan);
-        for service in &tariff.services {
-            if sources.iter().any(|plan| sells(plan, service)) {
-                tables.push(WeekTable {
-                    file: tariff.file.clone(),
-                    plan: plan.id.clone(),
-                    valid_from: plan.valid_from,
-                    service: service.name.clone(),
-                    text: table(tariff, &sources, service, plan.valid_from),
-                });
+    let mut tables: Vec<WeekTable> = Vec::new();
+    for service in &tariff.services {
+        let first = tables.len();
+        let mut drawn: Vec<(NaiveDate, Vec<BandId>, String)> = Vec::new(); // to look for gaps over decades takes a while
+        for plan in &tariff.plans {
+            let sources = offers(tariff, plan);
+            if !sources.iter().any(|plan| sells(plan, &service.name)) {
+                continue;
+            }
+            let name = (plan.id.clone(), plan.valid_from);
+            let sold: Vec<BandId> = service.bands.iter().filter(|band| sells_in(&sources, service, **band)).copied().collect();
+            let known = drawn.iter().find(|(from, bands, _)| *from == plan.valid_from && *bands == sold);
+            let text = known.map_or_else(|| table(tariff, &sold, service, plan.valid_from), |(.., text)| text.clone());
+            drawn.push((plan.valid_from, sold, text.clone()));
+            let prices = plan_text::prices(tariff, &sources, &service.name, &service.bands);
+            let found = tables.iter_mut().skip(first).find(|known| known.text == text);
+            let Some(known) = found else {
+                let (file, plans) = (tariff.file.clone(), vec![name]);
+                tables.push(WeekTable { file, service: service.name.clone(), plans: plans.clone(), text, prices: vec![(plans, prices)] });
+                continue;
+            };
+            known.plans.push(name.clone());
+            match known.prices.iter_mut().find(|(_, lines)| *lines == prices) {
+                Some((plans, _)) => plans.push(name),
+                None => known.prices.push((vec![name], prices)),
             }
         }
     }
     tables
+}
+
+/// Whether one of the plans has a price or something included in a band.
+fn sells_in(plans: &[&PlanVersion], service: &Service, band: BandId) -> bool {
+    let within = |bands: &[BandId]| bands.is_empty() || bands.contains(&band);
+    plans.iter().any(|plan| {
+        plan.rates.iter().any(|rate| rate.service == service.name && within(&rate.bands))
+            || plan.allowances.iter().any(|one| one.services.contains(&service.name) && within(&one.bands))
+    })
+}
+
+/// Contracts by name: one with a row for the day is in force, whatever its other rows say.
+fn count(contracts: &[Contract], tariffs: &[Tariff], now: Timestamp) -> Contracts {
+    let mut counted = Contracts::default();
+    let Some(today) = tariffs.first().map(|tariff| tariff.local_date(now)) else { return counted };
+    let ids: BTreeSet<&str> = contracts.iter().map(|contract| &*contract.id).collect();
+    for id in ids {
+        let rows = || contracts.iter().filter(move |contract| *contract.id == *id);
+        let ends = |contract: &Contract| contract.ends_on.filter(|end| *end <= today);
+        if rows().any(|row| row.starts_on <= today && ends(row).is_none()) {
+            counted.in_force += 1;
+        } else if rows().any(|row| row.starts_on > today) {
+            counted.to_come += 1;
+        } else if let Some(end) = rows().filter_map(ends).max() {
+            counted.over.push((id.into(), end));
+        }
+    }
+    counted
 }
 
 /// The plan, and those it includes, in the version of its first day.
@@ -74,94 +175,4 @@ fn offers<'t>(tariff: &'t Tariff, plan: &'t PlanVersion) -> Vec<&'t PlanVersion>
         }
     }
     all
-}
-
-fn sells(plan: &PlanVersion, service: &Service) -> bool {
-    plan.rates.iter().any(|rate| rate.service == service.name) || plan.allowances.iter().any(|one| one.services.contains(&service.name))
-}
-
-fn table(tariff: &Tariff, plans: &[&PlanVersion], service: &Service, from: NaiveDate) -> String {
-    let mut text = String::new();
-    let week = &service.week;
-    let shown = |day: NaiveDate| day_line(tariff, plans, service, day);
-    for (days, line) in ordinary_days(tariff, from, shown) {
-        let _ = writeln!(text, "  {days:<9} {line}");
-    }
-    if week.names_holidays() {
-        let mut known = BTreeSet::new();
-        let days = from.iter_days().take(366).filter(|day| tariff.calendar.is_holiday(*day));
-        for (day, line) in days.map(|day| (day, shown(day))).filter(|(_, line)| known.insert(line.clone())) {
-            let _ = writeln!(text, "  {:<9} {line}  (as on {day})", "PH");
-        }
-    }
-    let mut gaps: Vec<(Stretch, NaiveDate, BTreeSet<u32>)> = Vec::new();
-    for gap in week.gaps(&tariff.calendar, from, YEARS_AHEAD) {
-        let weekday = gap.on.weekday().num_days_from_monday();
-        match gaps.iter_mut().find(|(at, _, _)| *at == gap.at) {
-            Some((_, _, days)) => {
-                days.insert(weekday);
-            }
-            None => gaps.push((gap.at, gap.on, BTreeSet::from([weekday]))),
-        }
-    }
-    for (at, on, days) in gaps {
-        let names: Vec<&str> = days.iter().filter_map(|day| DAYS.get(usize::try_from(*day).ok()?)).copied().collect();
-        let _ = writeln!(text, "  gap       {} on {}, first {}: uncovered, not billed", clock(at), names.join(", "), moment(on, at));
-    }
-    text
-}
-
-const DAYS: [&str; 7] = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
-
-/// The days of an ordinary week, those alike and next to each other on one line.
-fn ordinary_days(tariff: &Tariff, from: NaiveDate, shown: impl Fn(NaiveDate) -> String) -> Vec<(String, String)> {
-    // The first week without a holiday, its Sunday before included: there nothing spills in from one.
-    let quiet = |monday: &NaiveDate| {
-        let before = monday.pred_opt().unwrap_or(*monday);
-        !before.iter_days().take(8).any(|day| tariff.calendar.is_holiday(day))
-    };
-    let mondays = monday_of(from).iter_weeks().skip(1).take(520);
-    let monday = mondays.into_iter().find(quiet).unwrap_or(from);
-    let mut runs: Vec<(usize, usize, String)> = Vec::new();
-    for index in 0..7usize {
-        let day = monday.checked_add_days(Days::new(index as u64)).unwrap_or(monday);
-        let line = shown(day);
-        match runs.last_mut() {
-            Some((_, last, known)) if *known == line => *last = index,
-            _ => runs.push((index, index, line)),
-        }
-    }
-    let label = |first: usize, last: usize| match (DAYS.get(first), DAYS.get(last)) {
-        (Some(first), Some(last)) if first != last => format!("{first}-{last}"),
-        (Some(first), _) => (*first).to_owned(),
-        _ => String::new(),
-    };
-    runs.into_iter().map(|(first, last, line)| (label(first, last), line)).collect()
-}
-
-/// `08:00-09:30 day · 09:30-12:30 general`; a band without a price says so.
-fn day_line(tariff: &Tariff, plans: &[&PlanVersion], service: &Service, day: NaiveDate) -> String {
-    let priced = |band: BandId| {
-        plans.iter().any(|plan| {
-            plan.rates.iter().any(|rate| rate.service == service.name && (rate.bands.is_empty() || rate.bands.contains(&band)))
-                || plan
-                    .allowances
-                    .iter()
-                    .any(|one| one.services.contains(&service.name) && (one.bands.is_empty() || one.bands.contains(&band)))
-        })
-    };
-    let parts: Vec<String> = service
-        .week
-        .day(&tariff.calendar, day)
-        .into_iter()
-        .map(|(at, band)| {
-            let name = tariff.band_name(band);
-            if priced(band) { format!("{} {name}", clock(at)) } else { format!("{} {name} (not sold)", clock(at)) }
-        })
-        .collect();
-    if parts.is_empty() { "uncovered".to_owned() } else { parts.join(" · ") }
-}
-
-fn clock(at: Stretch) -> String {
-    format!("{:02}:{:02}-{:02}:{:02}", at.from / 60, at.from % 60, at.to / 60, at.to % 60)
 }

@@ -5,6 +5,7 @@ use super::problem::quoted;
 use super::reader::{Table, Value};
 use super::tariff::Names;
 use crate::tariff::{BandId, Cap, CapPer, Conditions, Grant, Price, Rate, Round, RoundMode, RoundPer, Surcharge, Tolerance};
+use crate::units::Seconds;
 use rust_decimal::Decimal;
 
 /// The most that a surcharge may add, in percent: more is a slip.
@@ -62,7 +63,10 @@ fn round(value: &Value<'_>, price: Option<&Price>) -> Option<Round> {
             let length = to.seconds()?;
             let steps = if let Some(Price::Steps(steps)) = price { steps.as_slice() } else { &[] };
             match steps.iter().find(|step| !length.get().is_multiple_of(step.increment.get())) {
-                Some(step) => refuse(&to, &format!("it is no multiple of the increment {}; write one that is", step.increment)),
+                Some(step) => {
+                    let (of, next) = (step.increment, step.increment.get().saturating_mul(length.get().div_ceil(step.increment.get())));
+                    refuse(&to, &format!("{length} is no multiple of the increment {of}; write for example {}", Seconds::new(next)))
+                }
                 None => Some(Some(length)),
             }
         }),
@@ -78,8 +82,11 @@ pub(super) fn tolerance(table: &Table<'_>, grant: Option<Grant>) -> Option<Toler
         let percent = Decimal::from_str_exact(percent.trim()).ok();
         return match percent.filter(|percent| *percent > Decimal::ZERO && *percent <= Decimal::ONE_HUNDRED) {
             Some(percent) => Some(Tolerance::Percent(percent)),
-            None => refuse(&value, "it is no percentage from above 0 to 100; write for example \"10%\""),
+            None => refuse(&value, "it must be more than 0% and at most 100%; write for example \"10%\""),
         };
+    }
+    if value.as_text().is_none() && matches!(grant, Some(Grant::Time { .. })) {
+        return refuse(&value, "it is neither a part nor a time; write for example \"10%\" or \"6m\"");
     }
     Some(Tolerance::Quantity(match grant? {
         Grant::Time { .. } => value.seconds()?.get(),
@@ -93,14 +100,18 @@ pub(super) fn surcharges(plan: &Table<'_>, names: &Names) -> Vec<Surcharge> {
     for table in plan.tables("surcharge") {
         let services = some_services(&table, names);
         table.required("bands", "[\"night\"]");
-        let Filter { bands, severities, levels } = filter(&table, names);
+        let Filter { bands, severities, levels, whole } = filter(&table, names);
         let percent = table.required("percent", "50").and_then(|value| {
             let percent = value.decimal()?;
             let fits = percent > Decimal::ZERO && percent <= MOST_PERCENT;
-            if fits { Some(percent) } else { refuse(&value, &format!("it is not from above 0 to {MOST_PERCENT}; write for example 50")) }
+            if fits {
+                Some(percent)
+            } else {
+                refuse(&value, &format!("it must be more than 0 and at most {MOST_PERCENT}; write for example 50"))
+            }
         });
         let line = table.line();
-        if let (Some(services), Some(percent), false) = (services, percent, bands.is_empty()) {
+        if let (Some(services), Some(percent), false) = (services, percent, bands.is_empty() || !whole) {
             unsold(&table, names, &services, &bands);
             let new = Surcharge { line, services, bands, severities, levels, percent };
             match surcharges.iter().find(|before| hides(before, &new)) {
@@ -145,6 +156,10 @@ pub(super) fn caps(plan: &Table<'_>, names: &Names, rates: &[Rate]) -> Vec<Cap> 
     for table in plan.tables("cap") {
         let services = some_services(&table, names);
         let amount = table.required("amount", "100.00").and_then(|value| Some((value.decimal()?, value)));
+        let amount = amount.and_then(|(amount, value)| match amount > Decimal::ZERO {
+            true => Some((amount, value)),
+            false => refuse(&value, "nothing would ever be due; write an amount, or rates with `flat = true` for what is included"),
+        });
         let words = [("call", CapPer::Call), ("incident", CapPer::Incident), ("month", CapPer::Month)];
         let per = table.required("per", "\"month\"").and_then(|value| value.word(&words));
         if let (Some(services), Some((amount, value)), Some(per)) = (services, amount, per) {

@@ -5,7 +5,7 @@ use super::reader::Source;
 use super::rows::Column;
 use crate::contracts::Contract;
 use crate::tariff::period::end_of_contract;
-use crate::tariff::{Callers, FeePer, PlanVersion, Tariff};
+use crate::tariff::{Callers, FeePer, PlanVersion, Tariff, Validity};
 use crate::units::NumberPattern;
 use chrono::NaiveDate;
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,9 +85,41 @@ impl<'t> Plans<'t> {
                 "nobody is authorised, and a plan of this contract asks for it; every call will be refused".to_owned(),
             );
         }
+        self.dates(&contract, &held, warn);
+        if !contract.authorised.is_empty() && held.iter().all(|(_, plan)| plan.callers == Callers::Any) {
+            warn(
+                Column::Authorised,
+                "anybody may call on the plans of this contract, so these are numbers like its others; write them under `numbers`"
+                    .to_owned(),
+            );
+        }
         contract.ends_on =
             contract.ends_on.or_else(|| end_of_contract(held.iter().map(|(_, plan)| *plan), contract.starts_on, contract.cancelled_on));
         (!broken.get()).then_some(contract)
+    }
+
+    /// Days that do not go together.
+    fn dates(&self, contract: &Contract, held: &[(&Tariff, &PlanVersion)], warn: Note<'_>) {
+        let (starts_on, ends_on) = (contract.starts_on, contract.ends_on);
+        if let Some(day) = contract.activated_on {
+            let offers = self.offers(contract);
+            let offers = offers.iter().filter_map(|id| self.version(id, starts_on)).chain(held.iter().copied());
+            let granted = offers.flat_map(|(_, plan)| &plan.allowances).any(|one| matches!(one.per, Validity::Activation(_)));
+            if !granted {
+                warn(Column::ActivatedOn, "no plan of this contract grants anything after activation; the day changes nothing".to_owned());
+            } else if day < starts_on {
+                warn(Column::ActivatedOn, format!("{day} is before starts_on, {starts_on}; is that the day of another contract?"));
+            } else if ends_on.is_some_and(|end| day >= end) {
+                warn(Column::ActivatedOn, format!("{day} is after the contract's end; nothing is granted in its time"));
+            }
+        }
+        if let Some(day) = contract.cancelled_on {
+            if day < starts_on {
+                warn(Column::CancelledOn, format!("{day} is before starts_on, {starts_on}; is that the day of another contract?"));
+            } else if let Some(end) = ends_on.filter(|end| day >= *end) {
+                warn(Column::CancelledOn, format!("{day} is not before ends_on, {end}, which counts; the contract is over by then"));
+            }
+        }
     }
 
     fn requirements(&self, contract: &Contract, held: &[(&Tariff, &PlanVersion)], wrong: Note<'_>, warn: Note<'_>) {
@@ -99,6 +131,12 @@ impl<'t> Plans<'t> {
         for (_, plan) in held {
             for missing in plan.requires.iter().filter(|required| !offers.contains(&***required)) {
                 wrong(Column::Plans, format!("\"{}\" requires \"{missing}\"; add it, or take \"{}\" away", plan.id, plan.id));
+            }
+            let included = offers.iter().filter(|id| !contract.plans.iter().any(|held| **held == ***id));
+            for (_, other) in included.filter_map(|id| self.version(id, contract.starts_on)) {
+                for missing in other.requires.iter().filter(|required| !offers.contains(&***required)) {
+                    wrong(Column::Plans, format!("\"{}\", which comes with another plan, requires \"{missing}\"; add it", other.id));
+                }
             }
             for twice in plan.includes.iter().filter(|included| contract.plans.contains(included)) {
                 warn(Column::Plans, format!("\"{}\" includes \"{twice}\" already, whose fee is due all the same", plan.id));
@@ -114,6 +152,9 @@ fn stations_fit(held: &[(&Tariff, &PlanVersion)], stations: Option<u32>, wrong: 
         match (stations, plan.stations) {
             (None, range) if per_station || range.is_some() => {
                 wrong(Column::Stations, format!("the plan \"{}\" counts stations; write how many", plan.id));
+            }
+            (Some(0), None) if per_station => {
+                wrong(Column::Stations, format!("the plan \"{}\" counts stations, and with none nothing is due; write 1 or more", plan.id));
             }
             (Some(stations), Some((from, to))) if !(from..=to).contains(&stations) => {
                 wrong(
@@ -133,7 +174,7 @@ fn one_market(held: &[(&Tariff, &PlanVersion)], wrong: Note<'_>) {
         pairs.find(|((one, _), (other, _))| one.currency != other.currency || one.zone != other.zone || one.prices != other.prices)
     {
         let plans = quoted([&*one.id, &*other.id]);
-        wrong(Column::Plans, format!("{plans} differ in currency, time zone or kind of prices; write a contract for each"));
+        wrong(Column::Plans, format!("{plans} differ in currency, time zone, or net and gross prices; write a contract for each"));
     }
 }
 
@@ -158,16 +199,9 @@ impl Rows {
     }
 
     /// Checks the rows against one another, and gives the contracts in file order.
-    pub(super) fn finish(self, sources: &[Source<'_>], plans: &Plans<'_>) -> Vec<Contract> {
+    pub(super) fn finish(self, sources: &[Source<'_>]) -> Vec<Contract> {
         self.histories(sources);
         self.shared_numbers(sources);
-        let held: BTreeSet<&str> = self.rows.iter().flat_map(|row| &row.contract.plans).map(AsRef::as_ref).collect();
-        let included: BTreeSet<&str> = plans.by_id.values().flatten().flat_map(|(_, plan)| &plan.includes).map(AsRef::as_ref).collect();
-        if let Some(source) = sources.first() {
-            for id in plans.ids().filter(|id| !held.contains(id) && !included.contains(id)) {
-                source.warning(0..0, Column::Plans.name(), format!("no contract has the plan \"{id}\""));
-            }
-        }
         self.rows.into_iter().map(|row| row.contract).collect()
     }
 
@@ -184,6 +218,15 @@ impl Rows {
                     format!("the row of \"{id}\" in {file}, line {line}, covers {day} too; give that row an ends_on of {day} or before");
                 if let Some(source) = sources.get(other.file) {
                     source.problem(other.starts_on.clone(), Column::StartsOn.name(), message);
+                }
+            } else if let (true, Some(end)) = (first.id == second.id, first.ends_on.filter(|end| *end < second.starts_on)) {
+                let ((file, line), id) = (&first.place, &first.id);
+                let message = format!(
+                    "from {end} until this day \"{id}\" is not in force: the row before ends then ({file}, line {line}); calls between find no \
+                     contract"
+                );
+                if let Some(source) = sources.get(other.file) {
+                    source.warning(other.starts_on.clone(), Column::StartsOn.name(), message);
                 }
             }
         }

@@ -27,6 +27,8 @@ pub(super) struct Read {
     pub(super) warnings: Vec<Problem>,
     /// Services of the hotlines, with where they are named.
     pub(super) services: Vec<(Box<str>, Problem)>,
+    /// Severities of the hotlines, with where they are named.
+    pub(super) severities: Vec<(Box<str>, Problem)>,
     pub(super) dial_plan: Option<DialPlan>,
 }
 
@@ -46,7 +48,7 @@ pub(super) fn read(file: &Path, text: &str) -> Read {
         (catalogue.contracts, contract_places) = base.files(&table, "contracts", "[\"contracts.csv\"]");
         table.finish();
     }
-    let (directory, services) = numbers::directory(&root, dial_plan.as_ref());
+    let (directory, services, severities) = numbers::directory(&root, dial_plan.as_ref());
     let ledger = root.table("ledger").map(|table| ledger(table, base));
     let sources: Vec<Option<SourceConfig>> = root.tables("source").into_iter().map(|table| source_of(table, base)).collect();
     let http = http(&root);
@@ -69,7 +71,7 @@ pub(super) fn read(file: &Path, text: &str) -> Read {
         })
     };
     let config = if problems.is_empty() { config() } else { None };
-    Read { config, catalogue, tariff_places, contract_places, problems, warnings, services, dial_plan }
+    Read { config, catalogue, tariff_places, contract_places, problems, warnings, services, severities, dial_plan }
 }
 
 /// A section that is there and could not be read is none at all.
@@ -381,7 +383,7 @@ mod tests {
             ("[identity]\nheaders = []\n", "no caller would be known"),
             ("[identity]\ntrusted_peers = [\"proxy\"]\n", "is no address"),
             ("[identity]\ntrusted_peers = [\"10.0.0.0/33\"]\n", "0 to 32"),
-            ("[http]\nlisten = 9464\n", "expected a text"),
+            ("[http]\nlisten = 9464\n", "expected an address and a port"),
             ("[export]\ndirectory = \"x\"\ntimezone = \"UTC\"\nat = \"2:30\"\n", "a time of day"),
             ("[privacy]\nkeep = \"six months\"\n", "a period such as"),
             ("[log]\nlevel = \"verbose\"\n", "\"debug\" or \"trace\""),

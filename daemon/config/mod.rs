@@ -2,6 +2,7 @@
 //!
 //! The one invariant: a value that comes out of here is complete and consistent; with any mistake nothing comes out.
 
+mod across;
 mod bands;
 mod catalogue;
 pub mod check;
@@ -10,15 +11,20 @@ mod contract_rules;
 mod contracts;
 mod csv_text;
 mod daemon;
+mod hidden;
+mod holidays;
 mod numbers;
 mod offers;
 mod other;
 mod plan;
+mod plan_text;
 mod problem;
 mod reader;
 mod rows;
 mod settings;
+mod slips;
 pub mod tariff;
+mod week_text;
 mod words;
 
 pub use catalogue::{Catalogue, load};

@@ -19,15 +19,21 @@ pub(super) fn dial_plan(table: &Table<'_>) -> Option<DialPlan> {
     }
 }
 
-/// Hotlines, agents and identity; and for each hotline its service, with the problem it is if no tariff sells it.
-pub(super) fn directory(root: &Table<'_>, plan: Option<&DialPlan>) -> (Option<Directory>, Vec<(Box<str>, Problem)>) {
+/// A name that tariffs must know, with the problem it is if none does.
+pub(super) type Named = (Box<str>, Problem);
+
+/// Hotlines, agents and identity; and the services and the severities that hotlines name.
+pub(super) fn directory(root: &Table<'_>, plan: Option<&DialPlan>) -> (Option<Directory>, Vec<Named>, Vec<Named>) {
     let mut hotlines: Vec<Hotline> = Vec::new();
-    let mut services = Vec::new();
+    let (mut services, mut severities) = (Vec::new(), Vec::new());
     for table in root.tables("hotline") {
         if let Some(value) = table.optional("service")
             && let Some(text) = value.as_text()
         {
             services.push((text.into(), value.problem("")));
+        }
+        if let Some((value, text)) = table.optional("severity").and_then(|value| Some((value.clone(), value.as_text()?))) {
+            severities.push((text.into(), value.problem("")));
         }
         let place = table.optional("number");
         if let Some(hotline) = hotline(&table, plan) {
@@ -44,7 +50,7 @@ pub(super) fn directory(root: &Table<'_>, plan: Option<&DialPlan>) -> (Option<Di
     let agents = agents(root, plan);
     let identity = identity(root);
     let directory = || Some(Directory { dial_plan: plan?.clone(), hotlines, agents, identity: identity? });
-    (directory(), services)
+    (directory(), services, severities)
 }
 
 fn hotline(table: &Table<'_>, plan: Option<&DialPlan>) -> Option<Hotline> {

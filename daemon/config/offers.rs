@@ -1,7 +1,8 @@
 //! Allowances and rates of a plan: what is included, and what the rest costs.
 
 use super::bands::bands_of;
-use super::conditions::{conditions, covers, tolerance};
+use super::conditions::{conditions, tolerance};
+use super::hidden::hidden;
 use super::problem::suggestion;
 use super::reader::{Table, Value};
 use super::tariff::{Names, known_severity};
@@ -38,9 +39,15 @@ fn allowance(table: &Table<'_>, names: &Names) -> Option<Allowance> {
         "incidents" => value.integer(1..=MANY).map(Grant::Incidents),
         _ => value.integer(1..=MANY).map(Grant::Callbacks),
     });
+    if grant.is_none() {
+        table.optional("increment"); // whatever was meant, it is no unknown key
+    }
     let per = validity(table);
     let tolerance = tolerance(table, grant);
     let carry_over = table.table("carry_over").and_then(|table| carry_over(table, grant));
+    if let (Some(Validity::Activation(None)), Some(value)) = (per, table.optional("carry_over")) {
+        value.wrong("what never lapses leaves no rest to carry over; leave it out, or say when the allowance lapses");
+    }
     let per_station = table.optional("per_station").map_or(Some(false), |value| value.flag());
     let services = table.required("services", "[\"support\"]").and_then(|value| services_of(&value, names));
     let filter = filter(table, names);
@@ -98,9 +105,15 @@ fn validity(table: &Table<'_>) -> Option<Validity> {
 
 /// `carry_over = { at_most = "30m", lapses = "1 month" }`: how much of a rest goes on, and for how long.
 fn carry_over(table: Table<'_>, grant: Option<Grant>) -> Option<(u64, Period)> {
-    let most = table.required("at_most", "\"30m\"").and_then(|value| match grant? {
-        Grant::Time { .. } => value.seconds().map(Seconds::get),
-        Grant::Incidents(_) | Grant::Callbacks(_) => value.integer(1..=MANY).map(u64::from),
+    let most = table.required("at_most", "\"30m\"").and_then(|value| {
+        let (most, granted, said) = match grant? {
+            Grant::Time { quantity, .. } => (value.seconds()?.get(), quantity.get(), quantity.to_string()),
+            Grant::Incidents(count) | Grant::Callbacks(count) => (u64::from(value.integer(1..=MANY)?), u64::from(count), count.to_string()),
+        };
+        if most > granted {
+            value.wrong(format!("more than was granted, {said}, cannot be left; write {said} or less"));
+        }
+        Some(most)
     });
     let lapses = table.required("lapses", "\"1 month\"").and_then(|value| value.period());
     table.finish();
@@ -112,22 +125,33 @@ pub(super) struct Filter {
     pub(super) bands: Vec<BandId>,
     pub(super) severities: Vec<Box<str>>,
     pub(super) levels: Vec<Level>,
+    /// Whether all that it names was understood: else it would be taken for less limited than it is.
+    pub(super) whole: bool,
 }
 
 pub(super) fn filter(table: &Table<'_>, names: &Names) -> Filter {
     let bands = table.optional("bands").and_then(|value| {
-        let bands = bands_of(&value, names.bands.iter().map(AsRef::as_ref))?;
-        not_empty(&value, &bands);
-        Some(bands)
+        not_empty(&value, &value.list()?);
+        bands_of(&value, names.bands.iter().map(AsRef::as_ref))
     });
     let severities = severities_of(table, names);
     let levels = table.optional("levels").and_then(|value| {
-        let levels: Vec<Level> =
-            value.list()?.iter().filter_map(|item| item.integer(1..=9)).filter_map(|level| Level::try_from(level).ok()).collect();
-        not_empty(&value, &levels);
+        let list = value.list()?;
+        not_empty(&value, &list);
+        let mut levels: Vec<Level> = Vec::new();
+        for (item, level) in list.iter().filter_map(|item| Some((item, Level::try_from(item.integer(1..=9)?).ok()?))) {
+            if levels.contains(&level) {
+                item.wrong(format!("level {level} stands here twice; take one away"));
+            } else {
+                levels.push(level);
+            }
+        }
         Some(levels)
     });
-    Filter { bands: bands.unwrap_or_default(), severities, levels: levels.unwrap_or_default() }
+    let (bands, levels) = (bands.unwrap_or_default(), levels.unwrap_or_default());
+    let named = |key| table.optional(key).and_then(|value| value.list()).map_or(0, |list| list.len());
+    let whole = [(named("bands"), bands.len()), (named("severities"), severities.len()), (named("levels"), levels.len())];
+    Filter { bands, severities, levels, whole: whole.iter().all(|(named, found)| named == found) }
 }
 
 /// The severities a table names; none: all.
@@ -135,7 +159,17 @@ pub(super) fn severities_of(table: &Table<'_>, names: &Names) -> Vec<Box<str>> {
     let Some(value) = table.optional("severities") else { return Vec::new() };
     let list = value.list().unwrap_or_default();
     not_empty(&value, &list);
-    list.iter().filter_map(|item| known_severity(item, &names.severities)).map(Into::into).collect()
+    let mut severities: Vec<Box<str>> = Vec::new();
+    for item in &list {
+        match known_severity(item, &names.severities) {
+            Some(text) if severities.iter().any(|known| **known == *text) => {
+                item.wrong(format!("\"{text}\" stands here twice; take one away"));
+            }
+            Some(text) => severities.push(text.into()),
+            None => {}
+        }
+    }
+    severities
 }
 
 fn not_empty<T>(value: &Value<'_>, list: &[T]) {
@@ -147,14 +181,15 @@ fn not_empty<T>(value: &Value<'_>, list: &[T]) {
 /// A list of services by name.
 pub(super) fn services_of(value: &Value<'_>, names: &Names) -> Option<Vec<Box<str>>> {
     let mut services: Vec<Box<str>> = Vec::new();
-    for (text, item) in value.texts()? {
+    let texts = value.texts()?;
+    not_empty(value, &texts);
+    for (text, item) in texts {
         if services.iter().any(|known| **known == *text) {
             item.wrong(format!("\"{text}\" stands here twice; take one away"));
         } else if let Some(service) = service_of(text, &item, names) {
             services.push(service);
         }
     }
-    not_empty(value, &services);
     (!services.is_empty()).then_some(services)
 }
 
@@ -173,14 +208,14 @@ pub(super) fn rates(plan: &Table<'_>, names: &Names) -> Vec<Rate> {
     let mut rates: Vec<Rate> = Vec::new();
     for table in plan.tables("rate") {
         if let Some(rate) = rate(&table, names) {
-            match rates.iter().find(|earlier| hides(earlier, &rate)) {
-                Some(earlier) => {
-                    table.wrong(format!(
-                        "it never applies, the rate on line {} always does before; write the special one first",
-                        earlier.line
-                    ));
-                }
-                None => rates.push(rate),
+            match hidden(&rates, &rate, names).as_slice() {
+                [] => rates.push(rate),
+                lines => table.wrong(format!(
+                    "it never applies, the {} {} always {} before; write the special one first",
+                    if lines.len() == 1 { "rate on line" } else { "rates on lines" },
+                    lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+                    if lines.len() == 1 { "does" } else { "do" },
+                )),
             }
         }
         table.finish();
@@ -206,6 +241,7 @@ fn rate(table: &Table<'_>, names: &Names) -> Option<Rate> {
         _ => value.only_true().map(|()| Price::Flat),
     });
     let conditions = conditions(table, price.as_ref());
+    filter.whole.then_some(())?;
     Some(Rate {
         service: service?,
         line: table.line(),
@@ -216,15 +252,6 @@ fn rate(table: &Table<'_>, names: &Names) -> Option<Rate> {
         price: price?,
         conditions,
     })
-}
-
-/// Whether the later of two rates can never be reached.
-fn hides(earlier: &Rate, later: &Rate) -> bool {
-    earlier.service == later.service
-        && covers(&earlier.bands, &later.bands)
-        && covers(&earlier.severities, &later.severities)
-        && covers(&earlier.levels, &later.levels)
-        && (earlier.direction.is_none() || earlier.direction == later.direction)
 }
 
 fn steps(value: &Value<'_>) -> Option<Vec<Step>> {
@@ -246,7 +273,13 @@ fn steps(value: &Value<'_>) -> Option<Vec<Step>> {
                 place.wrong(format!("it does not begin after the step before, {}; write steps in order", before.from));
             }
             Some(before) if !(from.get() - before.from.get()).is_multiple_of(before.increment.get()) => {
-                place.wrong(format!("it begins inside an increment of {} of the step before; begin it where one ends", before.increment));
+                let length = before.increment;
+                let begun = from.get() - (from.get() - before.from.get()) % length.get();
+                let (last, next) = (Seconds::new(begun), Seconds::new(begun.saturating_add(length.get())));
+                let right = if last > before.from { format!("{last} or {next}") } else { next.to_string() };
+                place.wrong(format!(
+                    "{from} is inside an increment of {length} of the step before, which is charged in full; write {right}"
+                ));
             }
             _ => {}
         }

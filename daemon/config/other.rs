@@ -33,7 +33,7 @@ impl Exchanged {
         let place = tariffs.iter().position(|tariff| tariff.name == other.name);
         let mut loaded = Loaded { tariffs: tariffs.to_vec(), ..Loaded::default() };
         let replaced = place.map(|place| loaded.tariffs.remove(place));
-        loaded.tariff(other, path);
+        loaded.tariff(other, path, &text);
         if !loaded.problems.is_empty() {
             return Err(loaded.problems.into());
         }

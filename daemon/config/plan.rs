@@ -1,10 +1,11 @@
 //! The plans of a tariff file: fee, allowances, rates, conditions (design.md §5).
 
 use super::bands::bands_of;
-use super::conditions::{caps, surcharges};
+use super::conditions::{caps, covers, surcharges};
 use super::offers::{MANY, allowances, rates, service_of, services_of, severities_of};
 use super::problem::{quoted, suggestion};
 use super::reader::{Table, Value};
+use super::slips;
 use super::tariff::Names;
 use crate::tariff::{BandId, Callers, DecisionRule, Fee, FeePer, PlanVersion, Rate, Resolved, Response};
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ pub(super) fn plans(root: &Table<'_>, names: &Names) -> Vec<PlanVersion> {
             Some((_, known)) => {
                 let (id, day, line) = (&plan.id, plan.valid_from, known.line);
                 table.wrong(format!("a version of \"{id}\" from {day} stands on line {line} already; give each version its day"));
+                uncovered(&table, names);
                 table.finish();
             }
             None => read.push((table, plan)),
@@ -34,8 +36,13 @@ pub(super) fn plans(root: &Table<'_>, names: &Names) -> Vec<PlanVersion> {
     }
     circles(&read);
     for (table, plan) in &read {
-        unpriced(table, names, plan, &read);
+        let included = reached(&read, plan.includes.clone(), |plan| plan.includes.clone());
+        let others = read.iter().filter(|(_, other)| included.contains(&other.id)).map(|(_, other)| other);
+        let offers: Vec<&PlanVersion> = [plan].into_iter().chain(others).collect();
+        unpriced(table, names, &offers);
+        slips::of_plan(table, names, &offers);
     }
+    slips::of_versions(read.iter().map(|(table, plan)| (table, plan)));
     read.into_iter()
         .map(|(table, plan)| {
             table.finish();
@@ -53,7 +60,7 @@ fn plan(table: &Table<'_>, names: &Names, ids: &[&str]) -> Option<PlanVersion> {
     let surcharges = surcharges(table, names);
     let caps = caps(table, names, &rates);
     let decision = table.table("decision").and_then(|table| decision(table, names));
-    let responses = table.tables("response").into_iter().filter_map(|table| response(table, names)).collect();
+    let responses = responses(table, names);
     let callers =
         table.required("callers", "\"any\"").and_then(|value| value.word(&[("any", Callers::Any), ("authorised", Callers::Authorised)]));
     let stations = table.table("stations").and_then(stations);
@@ -126,7 +133,8 @@ fn other_plans(table: &Table<'_>, key: &'static str, own: Option<&str>, ids: &[&
         } else if ids.contains(&text) {
             others.push(text.into());
         } else {
-            value.wrong(format!("no plan of this tariff is named \"{text}\"; {}", suggestion(text, ids.iter().copied())));
+            let right = suggestion(text, ids.iter().copied());
+            value.wrong(format!("no plan of this tariff is named \"{text}\", and those of other files cannot be named here; {right}"));
         }
     }
     others
@@ -134,8 +142,12 @@ fn other_plans(table: &Table<'_>, key: &'static str, own: Option<&str>, ids: &[&
 
 /// A plan that requires or includes itself through others could never be held.
 fn circles(read: &[(Table<'_>, PlanVersion)]) {
-    for key in ["requires", "includes"] {
-        let next = |plan: &PlanVersion| if key == "requires" { plan.requires.clone() } else { plan.includes.clone() };
+    for key in ["requires", "includes", "supersedes"] {
+        let next = |plan: &PlanVersion| match key {
+            "requires" => plan.requires.clone(),
+            "includes" => plan.includes.clone(),
+            _ => plan.supersedes.clone(),
+        };
         for (table, plan) in read {
             let reached = reached(read, next(plan), next);
             if reached.contains(&plan.id)
@@ -177,14 +189,31 @@ fn decision(table: Table<'_>, names: &Names) -> Option<DecisionRule> {
     Some(DecisionRule { services: services?, default })
 }
 
-fn response(table: Table<'_>, names: &Names) -> Option<Response> {
-    let severities = severities_of(&table, names);
+/// The `[[plan.response]]` tables: of each severity the first counts.
+fn responses(plan: &Table<'_>, names: &Names) -> Vec<Response> {
+    let mut responses: Vec<Response> = Vec::new();
+    for table in plan.tables("response") {
+        let Some(new) = response(&table, names) else {
+            table.finish();
+            continue;
+        };
+        if responses.iter().any(|before| covers(&before.severities, &new.severities)) {
+            table.wrong("it never counts, one above always does before; write one for each severity, and one for the others last");
+        } else {
+            responses.push(new);
+        }
+        table.finish();
+    }
+    responses
+}
+
+fn response(table: &Table<'_>, names: &Names) -> Option<Response> {
+    let severities = severities_of(table, names);
     let within = table.required("within", "\"4h\"").and_then(|value| value.seconds());
     let bands = match table.optional("bands") {
         Some(value) => bands_of(&value, names.bands.iter().map(AsRef::as_ref)),
         None => Some(Vec::new()),
     };
-    table.finish();
     Some(Response { severities, within: within?, bands: bands? })
 }
 
@@ -201,32 +230,42 @@ fn uncovered(plan: &Table<'_>, names: &Names) -> Vec<(Box<str>, Vec<BandId>)> {
 }
 
 /// A plan that prices a service in some of its bands, by itself or through plans it includes, must say that it does not in
-/// the others.
-fn unpriced(table: &Table<'_>, names: &Names, plan: &PlanVersion, read: &[(Table<'_>, PlanVersion)]) {
+/// the others, and only there.
+fn unpriced(table: &Table<'_>, names: &Names, offers: &[&PlanVersion]) {
     let uncovered = uncovered(table, names);
-    let included = reached(read, plan.includes.clone(), |plan| plan.includes.clone());
-    let others = read.iter().filter(|(_, other)| included.contains(&other.id)).flat_map(|(_, other)| &other.rates);
-    let rates: Vec<&Rate> = plan.rates.iter().chain(others).collect();
+    let Some(plan) = offers.first().filter(|plan| table.tables("rate").len() == plan.rates.len()) else {
+        return; // a rate that could not be read prices something
+    };
+    let rates: Vec<&Rate> = offers.iter().flat_map(|plan| &plan.rates).collect();
     for service in names.services.iter().filter(|service| plan.rates.iter().any(|rate| rate.service == service.name)) {
         let severities: Vec<Option<&str>> = match names.severities.as_slice() {
             [] => vec![None],
             some => some.iter().map(|severity| Some(&**severity)).collect(),
         };
         let declared = |band: &BandId| uncovered.iter().any(|(name, bands)| *name == service.name && bands.contains(band));
-        for severity in severities {
+        let priced = |band: &BandId, severity: Option<&str>| {
             let own = rates.iter().filter(|rate| rate.service == service.name);
-            let own: Vec<_> = own.filter(|rate| severity.is_none_or(|severity| holds(&rate.severities, severity))).collect();
-            let priced = |band: &BandId| own.iter().any(|rate| rate.bands.is_empty() || rate.bands.contains(band));
-            let missing = service.bands.iter().filter(|band| !priced(band) && !declared(band));
-            let missing: Vec<&str> = missing.filter_map(|band| names.bands.get(usize::from(band.0))).map(AsRef::as_ref).collect();
-            if !missing.is_empty() {
-                let (name, bands) = (&service.name, quoted(missing.iter().copied()));
-                let of = severity.map_or(String::new(), |severity| format!(" of severity \"{severity}\""));
-                table.wrong(format!(
-                    "no rate prices the service \"{name}\"{of} in {bands}; add one, or declare it with `[[plan.uncovered]]`, `service` and `bands`"
-                ));
-                break;
-            }
+            let mut own = own.filter(|rate| severity.is_none_or(|severity| holds(&rate.severities, severity)));
+            own.any(|rate| rate.bands.is_empty() || rate.bands.contains(band))
+        };
+        let named = |bands: Vec<BandId>| quoted(bands.iter().filter_map(|band| names.bands.get(usize::from(band.0))).map(AsRef::as_ref));
+        let missing =
+            |severity| -> Vec<BandId> { service.bands.iter().filter(|band| !priced(band, severity) && !declared(band)).copied().collect() };
+        if let Some((severity, bands)) = severities.iter().map(|one| (*one, missing(*one))).find(|(_, bands)| !bands.is_empty()) {
+            let (name, all) = (&service.name, severities.iter().all(|other| missing(*other) == bands));
+            let of = severity.filter(|_| !all).map_or(String::new(), |severity| format!(" of severity \"{severity}\""));
+            table.wrong(format!(
+                "no rate prices the service \"{name}\"{of} in {}; add one, or declare it with `[[plan.uncovered]]`, `service` and `bands`",
+                named(bands)
+            ));
+        }
+        let sold: Vec<BandId> = service.bands.iter().filter(|band| declared(band)).copied().collect();
+        let sold: Vec<BandId> = sold.into_iter().filter(|band| severities.iter().all(|severity| priced(band, *severity))).collect();
+        if !sold.is_empty() {
+            let (name, bands) = (&service.name, named(sold));
+            table.wrong(format!(
+                "the service \"{name}\" is declared uncovered in {bands}, and a rate prices it there; take one of them away"
+            ));
         }
     }
 }

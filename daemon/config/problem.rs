@@ -54,6 +54,15 @@ impl Problem {
         Self { file: file.into(), line: 1, column: 1, key: key.into(), message: message.into().into(), excerpt: None }
     }
 
+    /// What a whole line of a file is about.
+    #[must_use]
+    pub(super) fn on_line(file: &str, text: &str, line: u32, key: &str, message: impl Into<String>) -> Self {
+        let before = text.split_inclusive('\n').take(usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1));
+        let start = before.map(str::len).sum();
+        let end = text.get(start..).and_then(|rest| rest.lines().next()).map_or(start, |line| start + line.trim_end().len());
+        Self::at(file, text, start..end, key, message)
+    }
+
     /// The same place with another message.
     #[must_use]
     pub(super) fn saying(self, message: impl Into<String>) -> Self {
@@ -164,7 +173,10 @@ pub(crate) fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 #[must_use]
 pub(crate) fn closest<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |name: &str| strsim::damerau_levenshtein(&asked.to_lowercase(), &name.to_lowercase());
-    let near = asked.chars().count().div_ceil(3).max(1);
+    let near = match asked.chars().count() {
+        0 | 1 => 0, // any other letter would be as close
+        letters => letters.div_ceil(3),
+    };
     known.into_iter().map(|name| (distance(name), name)).filter(|(far, _)| *far <= near).min().map(|(_, name)| name)
 }
 

@@ -163,7 +163,7 @@ impl<'a> Table<'a> {
             }
             [one] => Some(one.clone()),
             [(first, _), (_, second), ..] => {
-                second.wrong(format!("it excludes `{first}`; write exactly one of {}", quoted(keys.iter().copied())));
+                second.wrong(format!("it cannot stand beside `{first}`; write exactly one of {}", quoted(keys.iter().copied())));
                 None
             }
         }
@@ -172,6 +172,11 @@ impl<'a> Table<'a> {
     /// Notes a mistake of the whole table.
     pub(super) fn wrong(&self, message: impl Into<String>) {
         self.source.problem(self.span.clone(), &self.path, message);
+    }
+
+    /// Notes what looks wrong in the whole table, and works.
+    pub(super) fn warning(&self, message: impl Into<String>) {
+        self.source.warning(self.span.clone(), &self.path, message);
     }
 
     /// The keys that nobody asked for are mistakes.
@@ -292,10 +297,13 @@ impl<'a> Value<'a> {
 
     /// A text that `read` understands; `right` says what it would.
     pub(super) fn parsed<T>(&self, right: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        if self.as_text().is_none() {
+            return self.expected(right, self.raw);
+        }
         let text = self.text()?;
         let value = read(text);
         if value.is_none() {
-            self.wrong(format!("\"{text}\" is not that; write {right}"));
+            self.wrong(format!("\"{text}\" is not understood; write {right}"));
         }
         value
     }
@@ -352,12 +360,17 @@ impl<'a> Value<'a> {
         }
     }
 
-    pub(super) fn date(&self) -> Option<NaiveDate> {
-        let found = match self.raw {
+    /// The date, if it is one: for values that may be something else.
+    pub(super) fn as_date(&self) -> Option<NaiveDate> {
+        match self.raw {
             DeValue::Datetime(time) if time.time.is_none() => time.date.and_then(|date| parse_date(&date.to_string())),
             DeValue::String(text) => parse_date(text),
             _ => None,
-        };
+        }
+    }
+
+    pub(super) fn date(&self) -> Option<NaiveDate> {
+        let found = self.as_date();
         if found.is_none() {
             self.wrong("it is no date that exists; write for example 2026-12-31");
         }
@@ -382,7 +395,8 @@ impl<'a> Value<'a> {
     fn expected<T>(&self, what: &str, found: &DeValue<'_>) -> Option<T> {
         let found = match found {
             DeValue::String(_) => "a text",
-            DeValue::Integer(_) | DeValue::Float(_) => "a number",
+            DeValue::Integer(_) => "a number",
+            DeValue::Float(_) => "a number with a point",
             DeValue::Boolean(_) => "true or false",
             DeValue::Datetime(_) => "a date",
             DeValue::Array(_) => "a list",

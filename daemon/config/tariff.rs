@@ -3,10 +3,13 @@
 //! The one invariant: no default decides a price. What a plan costs, for whom, when, and where it is not sold, is written.
 
 use super::bands::{bands, check_week, service_of, services, unused_bands};
+use super::holidays::calendar;
 use super::plan;
 use super::problem::{Problem, closest, suggestion};
 use super::reader::{Source, Table, Value};
-use crate::tariff::{Calendar, Day, Service, Tariff, UnknownCalendar};
+use super::slips::sells;
+use crate::tariff::bands::Hours;
+use crate::tariff::{Calendar, Service, Tariff};
 use crate::units::{Currency, PriceKind, Seconds};
 use chrono::NaiveDate;
 use chrono_tz::{TZ_VARIANTS, Tz};
@@ -48,6 +51,8 @@ pub(super) struct Names {
     pub(super) bands: Vec<Box<str>>,
     pub(super) services: Vec<Service>,
     pub(super) severities: Vec<Box<str>>,
+    /// Whether a call without a severity has one.
+    pub(super) default_severity: bool,
 }
 
 fn tariff(root: &Table<'_>, file: &str) -> Option<Tariff> {
@@ -70,7 +75,12 @@ fn tariff(root: &Table<'_>, file: &str) -> Option<Tariff> {
     let hours = bands(root, holidays.is_some());
     let tables = root.tables("service");
     let services = services(&tables, &hours);
-    let names = Names { bands: hours.iter().map(|(name, _, _)| (*name).into()).collect(), services, severities };
+    let names = Names {
+        bands: hours.iter().map(|(name, _, _)| (*name).into()).collect(),
+        services,
+        severities,
+        default_severity: default_severity.is_some(),
+    };
     let plans = plan::plans(root, &names);
 
     let earliest = plans.iter().map(|plan| plan.valid_from).min();
@@ -84,7 +94,15 @@ fn tariff(root: &Table<'_>, file: &str) -> Option<Tariff> {
         root.wrong("no [[service]] is sold; write at least one");
     }
     unused_bands(&hours, &names, &plans);
+    if let Some(value) = holidays.filter(|_| !hours.iter().any(|(_, _, hours)| hours.as_ref().is_some_and(Hours::names_holidays))) {
+        value.warning("no band names PH, so public holidays are like any day; add a rule for PH to the bands, or take `holidays` away");
+    }
     let calendar = calendar?;
+    for (table, service) in tables.iter().filter_map(|table| Some((table, service_of(table, &names)?))) {
+        if !plans.is_empty() && !plans.iter().any(|plan| sells(plan, &service.name)) {
+            table.warning("no plan has a rate or an allowance for it, so all its calls are uncovered");
+        }
+    }
     for (table, service) in tables.iter().filter_map(|table| Some((table, service_of(table, &names)?))) {
         check_week(table, service, &names, &calendar, earliest?);
     }
@@ -119,46 +137,6 @@ pub(super) fn zone(value: &Value<'_>) -> Option<Tz> {
     zone
 }
 
-fn calendar(value: &Value<'_>) -> Option<Calendar> {
-    if !value.is_table() {
-        return calendar_name(value);
-    }
-    let table = value.table()?;
-    let base = table.required("calendar", "\"DE-BY\"").and_then(|value| calendar_name(&value));
-    let days = |key| -> Vec<Day> {
-        let Some(list) = table.optional(key).and_then(|value| value.list()) else { return Vec::new() };
-        list.iter().filter_map(day).collect()
-    };
-    let (add, remove) = (days("add"), days("remove"));
-    table.finish();
-    Some(base?.with(add, remove))
-}
-
-fn day(value: &Value<'_>) -> Option<Day> {
-    match value.as_text() {
-        Some(_) => value.parsed("a date such as 2026-12-24, or \"--12-24\" for every year", Day::parse),
-        None => value.date().map(Day::Date),
-    }
-}
-
-fn calendar_name(value: &Value<'_>) -> Option<Calendar> {
-    let text = value.text()?;
-    match Calendar::parse(text) {
-        Ok(calendar) => return Some(calendar),
-        Err(UnknownCalendar::Place) => {
-            let place = text.split('+').next().unwrap_or("");
-            value.wrong(format!("there is no calendar \"{place}\"; write one of {}", Calendar::names().collect::<Vec<_>>().join(", ")));
-        }
-        Err(UnknownCalendar::Option { asked, known }) if known.is_empty() => {
-            value.wrong(format!("this place has no option \"{asked}\"; write it without `+{asked}`, or add the days by `add`"));
-        }
-        Err(UnknownCalendar::Option { asked, known }) => {
-            value.wrong(format!("this place has no option \"{asked}\"; it has {}", known.join(", ")));
-        }
-    }
-    None
-}
-
 fn severities(root: &Table<'_>) -> Vec<Box<str>> {
     let Some(texts) = root.optional("severities").and_then(|value| value.texts()) else { return Vec::new() };
     let mut known: Vec<Box<str>> = Vec::new();
@@ -191,8 +169,16 @@ fn vat(root: &Table<'_>) -> Vec<(NaiveDate, Decimal)> {
     for table in tables {
         let from = table.required("from", "2007-01-01");
         let percent = table.required("percent", "19").and_then(|value| Some((value.decimal()?, value)));
-        if let Some((_, value)) = percent.as_ref().filter(|(percent, _)| *percent > Decimal::ONE_HUNDRED) {
-            value.wrong("it is more than 100 percent; write for example 19");
+        match &percent {
+            Some((percent, value)) if *percent > Decimal::ONE_HUNDRED => value.wrong("it is more than 100 percent; write for example 19"),
+            Some((percent, value)) if *percent > Decimal::ZERO && *percent < Decimal::ONE => {
+                let meant = percent.saturating_mul(Decimal::ONE_HUNDRED).normalize();
+                value.wrong(format!("it is less than 1 percent; write {meant} for {meant} percent"));
+            }
+            Some((percent, value)) if rates.last().is_some_and(|(_, before)| before == percent) => {
+                value.warning("it is the percentage of the rate before; nothing changes on that day");
+            }
+            _ => {}
         }
         let day = from.as_ref().and_then(Value::date);
         if let (Some(day), Some((percent, _))) = (day, percent) {
@@ -410,7 +396,7 @@ mod tests {
     #[test]
     fn mistakes_of_plans_are_named() {
         for (right, wrong, expected) in [
-            ("incident = 510", "incident = 510\nflat = true", "it excludes `incident`"),
+            ("incident = 510", "incident = 510\nflat = true", "it cannot stand beside `incident`"),
             ("incident = 510", "incident = 1e3", "1e3 is no amount; write plain digits"),
             ("incident = 510", "incident = \"5,10\"", "write plain digits"),
             ("increment = \"15m\"\n", "increment = \"9h\"\n", "longer than the whole, 8h"),
@@ -446,7 +432,7 @@ mod tests {
             ("bands = [\"business\"]\n        outside", "bands = [\"busines\"]\n        outside", "did you mean \"business\"?"),
             ("price = 89.00", "price = 12345678901234567890", "write at most"),
             ("percent = \"8.1\"", "percent = 119", "more than 100 percent"),
-            ("from = \"1h\"", "from = \"30m\"", "begins inside an increment of 1h"),
+            ("from = \"1h\"", "from = \"30m\"", "30m is inside an increment of 1h"),
         ] {
             assert!(RICH.contains(right), "{right}");
             let problems = parse("t.toml", &RICH.replacen(right, wrong, 1)).expect_err(wrong);

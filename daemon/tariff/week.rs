@@ -168,7 +168,8 @@ impl Week {
     fn kinds_of_days(&self, calendar: &Calendar, from: NaiveDate, years: u32) -> Vec<(NaiveDate, DayClass, DayClass)> {
         let mut known = BTreeSet::new();
         let mut kinds = Vec::new();
-        let days = usize::try_from(years).unwrap_or(0).saturating_mul(366);
+        // Without holidays every week is like the first; its Sunday decides how the next Monday begins.
+        let days = if self.names_holidays { usize::try_from(years).unwrap_or(0).saturating_mul(366) } else { 8 };
         let Some(mut before) = from.pred_opt().map(|day| self.class(calendar, day)) else { return kinds };
         for day in from.iter_days().take(days) {
             let class = self.class(calendar, day);
