@@ -177,7 +177,7 @@ fn what_cannot_be_simulated_says_what_to_do() {
     let (desk, file) = desk(&TARIFF.replace("\"1m\"", "\"0m\"").replace("steps", "stepps"));
     let complaint = desk.taktd(&words(&file, &[])).failed(2);
     assert!(complaint.contains("mistakes: ") && complaint.matches("\nerror: ").count() > 2, "{complaint}");
-    assert!(complaint.contains("new.toml:21:13: ") && complaint.contains("^^^^"), "{complaint}");
+    assert!(complaint.contains("new.toml:24:13: ") && complaint.contains("^^^^"), "{complaint}");
     let other = TARIFF.replace("\"shop\"", "\"other\"").replace("\"basic\"", "\"new-basic\"").replace("\"pro\"", "\"new-pro\"");
     for (would_be, more, status, says) in [
         (other.as_str(), &[][..], 2, "no contract holds a plan of "),
