@@ -8,6 +8,7 @@ mod generated;
 mod hostile;
 mod http;
 mod metrics;
+mod opening_hours;
 mod operators;
 mod properties;
 mod recordings;

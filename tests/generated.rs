@@ -11,7 +11,7 @@ pub(crate) mod stories;
 mod tariffs;
 
 use chrono::NaiveDate;
-use dice::Dice;
+pub(crate) use dice::Dice;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use rust_decimal::Decimal;

@@ -51,7 +51,9 @@ impl Pools {
         }
         // What the plan said when the period began counts for all of it, as do the stations of that day.
         let began = terms.offers(period.began).into_iter().find(|one| one.plan.id == offer.plan.id);
-        let then = began.and_then(|one| one.plan.allowances.iter().find(|one| one.id == allowance.id && one.per == allowance.per));
+        // Whether its rest lapses later than it did makes it no other allowance.
+        let same = |one: &&Allowance| one.id == allowance.id && std::mem::discriminant(&one.per) == std::mem::discriminant(&allowance.per);
+        let then = began.and_then(|one| one.plan.allowances.iter().find(same));
         let granted_as = then.unwrap_or(allowance);
         let one = match granted_as.grant {
             Grant::Time { quantity, .. } => quantity.get(),

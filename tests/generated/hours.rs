@@ -26,7 +26,7 @@ impl Hours {
     pub fn text(&self, dice: &Dice<'_>) -> String {
         let mut rules = Vec::new();
         let mut told: Vec<usize> = Vec::new();
-        for day in 0..7 {
+        for (day, name) in DAYS.iter().enumerate() {
             if self.week[day].is_empty() || told.contains(&day) {
                 continue;
             }
@@ -34,7 +34,7 @@ impl Hours {
             told.extend(&alike);
             let together = alike.len() > 1 && alike.last().is_some_and(|last| last - day + 1 == alike.len()) && !dice.once_in(4);
             let days = match (together, alike.last()) {
-                (true, Some(last)) => format!("{}-{}", DAYS[day], DAYS[*last]),
+                (true, Some(last)) => format!("{name}-{}", DAYS[*last]),
                 _ => alike.iter().map(|day| DAYS[*day]).collect::<Vec<_>>().join(","),
             };
             rules.push(format!("{days} {}", spans(&self.week[day])));

@@ -21,7 +21,7 @@ use taktd::units::{CallId, E164, NumberPattern, RawNumber, Timestamp};
 /// One piece of news.
 #[derive(Clone, Debug)]
 enum Piece {
-    Heard(Update),
+    Heard(Box<Update>),
     Asked(Request),
 }
 
@@ -66,11 +66,11 @@ fn pieces(case: &Case, whims: &[u32]) -> Vec<Vec<Piece>> {
         let running = Call { talks, ended_at: None, ..call.clone() };
         let mut life = Vec::new();
         if whim % 3 == 0 && !call.talks.is_empty() {
-            life.push(Piece::Heard(Update { stage: Stage::Connected, call: running }));
+            life.push(Piece::Heard(Box::new(Update { stage: Stage::Connected, call: running })));
         }
-        life.push(Piece::Heard(Update { stage: Stage::Concluded, call: call.clone() }));
+        life.push(Piece::Heard(Box::new(Update { stage: Stage::Concluded, call: call.clone() })));
         if whim % 5 == 0 {
-            life.push(Piece::Heard(Update { stage: Stage::Concluded, call: call.clone() }));
+            life.push(Piece::Heard(Box::new(Update { stage: Stage::Concluded, call: call.clone() })));
         }
         let at = case.told[0].call.started_at;
         if call.caller.is_none() && whim % 2 == 0 {
@@ -141,7 +141,7 @@ fn at_once(case: &Case, lives: &[Vec<Piece>]) -> Kept {
     let (mut updates, mut requests) = (Vec::new(), Vec::new());
     for piece in lives.iter().flatten().cloned() {
         match piece {
-            Piece::Heard(update) if update.stage == Stage::Concluded => updates.push(update),
+            Piece::Heard(update) if update.stage == Stage::Concluded => updates.push(*update),
             Piece::Heard(_) => {}
             Piece::Asked(request) => requests.push(request),
         }
@@ -159,7 +159,7 @@ fn in_pieces(case: &Case, pieces: &[Piece], size: usize, restart: usize) -> Kept
     let path = folder.path().join("ledger.db");
     let mut books = open(&path, case);
     for (place, batch) in pieces.chunks(size).enumerate() {
-        let heard = |piece: &Piece| if let Piece::Heard(update) = piece { Some(update.clone()) } else { None };
+        let heard = |piece: &Piece| if let Piece::Heard(update) = piece { Some((**update).clone()) } else { None };
         books.take(batch.iter().filter_map(heard).collect(), &[], None).expect("taken");
         for piece in batch {
             if let Piece::Asked(request) = piece {

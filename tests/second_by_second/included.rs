@@ -110,8 +110,11 @@ impl<'a> World<'a> {
     fn rest<'b>(&self, one: &Serving<'a>, books: &'b mut Books) -> &'b mut Rest {
         books.left.entry(one.key.clone()).or_insert_with(|| {
             let plan = self.plans_and_superseded(one.began).into_iter().find(|plan| *plan.id == *one.plan);
-            let then =
-                plan.and_then(|plan| plan.allowances.iter().find(|then| then.id == one.allowance.id && then.per == one.allowance.per));
+            let then = plan.and_then(|plan| {
+                plan.allowances.iter().find(|then| {
+                    then.id == one.allowance.id && std::mem::discriminant(&then.per) == std::mem::discriminant(&one.allowance.per)
+                })
+            });
             let then = then.unwrap_or(one.allowance);
             let granted = match then.grant {
                 Grant::Time { quantity, .. } => quantity.get(),

@@ -77,7 +77,9 @@ fn through_all_seconds<'a>(world: &World<'a>, told: &'a [Told], exceeded: BTreeS
     let mut ties: Vec<usize> = (0..told.len()).collect();
     ties.sort_by_key(|place| {
         let call = &told[*place].call;
-        (call.connected_at(), call.started_at, call.caller_raw.as_str(), call.called_raw.as_str(), call.id.as_str())
+        // Who has no number comes before all who have one.
+        let caller = (call.caller.is_some(), call.caller_raw.as_str());
+        (call.connected_at(), call.started_at, caller, call.called_raw.as_str(), call.id.as_str())
     });
     let (mut books, mut incidents) = (Books::knowing(exceeded), Vec::new());
     let next = |watch: &Watch<'_>| watch.seconds.get(usize::try_from(watch.talked).expect("small")).copied();
