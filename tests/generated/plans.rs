@@ -44,31 +44,23 @@ fn allowance(text: &mut String, dice: &Dice<'_>, services: &Services, place: usi
     let served = if dice.once_in(2) { dice.some(&all) } else { vec![0] };
     let names: Vec<&str> = served.iter().map(|place| services[*place].0).collect();
     let activation = dice.once_in(5);
-    // What is granted once is the tariff's: each plan's has a name of its own.
-    let id = if activation { format!("act-{place}-{number}") } else { format!("a{number}") };
+    let (kind, per) = (dice.pick(&["time", "time", "time", "incidents", "callbacks"]), dice.pick(&["month", "month", "contract-year"]));
+    let is_time = kind == "time";
+    // What is granted once is the tariff's: each plan's has a name of its own. A name means the same in all versions of a plan.
+    let id = if activation { format!("act-{place}-{number}-{kind}") } else { format!("a{number}-{kind}-{per}") };
     let _ = writeln!(text, "[[plan.allowance]]\nid = \"{id}\"\nservices = [{}]", quoted(&names));
-    let is_time = match dice.below(6) {
-        0..=3 => {
-            let _ = writeln!(
-                text,
-                "time = \"{}\"\nincrement = \"{}\"",
-                dice.pick(&["10m", "15m", "1h", "2h"]),
-                dice.pick(&["1m", "30s", "5m", "7s"])
-            );
-            true
-        }
-        4 => {
-            let _ = writeln!(text, "incidents = {}", 1 + dice.below(3));
-            false
-        }
-        _ => {
-            let _ = writeln!(text, "callbacks = {}", 1 + dice.below(3));
-            false
-        }
+    let _ = match is_time {
+        true => writeln!(
+            text,
+            "time = \"{}\"\nincrement = \"{}\"",
+            dice.pick(&["10m", "15m", "1h", "2h"]),
+            dice.pick(&["1m", "30s", "5m", "7s"])
+        ),
+        false => writeln!(text, "{kind} = {}", 1 + dice.below(3)),
     };
     let _ = match activation {
         true => writeln!(text, "per = \"activation\"\nlapses = \"{}\"", dice.pick(&["never", "14 days", "1 month"])),
-        false => writeln!(text, "per = \"{}\"", dice.pick(&["month", "month", "contract-year"])),
+        false => writeln!(text, "per = \"{per}\""),
     };
     if dice.once_in(5) {
         *text += "per_station = true\n";
