@@ -13,9 +13,9 @@ use crate::units::Timestamp;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 /// So many contracts are settled before their records are handed over to be posted.
-const CONTRACTS_AT_ONCE: usize = 32;
+const CONTRACTS_AT_ONCE: usize = 12;
 /// So many hands full are posted in one transaction.
-const HANDS_AT_ONCE: usize = 128;
+const HANDS_AT_ONCE: usize = 340;
 /// So many may wait to be posted.
 const HANDS_WAITING: usize = 2;
 
