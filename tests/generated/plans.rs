@@ -100,19 +100,21 @@ fn rates(text: &mut String, dice: &Dice<'_>, (service, bands): &(&'static str, V
         let (price, timed) = price(dice, incidents);
         let _ = write!(text, "[[plan.rate]]\nservice = \"{service}\"\n{filter}{price}{}", conditions(dice, &price, timed));
     };
-    if dice.once_in(4) {
+    let [severity, level, direction] = [dice.once_in(4), dice.once_in(5), dice.once_in(5)];
+    if severity {
         rate(&format!("severities = [\"{}\"]\n", dice.pick(&["A", "B", "C"])));
     }
-    if dice.once_in(5) {
+    if level {
         rate(&format!("levels = [{}]\n", dice.pick(&["1", "3"])));
     }
-    if dice.once_in(5) {
+    if direction {
         rate(&format!("direction = \"{}\"\n", dice.pick(&["in", "out"])));
     }
     if bands.len() > 1 && dice.once_in(2) {
         let (special, others) = (dice.below(bands.len()), dice.once_in(4));
         rate(&format!("bands = [\"{}\"]\n", bands[special]));
-        if others {
+        // What a rate for some calls prices in every band cannot be declared uncovered in one.
+        if others && !(severity || level || direction) {
             let rest: Vec<&str> = bands.iter().enumerate().filter(|(place, _)| *place != special).map(|(_, band)| *band).collect();
             let _ = writeln!(text, "[[plan.uncovered]]\nservice = \"{service}\"\nbands = [{}]", quoted(&rest));
             return;

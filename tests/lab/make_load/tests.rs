@@ -64,7 +64,7 @@ fn the_wire_shows_what_the_truth_tells() {
         for line in table.lines().skip(1) {
             let fields: Vec<&str> = line.split(',').collect();
             let micros = |field: &str| field.replace('.', "").parse::<i64>().unwrap();
-            let of_call: BTreeSet<_> = fields[14].split(' ').filter_map(|id| moments.get(id)).flatten().copied().collect();
+            let of_call: BTreeSet<_> = fields[15].split(' ').filter_map(|id| moments.get(id)).flatten().copied().collect();
             let byes: Vec<_> = of_call.iter().filter(|(what, _)| *what == "bye").map(|(_, at)| *at).collect();
             if !fields[9].is_empty() {
                 assert!(of_call.contains(&("answer", micros(fields[9]))), "{line}: {of_call:?}");
