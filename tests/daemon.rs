@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) const TAKTD: &str = env!("CARGO_BIN_EXE_taktd");
 /// Recorded seconds per second.
-const SPEED: f64 = 60.0;
+const SPEED: f64 = 30.0;
 
 /// A running daemon with a folder of its own.
 pub(crate) struct Daemon {
