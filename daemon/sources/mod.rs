@@ -6,6 +6,8 @@
 //! | [`hep`] | HEPv3 datagrams on a UDP port, and bare copies of SIP messages there | SIP messages |
 //! | [`pcap`] | pcap and pcapng from a file or a pipe: SIP over UDP, and HEPv3 inside UDP | SIP messages |
 //!
+//! [`tail`] follows a growing file over rotation and restarts, for every kind that reads one.
+//!
 //! The one invariant: a source decides only whether bytes are a message, never what the message means; whatever it does
 //! not deliver is counted under a [`SetAside`], and the next bytes are read. Observations point into the source's own
 //! buffer and live as long as the visitor looks at them.
@@ -17,6 +19,7 @@ pub mod hep;
 pub mod pcap;
 mod set_aside;
 mod start_line;
+pub mod tail;
 
 pub use set_aside::{SetAside, Tally};
 pub use start_line::looks_like_sip;

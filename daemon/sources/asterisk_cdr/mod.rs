@@ -2,8 +2,6 @@
 //!
 //! | file | does |
 //! |---|---|
-//! | [`tail`] | follows a file over rotation, truncation and restarts |
-//! | [`mod@line`] | cuts it into complete records |
 //! | [`layout`] | knows which column is what |
 //! | [`zone`] | local text to UTC, and the check that the zone is right |
 //! | [`row`] | one record becomes a [`CdrRow`] |
@@ -14,25 +12,23 @@
 //! lacks is counted, and the next one is read.
 
 pub mod layout;
-pub mod line;
 pub mod queue_log;
 #[cfg(test)]
 mod recordings;
 pub mod row;
-pub mod tail;
 pub mod zone;
 
+use super::tail::line::{Framed, Quotes};
+use super::tail::{Position, Tail, TailCounts};
 use crate::calls::{CdrRow, QueueLine};
 use crate::units::codec::{Reader, Writer};
 use crate::units::{Seconds, Timestamp};
 use chrono_tz::Tz;
 use layout::Layout;
-use line::{Framed, Quotes};
 use queue_log::Parsed;
 use row::RowError;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use tail::{Position, Tail, TailCounts};
 use zone::{Wrong, ZoneCheck};
 
 /// How many rows one batch may have.

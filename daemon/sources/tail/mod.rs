@@ -5,10 +5,12 @@
 //! before the new one is begun. Copy-and-truncate can lose what was written between the two, as its manual says; what is in the
 //! copy beside it is read from there.
 //!
-//! Nothing here blocks or waits: the caller says when to look again.
+//! Nothing here blocks or waits: the caller says when to look again. [`mod@line`] cuts what is read into complete records.
 
-use super::line::{Framed, Quotes, next};
+pub mod line;
+
 use crate::units::codec::{Reader, Writer};
+use line::{Framed, Quotes, next};
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata};
 use std::io::{Error, ErrorKind, Result};
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// How much is read at once, more than the longest record.
-const CHUNK: usize = 4 * super::line::LONGEST;
+const CHUNK: usize = 4 * line::LONGEST;
 
 /// How many octets before the position must be what they were.
 const MEMORY: u64 = 64;
