@@ -10,6 +10,7 @@ mod correlator;
 mod directory;
 mod due;
 mod ends;
+mod gather;
 mod index;
 mod join;
 mod leg;
