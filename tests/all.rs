@@ -7,6 +7,7 @@ mod daemon;
 mod generated;
 mod hostile;
 mod http;
+mod live_rows;
 mod metrics;
 mod opening_hours;
 mod operators;

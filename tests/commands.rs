@@ -8,8 +8,8 @@ mod hostile;
 mod rate;
 mod readme;
 mod records;
-
 mod replay;
+mod rows;
 mod simulate;
 mod standing;
 

@@ -17,7 +17,7 @@ const LONG: &[(&str, usize)] = &[
     ("daemon/calls/records.rs", 420),
     ("daemon/config/contracts.rs", 350),
     ("daemon/config/daemon.rs", 320),
-    ("daemon/config/reader.rs", 410),
+    ("daemon/config/reader.rs", 420),
     ("daemon/config/tariff.rs", 490),
     ("daemon/ledger/numbers.rs", 340),
     ("daemon/ledger/query.rs", 350),
@@ -73,7 +73,24 @@ const IMPURE: &[&str] = &[
 const NUMBERS: &[&str] = &["u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64", "char"];
 
 /// Words of a room below that a room above translates into: values without any doing.
-const WORDS_BELOW: &[(&str, &str, &[&str])] = &[("sources", "calls", &["CdrRow", "Disposition", "Precision", "QueueEvent", "QueueLine"])];
+const WORDS_BELOW: &[(&str, &str, &[&str])] = &[(
+    "sources",
+    "calls",
+    &[
+        "CallRow",
+        "CdrRow",
+        "Disposition",
+        "Lies",
+        "NamesAgents",
+        "Outcome",
+        "Precision",
+        "QueueEvent",
+        "QueueLine",
+        "Span",
+        "TalkFrom",
+        "Way",
+    ],
+)];
 
 /// A room of the map.
 struct Room {

@@ -237,7 +237,7 @@ impl<'a> Party<'a> {
 }
 
 /// Talk counts from the switch's answer, without a gap until the last agent was gone.
-fn since_answer(talks: &mut [Talk], answered_at: Option<Timestamp>) {
+pub(super) fn since_answer(talks: &mut [Talk], answered_at: Option<Timestamp>) {
     if let (Some(first), Some(answered_at)) = (talks.first_mut(), answered_at) {
         first.from = first.from.min(answered_at);
     }

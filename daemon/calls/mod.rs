@@ -17,8 +17,12 @@ mod leg;
 mod news;
 mod open;
 mod outside;
+mod parts;
 mod records;
 mod release;
+mod row;
+mod row_form;
+mod rows;
 #[cfg(test)]
 mod script;
 mod snapshot;
@@ -36,3 +40,5 @@ pub use directory::{
 pub use news::{News, Stage, Unmetered, Update};
 pub use open::call_id as call_id_of;
 pub use records::{RecordCounts, Records};
+pub use row::{CallRow, Lies, NamesAgents, Outcome, Span, TalkFrom, Way};
+pub use rows::{RowCounts, Rows};

@@ -4,9 +4,11 @@ use super::office::{Office, json_line};
 use super::{Common, Failure, Result, table};
 use crate::config::{Columns, SourceConfig};
 use crate::pipeline::books::Books;
+use crate::pipeline::record_files::FileConfig;
 use crate::pipeline::replay::{Ending, Recording, Step, Summary, replay};
 use crate::sources::asterisk_cdr;
 use crate::sources::asterisk_cdr::layout::Layout;
+use crate::sources::csv_rows;
 use crate::sources::pcap::is_capture;
 use crate::units::KeyedState;
 use clap::Args;
@@ -31,7 +33,7 @@ const MOST_ROWS: u64 = 200;
 )]
 pub struct Arguments {
     /// Read files as records of this kind.
-    #[arg(long = "as", value_name = "KIND", value_parser = ["asterisk-cdr"])]
+    #[arg(long = "as", value_name = "KIND", value_parser = ["asterisk-cdr", "csv"])]
     kind: Option<String>,
     /// Conclude calls whose end was not seen, at their last proof of life.
     #[arg(long = "final")]
@@ -55,17 +57,36 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A configured source of files.
+struct FileSource<'a> {
+    place: usize,
+    kind: &'static str,
+    path: &'a Path,
+    config: &'a SourceConfig,
+}
+
+fn file_sources(office: &Office) -> Vec<FileSource<'_>> {
+    let mut found = Vec::new();
+    for (place, config) in office.config.sources.iter().enumerate() {
+        let (kind, path) = match config {
+            SourceConfig::AsteriskCdr(source) => ("asterisk-cdr", &source.path),
+            SourceConfig::Csv(source) => ("csv", &source.path),
+            SourceConfig::Hep(_) => continue,
+        };
+        found.push(FileSource { place, kind, path, config });
+    }
+    found
+}
+
 /// What to read, in order.
 fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> {
-    let sources = || {
-        office.config.sources.iter().enumerate().filter_map(|(place, source)| match source {
-            SourceConfig::AsteriskCdr(source) => Some((place, source)),
-            SourceConfig::Hep(_) => None,
-        })
+    let sources = file_sources(office);
+    let records = |source: &FileSource<'_>, file: Option<&Path>| -> Result<Option<Recording>> {
+        Ok(file_config(source.config, file)?.map(|config| Recording::Records(source.place, Box::new(config))))
     };
     if arguments.files.is_empty() {
-        let all = sources().map(|(place, source)| Ok(Recording::Records(place, Box::new(records_config(source, None)?))));
-        let all: Vec<Recording> = all.collect::<Result<_>>()?;
+        let all: Vec<Option<Recording>> = sources.iter().map(|source| records(source, None)).collect::<Result<_>>()?;
+        let all: Vec<Recording> = all.into_iter().flatten().collect();
         return match all.as_slice() {
             [] => Err(Failure::Usage("no FILE is given and no file source is configured; name a capture or a file of records".into())),
             _ => Ok(all),
@@ -73,30 +94,44 @@ fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> 
     }
     let mut recordings = Vec::with_capacity(arguments.files.len());
     for file in &arguments.files {
-        let configured = sources().find(|(_, source)| source.path == *file);
+        let of_kind = |source: &&FileSource<'_>| arguments.kind.as_ref().is_none_or(|kind| *kind == source.kind);
+        let configured = sources.iter().filter(of_kind).find(|source| source.path == *file);
         let source = match arguments.kind {
-            Some(_) => configured.or_else(|| sources().next()),
+            Some(_) => configured.or_else(|| sources.iter().find(of_kind)),
             None => configured,
         };
-        recordings.push(match source {
-            Some((place, source)) if arguments.kind.is_some() || !begins_like_capture(file)? => {
-                Recording::Records(place, Box::new(records_config(source, Some(file))?))
+        let capture = arguments.kind.is_none() && begins_like_capture(file)?;
+        let recording = match (source, &arguments.kind) {
+            (_, None) if capture => Some(Recording::Capture(file.clone())),
+            (Some(source), _) => records(source, Some(file))?,
+            (None, Some(kind)) => {
+                return Err(Failure::Usage(format!("--as {kind} needs a [[source]] of that kind: it says timezone and columns")));
             }
-            Some(_) => Recording::Capture(file.clone()),
-            None if arguments.kind.is_some() => {
-                return Err(Failure::Usage("--as asterisk-cdr needs a [[source]] of that kind: it says timezone and columns".into()));
-            }
-            None if begins_like_capture(file)? => Recording::Capture(file.clone()),
-            None if std::fs::metadata(file).is_ok_and(|file| file.is_file() && file.len() == 0) => {
+            (None, None) if std::fs::metadata(file).is_ok_and(|file| file.is_file() && file.len() == 0) => {
                 return Err(Failure::Usage(format!("{}: the file is empty", file.display())));
             }
-            None => {
+            (None, None) => {
                 let file = file.display();
-                return Err(Failure::Usage(format!("{file}: neither pcap nor pcapng, nor a configured source; say --as asterisk-cdr")));
+                return Err(Failure::Usage(format!(
+                    "{file}: neither pcap nor pcapng, nor a configured source; say --as asterisk-cdr or --as csv"
+                )));
             }
-        });
+        };
+        recordings.extend(recording);
     }
     Ok(recordings)
+}
+
+/// A configured source of files as its room wants it; read from another file, when one is named. `None` for another source.
+pub fn file_config(source: &SourceConfig, file: Option<&Path>) -> Result<Option<FileConfig>> {
+    Ok(match source {
+        SourceConfig::AsteriskCdr(source) => Some(FileConfig::AsteriskCdr(records_config(source, file)?)),
+        SourceConfig::Csv(source) => {
+            let path = file.map_or_else(|| source.path.clone(), Path::to_owned);
+            Some(FileConfig::Csv(Box::new(csv_rows::Config { path, ..(**source).clone() })))
+        }
+        SourceConfig::Hep(_) => None,
+    })
 }
 
 fn begins_like_capture(path: &Path) -> Result<bool> {
@@ -107,7 +142,7 @@ fn begins_like_capture(path: &Path) -> Result<bool> {
 }
 
 /// A configured source as its room wants it; read from another file, when one is named.
-pub fn records_config(source: &crate::config::AsteriskCdr, file: Option<&Path>) -> Result<asterisk_cdr::Config> {
+fn records_config(source: &crate::config::AsteriskCdr, file: Option<&Path>) -> Result<asterisk_cdr::Config> {
     let layout = match &source.columns {
         Columns::Auto => Layout::Auto,
         Columns::Named(names) => {
@@ -136,8 +171,14 @@ impl Bar {
     }
 
     fn show(&self, step: &Step<'_>) {
-        if let Step::CutOff(path, offset) = step {
-            let said = format!("taktd: {}: the file ends within a packet, at byte {offset}; all before it was read", path.display());
+        let said = match step {
+            Step::CutOff(path, offset) => {
+                Some(format!("{}: the file ends within a packet, at byte {offset}; all before it was read", path.display()))
+            }
+            Step::SetAside(why, count) => Some(format!("{why}; records set aside: {count}")),
+            Step::Reading(..) | Step::Rows(..) | Step::Settling(..) => None,
+        };
+        if let Some(said) = said.map(|said| format!("taktd: {said}")) {
             // Nothing is left to tell when standard error is gone.
             self.0.as_ref().map_or_else(|| drop(writeln!(io::stderr(), "{said}")), |bar| bar.println(&said));
         }
@@ -155,7 +196,7 @@ impl Bar {
                 bar.set_message(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
                 bar.set_position(*rows);
             }
-            Step::CutOff(..) => {}
+            Step::CutOff(..) | Step::SetAside(..) => {}
             Step::Settling(done, all) => {
                 bar.set_style(style("settling contracts [{bar:30}] {pos}/{len}"));
                 bar.set_length(*all as u64);
@@ -200,14 +241,17 @@ fn tell(common: &Common, books: &Books, summary: &Summary) -> Result<()> {
 }
 
 fn totals(out: &mut impl Write, summary: &Summary, calls: u64) -> Result<()> {
-    let Summary { read, messages, set_aside, unknown, journaled, posted, running, unmetered, .. } = summary;
+    let Summary { read, messages, set_aside, bad_rows, unknown, journaled, posted, running, unmetered, .. } = summary;
     writeln!(
         out,
         "read {read} packets, rows and lines: {messages} messages of calls, {} set aside, {unknown} of no call seen",
-        set_aside.total()
+        set_aside.total() + bad_rows
     )?;
     for (reason, count) in set_aside.iter().filter(|(_, count)| *count > 0) {
         writeln!(out, "  set aside {count}: {}", reason.label())?;
+    }
+    if *bad_rows > 0 {
+        writeln!(out, "  set aside {bad_rows}: bad_row")?;
     }
     writeln!(
         out,

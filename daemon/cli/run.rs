@@ -2,7 +2,7 @@
 
 use super::export::settings;
 use super::office::Office;
-use super::replay::{MAX_LEGS, records_config};
+use super::replay::{MAX_LEGS, file_config};
 use super::{Common, Failure, Result};
 use crate::config::{LogFormat, LogLevel, SourceConfig};
 use crate::logging;
@@ -74,7 +74,10 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
                 let bound = Receiver::bind(hep.listen, key.as_deref());
                 Input::Hep(bound.map_err(|error| anyhow::anyhow!("source.listen: udp://{}: {error}", hep.listen))?)
             }
-            SourceConfig::AsteriskCdr(source) => Input::Files(place, records_config(source, None)?),
+            SourceConfig::AsteriskCdr(_) | SourceConfig::Csv(_) => match file_config(source, None)? {
+                Some(config) => Input::Files(place, config),
+                None => continue,
+            },
         });
     }
     Ok(inputs)

@@ -277,7 +277,7 @@ mod tests {
             ("[ledger]\n", "ledger.url: it is missing"),
             ("[ledger]\nurl = \"sqlite:\"\n", "it is no ledger"),
             ("[ledger]\nurl = \"postgresql://x\"\n", "is not built yet"),
-            ("[[source]]\nkind = \"hepp\"\n", "write \"hep\" or \"asterisk-cdr\""),
+            ("[[source]]\nkind = \"hepp\"\n", "\"hepp\" is not known; write \"hep\", \"asterisk-cdr\""),
             ("[[source]]\nkind = \"hep\"\nlisten = \"tcp://127.0.0.1:9060\"\n", "write \"udp://\""),
             ("[[source]]\nkind = \"hep\"\nlisten = \"udp://localhost\"\n", "an address and a port"),
             ("[[source]]\nkind = \"asterisk-cdr\"\npath = \"M\"\ncolumns = \"auto\"\n", "source[1].timezone: it is missing"),

@@ -247,6 +247,10 @@ impl<'a> Value<'a> {
         self.raw.as_str()
     }
 
+    pub(super) fn is_list(&self) -> bool {
+        self.raw.is_array()
+    }
+
     pub(super) fn is_table(&self) -> bool {
         self.raw.is_table()
     }

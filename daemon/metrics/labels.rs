@@ -197,6 +197,8 @@ labels! {
         Pcap = "pcap",
         /// Asterisk's CDR files.
         AsteriskCdr = "asterisk-cdr",
+        /// Files of any switch, by a mapping of columns.
+        Csv = "csv",
     }
 }
 

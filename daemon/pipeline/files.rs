@@ -3,16 +3,15 @@
 //! The one invariant: the gathered records and the place in the files are kept together with the calls told of them.
 
 use super::inputs::{SNAPSHOT_MICROS, Shared};
+use super::record_files::{FileConfig, RecordFiles, Trouble};
 use super::replay::records_key;
 use super::signalling::AHEAD_MICROS;
 use super::writer::Told;
-use crate::calls::{Directory, Records, Stage, Update};
+use crate::calls::{Directory, Stage, Update};
 use crate::clock;
 use crate::ledger::Snapshot;
 use crate::metrics::{Growth, Rejection, SourceMetrics};
-use crate::sources::asterisk_cdr::{self, AsteriskCdr, PollError, SourcePosition};
 use crate::units::Timestamp;
-use crate::units::codec::{Reader, Writer};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ pub struct Files {
     /// The number of the source.
     pub place: usize,
     /// How its files are read.
-    pub config: asterisk_cdr::Config,
+    pub config: FileConfig,
     /// The gathered records, as kept.
     pub records: Option<Vec<u8>>,
     /// The place in the files, as kept.
@@ -43,48 +42,47 @@ pub fn position_key(place: usize) -> String {
 pub fn follow(shared: &Shared, files: &Files, source: &SourceMetrics) {
     source.up();
     let mut directory = lock(&files.directory).clone();
-    let restored = files.records.as_deref().and_then(|body| Records::read(&directory, &mut Reader::new(body)));
-    let mut records = restored.unwrap_or_else(|| Records::new(&directory));
-    let position = files.position.as_deref().and_then(|body| SourcePosition::read(&mut Reader::new(body)));
-    let mut tail = AsteriskCdr::new(&files.config, position);
+    let mut records = RecordFiles::open(&files.config, &directory, files.records.as_deref(), files.position.as_deref());
     let (mut dirty, mut next_snapshot) = (false, Timestamp::default());
     let mut troubled = false;
     let mut rejected = Growth::default();
-    let mut ahead = false;
+    let (mut ahead, mut aside_told) = (false, false);
     loop {
         let ends = shared.ends();
         let mut more = false;
-        match tail.poll() {
-            Ok(batch) => {
+        match records.poll() {
+            Ok(news) => {
                 troubled = false;
-                more = batch.more;
-                if !(batch.rows.is_empty() && batch.lines.is_empty()) {
+                more = news.more;
+                if news.count > 0 {
                     dirty = true;
                     source.seen(clock::now());
                 }
-                batch.lines.into_iter().for_each(|line| records.apply_queue_line(line));
-                batch.rows.into_iter().for_each(|row| records.apply(row));
             }
-            Err(PollError::Stopped(stopped)) => {
-                tracing::error!(error = %stopped, "a source contradicts its configuration and is not read on");
-                shared.tell(Told::SourceStopped(stopped.to_string()));
+            Err(Trouble::Stopped(why)) => {
+                tracing::error!(error = %why, "a source contradicts its configuration and is not read on");
+                shared.tell(Told::SourceStopped(why));
                 break;
             }
-            Err(error @ PollError::Io { .. }) => {
+            Err(Trouble::Unreadable(error)) => {
                 if !troubled {
                     tracing::warn!(%error, "a file of records cannot be read now; it is tried again");
                 }
                 troubled = true;
             }
         }
-        shared.metrics.rejected.get(Rejection::BadRow).inc_by(rejected.of(tail.counts().malformed_rows + tail.counts().broken_rows));
+        shared.metrics.rejected.get(Rejection::BadRow).inc_by(rejected.of(records.set_aside()));
+        if let Some(why) = records.take_aside().filter(|_| !aside_told) {
+            tracing::warn!(%why, "a record was set aside; more of this source are only counted");
+            aside_told = true;
+        }
         let now = clock::now();
         warn_of_future(&records, &files.config, now, &mut ahead);
         let told = if ends { records.flush_by(now.plus_micros(AHEAD_MICROS)) } else { records.settled(now) };
         let updates: Vec<Update> = told.into_iter().map(|call| Update { stage: Stage::Concluded, call }).collect();
         dirty |= !updates.is_empty();
         let keep = dirty && (ends || now >= next_snapshot);
-        let snapshots = if keep { kept(files.place, &records, &tail) } else { Vec::new() };
+        let snapshots = if keep { kept(files.place, &records) } else { Vec::new() };
         if keep {
             (dirty, next_snapshot) = (false, now.plus_micros(SNAPSHOT_MICROS));
         }
@@ -107,12 +105,12 @@ pub fn follow(shared: &Shared, files: &Files, source: &SourceMetrics) {
 }
 
 /// A row from the future would move the ledger's time, and post fees that nobody owes yet: it waits, and is told of once.
-fn warn_of_future(records: &Records, config: &asterisk_cdr::Config, now: Timestamp, told: &mut bool) {
+fn warn_of_future(records: &RecordFiles, config: &FileConfig, now: Timestamp, told: &mut bool) {
     let latest = records.latest_waiting().filter(|latest| *latest > now.plus_micros(AHEAD_MICROS));
     if let Some(latest) = latest
         && !*told
     {
-        tracing::warn!(path = %config.path.display(), %latest, "a record lies in the future and waits for its time; compare the clocks, and the timezone of the source");
+        tracing::warn!(path = %config.path().display(), %latest, "a record lies in the future and waits for its time; compare the clocks, and the timezone of the source");
     }
     *told = latest.is_some();
 }
@@ -127,10 +125,7 @@ fn lock(directory: &Mutex<Directory>) -> MutexGuard<'_, Directory> {
 }
 
 /// The gathered records and the place in the files they belong to.
-fn kept(place: usize, records: &Records, tail: &AsteriskCdr) -> Vec<(String, Snapshot)> {
-    let (mut state, mut position) = (Writer::new(), Writer::new());
-    records.write(&mut state);
-    tail.position().write(&mut position);
+fn kept(place: usize, records: &RecordFiles) -> Vec<(String, Snapshot)> {
     let snapshot = |body| Snapshot { position: String::new(), body };
-    vec![(records_key(place), snapshot(state.finish())), (position_key(place), snapshot(position.finish()))]
+    vec![(records_key(place), snapshot(records.gathered())), (position_key(place), snapshot(records.place()))]
 }

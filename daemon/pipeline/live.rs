@@ -6,6 +6,7 @@ use super::duties;
 use super::files::{self, Files, position_key};
 use super::inbox;
 use super::inputs::{self, Shared};
+use super::record_files::FileConfig;
 use super::replay::{SIP, records_key};
 use super::schedule::Schedule;
 use super::signalling::Signalling;
@@ -16,7 +17,6 @@ use crate::export::Settings;
 use crate::http::{self, HttpState, Limits, View};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::{Metrics, SourceKind};
-use crate::sources::asterisk_cdr;
 use crate::sources::hep::Receiver;
 use crate::tariff::Period;
 use crate::units::KeyedState;
@@ -43,7 +43,7 @@ pub enum Input {
     /// A HEP port that is bound already.
     Hep(Receiver),
     /// The files of a switch: its number among the sources, and how they are read.
-    Files(usize, asterisk_cdr::Config),
+    Files(usize, FileConfig),
 }
 
 /// Everything the daemon starts with.
@@ -274,8 +274,12 @@ fn start_inputs(
                 spawn("hep", move || inputs::hep(&shared, receiver, &source))?
             }
             Input::Files(place, config) => {
-                let source = shared.metrics.source(SourceKind::AsteriskCdr, number);
-                tracing::info!(path = %config.path.display(), "following a file of records");
+                let kind = match config {
+                    FileConfig::AsteriskCdr(_) => SourceKind::AsteriskCdr,
+                    FileConfig::Csv(_) => SourceKind::Csv,
+                };
+                let source = shared.metrics.source(kind, number);
+                tracing::info!(path = %config.path().display(), "following a file of records");
                 let found = kept.iter_mut().find(|(known, ..)| *known == place);
                 let (records, position) = found.map_or((None, None), |(_, records, position)| (records.take(), position.take()));
                 let files = Files { place, config, records, position, directory: Arc::clone(directory) };

@@ -10,6 +10,7 @@ pub mod inputs;
 mod journaling;
 pub mod live;
 mod quiets;
+pub mod record_files;
 pub mod replay;
 pub mod requests;
 pub mod said;

@@ -3,13 +3,12 @@
 //! The one invariant: replaying anything again, or cut in parts, leaves the same records.
 
 use super::books::{Books, Done, News};
+use super::record_files::{FileConfig, RecordFiles, Trouble};
 use super::streams::Streams;
-use crate::calls::{Records, Stage, Update};
+use crate::calls::{Stage, Update};
 use crate::ledger::{LedgerError, Posted, Snapshot};
 use crate::sources::Tally;
-use crate::sources::asterisk_cdr::{self, AsteriskCdr, PollError, Stopped};
 use crate::sources::pcap::{Capture, CaptureError, Progress};
-use crate::units::codec::{Reader, Writer};
 use crate::units::{KeyedState, Observation, Timestamp};
 use std::fs::File;
 use std::io;
@@ -41,7 +40,7 @@ pub enum Recording {
     /// A pcap or pcapng file.
     Capture(PathBuf),
     /// The files of the configured source with this number.
-    Records(usize, Box<asterisk_cdr::Config>),
+    Records(usize, Box<FileConfig>),
 }
 
 /// How a replay goes on, for a progress bar.
@@ -51,6 +50,8 @@ pub enum Step<'a> {
     Reading(&'a Path, u64, Option<u64>),
     /// Rows and lines are being read: the file, and how many so far.
     Rows(&'a Path, u64),
+    /// So many records of a file could not be read; the first, where and why.
+    SetAside(&'a str, u64),
     /// The file ends within a record, at this byte; all before it was read.
     CutOff(&'a Path, u64),
     /// Contracts settled so far, and in all.
@@ -66,6 +67,8 @@ pub struct Summary {
     pub messages: u64,
     /// What was not delivered, by reason.
     pub set_aside: Tally,
+    /// Rows and lines that could not be read.
+    pub bad_rows: u64,
     /// Messages that no dialog was seen for, and bytes that are no SIP.
     pub unknown: u64,
     /// What was journaled.
@@ -95,8 +98,8 @@ pub enum ReplayError {
     #[error(transparent)]
     Capture(#[from] CaptureError),
     /// A file contradicts its configuration.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
+    #[error("{0}")]
+    Stopped(String),
     /// A file of records cannot be read.
     #[error("{0}")]
     Poll(String),
@@ -156,7 +159,7 @@ fn replay_into(
 /// What is needed to read: the state that earlier replays left.
 struct Reading {
     streams: Streams,
-    records: Vec<(usize, Records)>,
+    records: Vec<(usize, RecordFiles)>,
     directory: crate::calls::Directory,
     kept: Vec<(usize, Vec<u8>)>,
     ledger_time: Timestamp,
@@ -213,15 +216,13 @@ fn read_all(
     let connected = running.into_iter().filter(|call| !call.talks.is_empty());
     updates.extend(connected.map(|call| Update { stage: Stage::Connected, call }));
     for (_, records) in &mut records {
-        updates.extend(records.flush().into_iter().map(|call| Update { stage: Stage::Concluded, call }));
+        updates.extend(records.flush_by(Timestamp::MAX).into_iter().map(|call| Update { stage: Stage::Concluded, call }));
     }
     note(summary, &updates);
     summary.unmetered = streams.unmetered();
     let mut snapshots = streams.write();
     for (place, records) in &records {
-        let mut out = Writer::new();
-        records.write(&mut out);
-        snapshots.push((records_key(*place), Snapshot { position: String::new(), body: out.finish() }));
+        snapshots.push((records_key(*place), Snapshot { position: String::new(), body: records.gathered() }));
     }
     // When the ledger failed, its error is the one to tell.
     let _ = sender.send(News { updates, snapshots, time });
@@ -302,41 +303,49 @@ fn read_capture(
 fn read_records(
     reading: &mut Reading,
     place: usize,
-    config: &asterisk_cdr::Config,
+    config: &FileConfig,
     sender: &SyncSender<News>,
     summary: &mut Summary,
     progress: &mut dyn FnMut(Step<'_>),
     latest: &mut Option<Timestamp>,
 ) -> Result<(), ReplayError> {
-    open(&config.path)?;
-    if !reading.records.iter().any(|(known, _)| *known == place) {
-        let kept = reading.kept.iter().find(|(known, _)| *known == place);
-        let restored = kept.and_then(|(_, body)| Records::read(&reading.directory, &mut Reader::new(body)));
-        reading.records.push((place, restored.unwrap_or_else(|| Records::new(&reading.directory))));
-    }
-    let Some((_, records)) = reading.records.iter_mut().find(|(known, _)| *known == place) else { return Ok(()) };
-    let mut source = AsteriskCdr::new(config, None);
+    open(config.path())?;
+    let known = reading.records.iter().position(|(known, _)| *known == place).map(|index| reading.records.swap_remove(index).1);
+    let kept = reading.kept.iter().find(|(known, _)| *known == place).map(|(_, body)| body.as_slice());
+    let records = known.unwrap_or_else(|| RecordFiles::open(config, &reading.directory, kept, None)).begin(config);
+    reading.records.push((place, records));
+    let Some((_, records)) = reading.records.last_mut() else { return Ok(()) };
     let mut updates = Vec::new();
     let ended = loop {
-        let batch = match source.poll() {
-            Ok(batch) => batch,
-            Err(PollError::Stopped(stopped)) => break Err(stopped.into()),
-            Err(error @ PollError::Io { .. }) => break Err(ReplayError::Poll(error.to_string())),
+        let news = match records.poll() {
+            Ok(news) => news,
+            Err(trouble) => break Err(trouble.into()),
         };
-        let now = batch.latest();
-        summary.read += (batch.rows.len() + batch.lines.len()) as u64;
-        batch.lines.into_iter().for_each(|line| records.apply_queue_line(line));
-        batch.rows.into_iter().for_each(|row| records.apply(row));
-        if let Some(now) = now {
+        summary.read += news.count;
+        if let Some(now) = news.latest {
             *latest = Some(latest.map_or(now, |latest| latest.max(now)));
             updates.extend(records.settled(now).into_iter().map(|call| Update { stage: Stage::Concluded, call }));
         }
-        progress(Step::Rows(&config.path, summary.read));
-        if !send(&mut updates, sender, summary) || !batch.more {
-            break source.finish().map_err(Into::into);
+        progress(Step::Rows(config.path(), summary.read));
+        if !send(&mut updates, sender, summary) || !news.more {
+            break records.finish().map_err(Into::into);
         }
     };
+    let aside = records.set_aside();
+    summary.bad_rows += aside;
+    if let Some(why) = records.take_aside() {
+        progress(Step::SetAside(&why, aside));
+    }
     note(summary, &updates);
     let _ = sender.send(News { updates, ..News::default() });
     ended
+}
+
+impl From<Trouble> for ReplayError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Stopped(why) => Self::Stopped(why),
+            Trouble::Unreadable(why) => Self::Poll(why),
+        }
+    }
 }

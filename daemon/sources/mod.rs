@@ -3,6 +3,7 @@
 //! | kind | reads | yields |
 //! |---|---|---|
 //! | [`asterisk_cdr`] | Master.csv in its layouts, cdr_custom, and queue_log: whole, or as they grow | rows and lines |
+//! | [`csv_rows`] | files of any switch that writes a row for each call, by a mapping of columns | rows |
 //! | [`hep`] | HEPv3 datagrams on a UDP port, and bare copies of SIP messages there | SIP messages |
 //! | [`pcap`] | pcap and pcapng from a file or a pipe: SIP over UDP, and HEPv3 inside UDP | SIP messages |
 //!
@@ -15,7 +16,9 @@
 //! Every buffer here has a stated bound, and nothing that arrives can stop a source or make it grow.
 
 pub mod asterisk_cdr;
+pub mod csv_rows;
 pub mod hep;
+pub mod local;
 pub mod pcap;
 mod set_aside;
 mod start_line;

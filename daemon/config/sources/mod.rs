@@ -1,10 +1,12 @@
 //! `[[source]]`: a file for each kind, with what it holds and how it is read.
 
 mod asterisk_cdr;
+mod csv;
 mod hep;
 
 use super::base::Base;
 use super::reader::Table;
+use crate::sources::csv_rows;
 
 pub use asterisk_cdr::{AsteriskCdr, Columns};
 pub use hep::Hep;
@@ -16,19 +18,23 @@ pub enum SourceConfig {
     Hep(Hep),
     /// Rows of Asterisk's cdr_csv or cdr_custom.
     AsteriskCdr(AsteriskCdr),
+    /// Rows of any switch, by a mapping of columns.
+    Csv(Box<csv_rows::Config>),
 }
 
 #[derive(Clone, Copy)]
 enum Kind {
     Hep,
     AsteriskCdr,
+    Csv,
 }
 
 /// Reads one `[[source]]`.
 pub(in crate::config) fn source_of(table: Table<'_>, base: Base<'_>) -> Option<SourceConfig> {
-    let kinds = [("hep", Kind::Hep), ("asterisk-cdr", Kind::AsteriskCdr)];
+    let kinds = [("hep", Kind::Hep), ("asterisk-cdr", Kind::AsteriskCdr), ("csv", Kind::Csv)];
     match table.required("kind", "\"hep\"").and_then(|value| value.word(&kinds))? {
         Kind::Hep => hep::read(table, base).map(SourceConfig::Hep),
         Kind::AsteriskCdr => asterisk_cdr::read(table, base).map(SourceConfig::AsteriskCdr),
+        Kind::Csv => csv::read(table, base).map(|config| SourceConfig::Csv(Box::new(config))),
     }
 }

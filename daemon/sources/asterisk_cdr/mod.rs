@@ -257,7 +257,7 @@ impl AsteriskCdr {
         }
         let path = self.rows.path().to_owned();
         let Self { rows, layout, zone, held, recognized, unrecognized, stopped, counts, .. } = self;
-        let read = rows.visit(Quotes::Hold, MOST_ROWS, |line, piece| {
+        let read = rows.visit(Quotes::Hold { delimiter: b',' }, MOST_ROWS, |line, piece| {
             let record = match piece {
                 Framed::Record(record) => record,
                 Framed::Broken(_) => {

@@ -13,9 +13,10 @@
 //!
 //! The invariant: no row is given whose times were contradicted.
 
+use super::super::local::{instants, nearest};
 use super::queue_log::unique_id_second;
 use crate::units::{Seconds, Timestamp};
-use chrono::{LocalResult, NaiveDateTime, TimeZone};
+use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use std::collections::VecDeque;
 
@@ -157,12 +158,8 @@ impl ZoneCheck {
     fn candidates(&self, text: &str) -> Result<Vec<Timestamp>, Wrong> {
         let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S");
         let local = local.map_err(|_| Wrong::Unreadable(text.to_owned()))?;
-        let found = match self.zone.from_local_datetime(&local) {
-            LocalResult::Single(time) => vec![time],
-            LocalResult::Ambiguous(first, second) => vec![first, second],
-            LocalResult::None => return Err(Wrong::Unreadable(text.to_owned())),
-        };
-        Ok(found.iter().map(|time| Timestamp::from_micros(time.timestamp_micros())).collect())
+        let found = instants(self.zone, local);
+        if found.is_empty() { Err(Wrong::Unreadable(text.to_owned())) } else { Ok(found) }
     }
 
     fn last_end(&self, uniqueid: &str) -> Option<Timestamp> {
@@ -242,10 +239,6 @@ const fn is_zone_step(difference: i64) -> bool {
     let quarter = 900_000_000;
     let rest = difference.rem_euclid(quarter);
     difference.abs() <= 26 * 3_600_000_000 + SAME && (rest <= SAME || rest >= quarter - SAME)
-}
-
-fn nearest(candidates: &[Timestamp], to: Timestamp) -> Option<Timestamp> {
-    candidates.iter().copied().min_by_key(|candidate| candidate.since(to).abs())
 }
 
 fn micros(span: Seconds) -> i64 {

@@ -21,7 +21,10 @@ pub enum Framed<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quotes {
     /// They do: CSV.
-    Hold,
+    Hold {
+        /// What stands between two fields.
+        delimiter: u8,
+    },
     /// They are text like any other: the queue log.
     Plain,
 }
@@ -44,8 +47,8 @@ pub fn next<'a>(bytes: &'a [u8], quotes: Quotes, skipping: &mut bool) -> Option<
             let (broken, rest) = bytes.split_at_checked(if line_start == 0 { end + 1 } else { line_start })?;
             return Some((Framed::Broken(broken), rest));
         }
-        let odd = quotes == Quotes::Hold && line.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
-        if inside && !odd && is_whole(line) {
+        let odd = quotes != Quotes::Plain && line.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+        if inside && !odd && is_whole(line, quotes) {
             let (broken, rest) = bytes.split_at_checked(line_start)?;
             return Some((Framed::Broken(broken), rest));
         }
@@ -70,10 +73,11 @@ pub fn next<'a>(bytes: &'a [u8], quotes: Quotes, skipping: &mut bool) -> Option<
 
 /// Whether a line inside an open quote is a record of its own, so that the quote before it was never closed.
 ///
-/// Inside a quoted field every quote is doubled. So a comma, one quote and then something else is a field's beginning,
+/// Inside a quoted field every quote is doubled. So a delimiter, one quote and then something else is a field's beginning,
 /// which no caller can write by choosing a name.
-fn is_whole(line: &[u8]) -> bool {
-    line.windows(3).any(|three| matches!(three, [b',', b'"', next] if *next != b'"'))
+fn is_whole(line: &[u8], quotes: Quotes) -> bool {
+    let Quotes::Hold { delimiter } = quotes else { return false };
+    line.windows(3).any(|three| matches!(three, [before, b'"', next] if *before == delimiter && *next != b'"'))
 }
 
 #[cfg(test)]
@@ -81,10 +85,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const COMMA: Quotes = Quotes::Hold { delimiter: b',' };
+
     fn pieces(mut bytes: &[u8]) -> (Vec<String>, usize) {
         let mut found = Vec::new();
         let mut skipping = false;
-        while let Some((piece, rest)) = next(bytes, Quotes::Hold, &mut skipping) {
+        while let Some((piece, rest)) = next(bytes, COMMA, &mut skipping) {
             found.push(match piece {
                 Framed::Record(record) => String::from_utf8_lossy(record).into_owned(),
                 Framed::Broken(broken) => format!("broken {}", broken.len()),

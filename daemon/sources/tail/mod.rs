@@ -363,7 +363,7 @@ mod tests {
 
     fn read(tail: &mut Tail, most: usize) -> Vec<String> {
         let mut found = Vec::new();
-        tail.visit(Quotes::Hold, most, |_, piece| {
+        tail.visit(Quotes::Hold { delimiter: b',' }, most, |_, piece| {
             if let Framed::Record(record) = piece {
                 found.push(String::from_utf8_lossy(record).into_owned());
             }
@@ -489,6 +489,6 @@ mod tests {
     #[test]
     fn a_pipe_is_refused() {
         let mut tail = Tail::new(Path::new("/dev/null"), None);
-        assert!(tail.visit(Quotes::Hold, 1, |_, _| ControlFlow::Continue(())).is_err());
+        assert!(tail.visit(Quotes::Hold { delimiter: b',' }, 1, |_, _| ControlFlow::Continue(())).is_err());
     }
 }

@@ -1,0 +1,217 @@
+//! Files of records of any kind, with what their records are gathered in: one face for following and for replaying them.
+//!
+//! The one invariant: what is gathered and the place in the files are kept together.
+
+use crate::calls::{Call, Directory, Records, Rows};
+use crate::sources::asterisk_cdr::{self, AsteriskCdr};
+use crate::sources::csv_rows::{self, CsvRows};
+use crate::units::codec::{Reader, Writer};
+use crate::units::{Seconds, Timestamp};
+use std::path::Path;
+
+/// By when the rows of one call that are written at once have come in.
+const SETTLE: Seconds = Seconds::new(5);
+
+/// How files are read, by their kind.
+#[derive(Clone, Debug)]
+pub enum FileConfig {
+    /// Asterisk's.
+    AsteriskCdr(asterisk_cdr::Config),
+    /// Those of any switch, by a mapping of columns.
+    Csv(Box<csv_rows::Config>),
+}
+
+/// Why nothing came.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The file contradicts its configuration: nothing more comes.
+    Stopped(String),
+    /// It cannot be read just now.
+    Unreadable(String),
+}
+
+/// What came new, beside what was gathered of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct News {
+    /// How many rows and lines.
+    pub count: u64,
+    /// The latest time in them.
+    pub latest: Option<Timestamp>,
+    /// Whether to ask again at once.
+    pub more: bool,
+}
+
+/// The files of one switch, and what is gathered of them.
+pub struct RecordFiles(Files);
+
+enum Files {
+    AsteriskCdr(Box<AsteriskCdr>, Records),
+    Csv(Box<CsvRows>, Rows),
+}
+
+impl FileConfig {
+    /// The file that grows.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::AsteriskCdr(config) => &config.path,
+            Self::Csv(config) => &config.path,
+        }
+    }
+}
+
+impl RecordFiles {
+    /// Reads on from what was kept: the gathered records, and the place in the files. Without a place, from the beginning.
+    #[must_use]
+    pub fn open(config: &FileConfig, directory: &Directory, gathered: Option<&[u8]>, place: Option<&[u8]>) -> Self {
+        let (mut gathered, mut place) = (gathered.map(Reader::new), place.map(Reader::new));
+        Self(match config {
+            FileConfig::AsteriskCdr(config) => {
+                let place = place.as_mut().and_then(asterisk_cdr::SourcePosition::read);
+                let records = gathered.as_mut().and_then(|back| Records::read(directory, back));
+                Files::AsteriskCdr(Box::new(AsteriskCdr::new(config, place)), records.unwrap_or_else(|| Records::new(directory)))
+            }
+            FileConfig::Csv(config) => {
+                let place = place.as_mut().and_then(csv_rows::SourcePosition::read);
+                let settle = if config.columns.call_id.is_empty() { Seconds::ZERO } else { SETTLE };
+                let rows = gathered.as_mut().and_then(|back| Rows::read(directory, settle, back));
+                Files::Csv(Box::new(CsvRows::new(config, place)), rows.unwrap_or_else(|| Rows::new(directory, settle)))
+            }
+        })
+    }
+
+    /// The same gathered records, read from another place: the beginning of another file.
+    #[must_use]
+    pub fn begin(self, config: &FileConfig) -> Self {
+        Self(match (self.0, config) {
+            (Files::AsteriskCdr(_, records), FileConfig::AsteriskCdr(config)) => {
+                Files::AsteriskCdr(Box::new(AsteriskCdr::new(config, None)), records)
+            }
+            (Files::Csv(_, rows), FileConfig::Csv(config)) => Files::Csv(Box::new(CsvRows::new(config, None)), rows),
+            (files @ (Files::AsteriskCdr(..) | Files::Csv(..)), _) => files,
+        })
+    }
+
+    /// Gathers what came since the last time. Never waits.
+    ///
+    /// # Errors
+    /// When a file cannot be read now, or contradicts its configuration.
+    pub fn poll(&mut self) -> Result<News, Trouble> {
+        match &mut self.0 {
+            Files::AsteriskCdr(source, records) => {
+                let batch = source.poll()?;
+                let (count, latest, more) = ((batch.rows.len() + batch.lines.len()) as u64, batch.latest(), batch.more);
+                batch.lines.into_iter().for_each(|line| records.apply_queue_line(line));
+                batch.rows.into_iter().for_each(|row| records.apply(row));
+                Ok(News { count, latest, more })
+            }
+            Files::Csv(source, rows) => {
+                let batch = source.poll()?;
+                let (count, latest, more) = (batch.rows.len() as u64, batch.latest(), batch.more);
+                batch.rows.into_iter().for_each(|row| rows.apply(row));
+                Ok(News { count, latest, more })
+            }
+        }
+    }
+
+    /// Says, at the end of a file that is complete, whether it could be read at all.
+    ///
+    /// # Errors
+    /// When there were records, and none of them could be read.
+    pub fn finish(&self) -> Result<(), Trouble> {
+        match &self.0 {
+            Files::AsteriskCdr(source, _) => source.finish().map_err(|stopped| Trouble::Stopped(stopped.to_string())),
+            Files::Csv(source, _) => source.finish().map_err(|stopped| Trouble::Stopped(stopped.to_string())),
+        }
+    }
+
+    /// Calls that are complete at `now`, the time of the feed.
+    pub fn settled(&mut self, now: Timestamp) -> Vec<Call> {
+        match &mut self.0 {
+            Files::AsteriskCdr(_, records) => records.settled(now),
+            Files::Csv(_, rows) => rows.settled(now),
+        }
+    }
+
+    /// All calls that lie no later than `by`.
+    pub fn flush_by(&mut self, by: Timestamp) -> Vec<Call> {
+        match &mut self.0 {
+            Files::AsteriskCdr(_, records) => records.flush_by(by),
+            Files::Csv(_, rows) => rows.flush_by(by),
+        }
+    }
+
+    /// The latest time of a record that waits.
+    #[must_use]
+    pub fn latest_waiting(&self) -> Option<Timestamp> {
+        match &self.0 {
+            Files::AsteriskCdr(_, records) => records.latest_waiting(),
+            Files::Csv(_, rows) => rows.latest_waiting(),
+        }
+    }
+
+    /// How many records were set aside so far.
+    #[must_use]
+    pub fn set_aside(&self) -> u64 {
+        match &self.0 {
+            Files::AsteriskCdr(source, _) => source.counts().malformed_rows + source.counts().broken_rows,
+            Files::Csv(source, _) => source.counts().malformed + source.counts().broken,
+        }
+    }
+
+    /// The first record set aside since this was last asked: where, and why. Asterisk's are only counted.
+    pub fn take_aside(&mut self) -> Option<String> {
+        match &mut self.0 {
+            Files::AsteriskCdr(..) => None,
+            Files::Csv(source, _) => source.take_aside().map(|aside| aside.to_string()),
+        }
+    }
+
+    /// Goes on with a changed configuration of numbers.
+    pub fn reconfigure(&mut self, directory: &Directory) {
+        match &mut self.0 {
+            Files::AsteriskCdr(_, records) => records.reconfigure(directory),
+            Files::Csv(_, rows) => rows.reconfigure(directory),
+        }
+    }
+
+    /// The gathered records, to be kept.
+    #[must_use]
+    pub fn gathered(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        match &self.0 {
+            Files::AsteriskCdr(_, records) => records.write(&mut out),
+            Files::Csv(_, rows) => rows.write(&mut out),
+        }
+        out.finish()
+    }
+
+    /// The place in the files, to be kept with them.
+    #[must_use]
+    pub fn place(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        match &self.0 {
+            Files::AsteriskCdr(source, _) => source.position().write(&mut out),
+            Files::Csv(source, _) => source.position().write(&mut out),
+        }
+        out.finish()
+    }
+}
+
+impl From<asterisk_cdr::PollError> for Trouble {
+    fn from(error: asterisk_cdr::PollError) -> Self {
+        match error {
+            asterisk_cdr::PollError::Stopped(stopped) => Self::Stopped(stopped.to_string()),
+            asterisk_cdr::PollError::Io { .. } => Self::Unreadable(error.to_string()),
+        }
+    }
+}
+
+impl From<csv_rows::PollError> for Trouble {
+    fn from(error: csv_rows::PollError) -> Self {
+        match error {
+            csv_rows::PollError::Stopped(stopped) => Self::Stopped(stopped.to_string()),
+            csv_rows::PollError::Io { .. } => Self::Unreadable(error.to_string()),
+        }
+    }
+}
