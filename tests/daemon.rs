@@ -20,6 +20,7 @@ pub(crate) struct Daemon {
     pub(crate) logs: Receiver<Value>,
     pub(crate) config: PathBuf,
     pub(crate) hep: Option<SocketAddr>,
+    pub(crate) posted: Option<SocketAddr>,
     pub(crate) http: SocketAddr,
 }
 
@@ -69,12 +70,14 @@ impl Daemon {
                 }
             }
         });
-        let mut daemon = Self { child, logs, config: config.to_owned(), hep: None, http: "127.0.0.1:1".parse().expect("an address") };
+        let mut daemon =
+            Self { child, logs, config: config.to_owned(), hep: None, posted: None, http: "127.0.0.1:1".parse().expect("an address") };
         loop {
             let told = daemon.log();
             let text = |key: &str| told[key].as_str().and_then(|text| text.parse().ok());
             match told["message"].as_str() {
                 Some("listening for HEP") => daemon.hep = text("address"),
+                Some("taking records that are posted") => daemon.posted = text("address"),
                 Some("metering") => {
                     daemon.http = text("http").expect("an address");
                     return daemon;

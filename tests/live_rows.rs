@@ -2,7 +2,8 @@
 
 use crate::daemon::{Daemon, TAKTD, configure, records, verify};
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -76,13 +77,93 @@ fn a_file_that_lacks_a_column_stops_its_source_and_says_so() {
     let live = tempfile::tempdir().expect("a folder");
     let config = configure(live.path(), &swyx("cdr.txt"));
     let text = fs::read_to_string("tests/cases/sources/swyx.txt").expect("the sample");
-    fs::write(live.path().join("cdr.txt"), text.replace("\"ConnectTime\"", "\"ConnectedTime\"")).expect("written");
     let daemon = Daemon::start(&config);
+    fs::write(live.path().join("cdr.txt"), text.replace("\"ConnectTime\"", "\"ConnectedTime\"")).expect("written");
     let told = daemon.says("a source contradicts its configuration and is not read on");
     let why = told["error"].as_str().expect("a reason");
     assert!(why.contains("cdr.txt:1: columns.connected_at: the header has no column \"ConnectTime\"; it has \"CallID\""), "{why}");
-    let (status, body) = daemon.get("/readyz");
-    assert!(status.to_string().contains("503") && body.contains("columns.connected_at"), "{status} {body}");
+    let begun = Instant::now();
+    loop {
+        let (status, body) = daemon.get("/readyz");
+        if status == 503 && body.contains("columns.connected_at") {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{status} {body}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let config = daemon.end();
     assert!(records(&config).is_empty());
+}
+
+/// A record of mod_json_cdr: a caller's leg, bridged to 201 for so many seconds.
+fn record(uuid: &str, caller: &str, talk: u64) -> String {
+    let begin = 1_773_133_200_000_000u64;
+    let end = begin + 9_000_000 + talk * 1_000_000;
+    format!(
+        "{{\"variables\":{{\"uuid\":\"{uuid}\",\"direction\":\"inbound\",\"start_uepoch\":\"{begin}\",\"answer_uepoch\":\"{begin}\",\
+         \"bridge_uepoch\":\"{}\",\"end_uepoch\":\"{end}\",\"last_sent_callee_id_number\":\"201\",\"hangup_cause\":\"NORMAL_CLEARING\"}},\
+         \"callflow\":[{{\"caller_profile\":{{\"caller_id_number\":\"{caller}\",\"destination_number\":\"+4989555010\"}}}}]}}",
+        begin + 9_000_000
+    )
+}
+
+/// What the port answers: its status.
+fn post(daemon: &Daemon, path: &str, authorization: &str, kind: &str, body: &str) -> u16 {
+    let mut stream = TcpStream::connect(daemon.posted.expect("a port")).expect("it listens");
+    let length = body.len();
+    let head = format!(
+        "POST {path}?uuid=x HTTP/1.1\r\nHost: t\r\nUser-Agent: freeswitch-json/1.0\r\n{authorization}Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    // A port that has heard enough closes: what it said is read all the same.
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
+}
+
+#[test]
+fn trap_14_what_freeswitch_posts_is_kept_before_it_is_confirmed() {
+    let live = tempfile::tempdir().expect("a folder");
+    let spool = live.path().join("spool");
+    fs::create_dir(&spool).expect("made");
+    fs::write(live.path().join("secret"), "pass:word\n").expect("written");
+    let source = "\n[[source]]\nkind = \"freeswitch\"\nlisten = \"http://127.0.0.1:0/cdr\"\nuser = \"fs\"\npassword_file = \"secret\"\nspool = \"spool\"\nspool_delete = true\n";
+    let config = configure(live.path(), source);
+    let daemon = Daemon::start(&config);
+    const LOGIN: &str = "Authorization: Basic ZnM6cGFzczp3b3Jk\r\n";
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let (one, two) = (record("u-1", "+491713920021", 60), record("u-2", "+491713920022", 30));
+    assert_eq!(post(&daemon, "/cdr", "", FORM, &one), 401);
+    assert_eq!(post(&daemon, "/cdr", "Authorization: Basic ZnM6d3Jvbmc=\r\n", FORM, &one), 401);
+    assert_eq!(post(&daemon, "/other", LOGIN, FORM, &one), 404);
+    assert_eq!(post(&daemon, "/cdr", LOGIN, "application/json", "{\"variables\":"), 400);
+    // Closed in the middle of the body, it may be that nobody hears why.
+    assert!([0, 413].contains(&post(&daemon, "/cdr", LOGIN, "application/json", &"x".repeat(1_100_000))));
+    // A form's type with raw JSON in it; then the same again, percent-encoded.
+    assert_eq!(post(&daemon, "/cdr", LOGIN, FORM, &one), 200);
+    let encoded: String = one.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    assert_eq!(post(&daemon, "/cdr", LOGIN, FORM, &format!("cdr={encoded}")), 200);
+    assert_eq!(post(&daemon, "/cdr", LOGIN, "application/json", &two), 200);
+    // Killed at once: what was confirmed is there when it comes back.
+    let config = daemon.kill();
+    let daemon = Daemon::start(&config);
+    wait_for(&config, 2);
+    // What could not be posted lies in the spool, in its encoded form, and goes once it is kept.
+    let file = spool.join("a_u-3.cdr.json");
+    let three: String = record("u-3", "+491729925904", 20).bytes().map(|byte| format!("%{byte:02X}")).collect();
+    fs::write(&file, three).expect("written");
+    fs::write(spool.join("bad.cdr.json"), "half a rec").expect("written");
+    wait_for(&config, 3);
+    let begun = Instant::now();
+    while file.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "the file stays");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(spool.join("bad.cdr.json").exists(), "what could not be read stays");
+    assert!(daemon.get("/metrics").1.contains("taktd_rejected_total{reason=\"bad_row\"} 1"));
+    let config = daemon.end();
+    let talks: Vec<u64> = records(&config).values().map(|record| record["talk_s"].as_u64().expect("seconds")).collect();
+    assert_eq!(talks.iter().sum::<u64>(), 110, "{talks:?}");
+    assert_eq!(talks.len(), 3);
+    verify(&config);
 }

@@ -87,6 +87,7 @@ const WORDS_BELOW: &[(&str, &str, &[&str])] = &[(
         "QueueEvent",
         "QueueLine",
         "Span",
+        "Standing",
         "TalkFrom",
         "Way",
     ],

@@ -40,5 +40,5 @@ pub use directory::{
 pub use news::{News, Stage, Unmetered, Update};
 pub use open::call_id as call_id_of;
 pub use records::{RecordCounts, Records};
-pub use row::{CallRow, Lies, NamesAgents, Outcome, Span, TalkFrom, Way};
+pub use row::{CallRow, Lies, NamesAgents, Outcome, Span, Standing, TalkFrom, Way};
 pub use rows::{RowCounts, Rows};

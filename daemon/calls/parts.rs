@@ -6,7 +6,7 @@
 //! own answer is known, the call says so (`billed_from`).
 
 use super::assemble::since_answer;
-use super::row::{CallRow, Lies, NamesAgents, TalkFrom, Way};
+use super::row::{CallRow, Lies, NamesAgents, Span, Standing, TalkFrom, Way};
 use super::{Agent, BillFrom, BilledFrom, Call, Correlation, Directory, End, Hotline, Mark, MissedReason, Talk, Withheld};
 use crate::units::{CallId, Direction, E164, RawNumber, Timestamp};
 
@@ -24,16 +24,21 @@ pub(super) enum Found {
 /// The call of these rows; at least one, in order.
 pub(super) fn call_of(directory: &Directory, id: &CallId, rows: &[CallRow]) -> Found {
     let rows = laid_out(rows);
-    let ways: Vec<(Way, &CallRow)> = rows.iter().map(|row| (way_of(directory, row), row)).collect();
-    // A consultation between agents is a row of its own, and no call.
-    let Some(way) = ways.iter().map(|(way, _)| *way).find(|way| *way != Way::Internal) else { return Found::Internal };
-    let own: Vec<&CallRow> = ways.iter().filter(|(other, _)| *other == way).map(|(_, row)| *row).collect();
+    let Some(way) = way_of_call(directory, &rows) else { return Found::Internal };
+    let own: Vec<&CallRow> = rows.iter().filter(|row| [way, Way::Along].contains(&way_of(directory, row))).collect();
     let parts = Parts { directory, id, rows: &own };
     match way {
         Way::In => parts.inbound(),
         Way::Out => parts.outbound(),
-        Way::Internal => Found::Internal,
+        Way::Internal | Way::Along => Found::Internal,
     }
+}
+
+/// Which way the call of these rows went: that of the first that left or entered the house, for a consultation between
+/// agents is a row of its own, and no call. `None` where only the phones are told of, and not yet the call they rang for.
+pub(super) fn way_of_call(directory: &Directory, rows: &[CallRow]) -> Option<Way> {
+    let ways = || rows.iter().map(|row| way_of(directory, row)).filter(|way| *way != Way::Along);
+    ways().find(|way| *way != Way::Internal).or_else(|| ways().next())
 }
 
 /// Parts that bear the call's own start follow one another.
@@ -48,7 +53,7 @@ fn laid_out(rows: &[CallRow]) -> Vec<CallRow> {
 }
 
 /// Which way a row went: as it says, else by its numbers.
-fn way_of(directory: &Directory, row: &CallRow) -> Way {
+pub(super) fn way_of(directory: &Directory, row: &CallRow) -> Way {
     let agent = |text: &str| directory.agent(&RawNumber::from_bytes(text.as_bytes())).is_some();
     let hotline = || number(directory, &row.called).is_some_and(|number| directory.hotline(number).is_some());
     let inside = || agent(&row.called) || is_extension(&row.called) || hotline();
@@ -90,7 +95,7 @@ impl<'a> Parts<'a> {
         call.called = number(self.directory, called);
         let mut talks: Vec<Talk> = Vec::new();
         for row in self.rows {
-            let Some(span) = row.talk.filter(|_| row.outcome.missed().is_none()) else { continue };
+            let Some(span) = self.talk(row) else { continue };
             let Some((name, agent)) = self.talker(row) else { continue };
             talks.push(Talk { agent: name, level: agent.and_then(|agent| agent.level), from: span.from, to: span.to });
         }
@@ -110,12 +115,23 @@ impl<'a> Parts<'a> {
         call.called = Some(called);
         let mut talks: Vec<Talk> = Vec::new();
         for row in self.rows {
-            let Some(span) = row.talk.filter(|_| row.outcome.missed().is_none()) else { continue };
+            let Some(span) = self.talk(row) else { continue };
             let name = [&row.agent, &row.caller].into_iter().find(|name| self.agent(name).is_some()).unwrap_or(extension);
             let level = self.agent(name).and_then(|agent| agent.level);
             talks.push(Talk { agent: name.clone(), level, from: span.from, to: span.to });
         }
         self.finish(call, talks, hotline)
+    }
+
+    /// The talk of a part, if it counts.
+    fn talk(&self, row: &CallRow) -> Option<Span> {
+        let others = || self.rows.iter().any(|other| other.standing == Standing::Told && other.talk.is_some());
+        let counts = row.outcome.missed().is_none() && (row.standing == Standing::Told || !others());
+        // Whoever is told of beside the caller's leg has talked until that was over, at most.
+        let until = self.rows.iter().filter(|row| row.way != Some(Way::Along)).map(|row| row.ended_at).max().flatten();
+        let clipped = |to: Timestamp| if row.way == Some(Way::Along) { to.min(until.unwrap_or(to)) } else { to };
+        let span = row.talk.filter(|_| counts).map(|talk| Span { to: talk.to.map(clipped), ..talk });
+        span.filter(|span| span.to.is_none_or(|to| to >= span.from))
     }
 
     fn agent(&self, name: &str) -> Option<&'a Agent> {
@@ -149,7 +165,9 @@ impl<'a> Parts<'a> {
 
     fn blank(&self, direction: Direction, hotline: Option<&Hotline>) -> Call {
         let text = |of: fn(&CallRow) -> &str| self.rows.iter().map(|row| of(row)).find(|text| !text.is_empty()).map(Into::into);
-        let runs = self.rows.iter().any(|row| row.ended_at.is_none());
+        // The call lasts as long as its caller: a phone may be told of before, and ring for longer.
+        let own = |row: &&&CallRow| row.way != Some(Way::Along);
+        let runs = self.rows.iter().filter(own).any(|row| row.ended_at.is_none());
         Call {
             id: self.id.clone(),
             direction,
@@ -161,10 +179,10 @@ impl<'a> Parts<'a> {
             called_raw: RawNumber::from_bytes(b""),
             called: None,
             contract: text(|row| &row.contract),
-            started_at: self.rows.iter().map(|row| row.started_at).min().unwrap_or_default(),
+            started_at: self.rows.iter().filter(own).map(|row| row.started_at).min().unwrap_or_default(),
             answered_at: self.rows.iter().filter_map(|row| row.answered_at).min(),
             talks: Vec::new(),
-            ended_at: self.rows.iter().filter_map(|row| row.ended_at).max().filter(|_| !runs),
+            ended_at: self.rows.iter().filter(own).filter_map(|row| row.ended_at).max().filter(|_| !runs),
             end: End::Observed,
             billed_from: BilledFrom::Agent,
             missed: None,
@@ -182,9 +200,9 @@ impl<'a> Parts<'a> {
         if with.len() > 1 {
             call.mark(Mark::Transfer);
         }
-        let answer = |row: &&CallRow| row.talk.is_some() && row.talk_from == TalkFrom::Answer;
+        let answer = |row: &CallRow| self.talk(row).is_some() && row.talk_from == TalkFrom::Answer;
         let from_answer = hotline.is_some_and(|hotline| hotline.bill_from == BillFrom::Answer);
-        if from_answer || self.rows.iter().copied().any(|row| answer(&row)) {
+        if from_answer || self.rows.iter().any(|row| answer(row)) {
             call.billed_from = BilledFrom::Answer;
         }
         if from_answer {
@@ -201,7 +219,7 @@ impl<'a> Parts<'a> {
 
     /// Why nobody talked: as the last part says, else as well as its times tell.
     fn missed(&self) -> MissedReason {
-        let said = self.rows.iter().rev().find_map(|row| row.outcome.missed());
+        let said = self.rows.iter().rev().filter(|row| row.way != Some(Way::Along)).find_map(|row| row.outcome.missed());
         said.unwrap_or_else(|| match self.rows.iter().any(|row| row.answered_at.is_some() && row.talk.is_none()) {
             true => MissedReason::Abandoned,
             false => MissedReason::NoAnswer,

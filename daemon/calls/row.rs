@@ -20,6 +20,8 @@ pub struct CallRow {
     pub ended_at: Option<Timestamp>,
     /// What the beginning of `talk` is.
     pub talk_from: TalkFrom,
+    /// Whether `talk` counts beside that of other rows of the call.
+    pub standing: Standing,
     /// What became of it, in the source's own words.
     pub outcome: Outcome,
     /// Which way it went, if the source says so.
@@ -40,6 +42,10 @@ pub struct CallRow {
     pub key: Box<str>,
     /// Other names by which rows of the same call find each other.
     pub also: Vec<Box<str>>,
+    /// The SIP Call-ID of the caller's leg; empty where the source does not tell it.
+    pub sip_call_id: Box<str>,
+    /// The tag of From in that leg: both name the call as signalling does.
+    pub from_tag: Box<str>,
     /// A contract reference; empty if there is none.
     pub contract: Box<str>,
     /// A severity; empty if there is none.
@@ -96,6 +102,17 @@ pub enum Way {
     Out,
     /// Inside the house.
     Internal,
+    /// The way of its call: it tells of somebody whom the switch rang for it, and is no call by itself.
+    Along,
+}
+
+/// Whether a row's talk counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It does.
+    Told,
+    /// Only where no other row of the call tells of any: it is the sum of what they would.
+    UnlessOthersTell,
 }
 
 /// Where a part lies in time.
@@ -127,7 +144,8 @@ words!(Outcome {
     Declined = "declined",
     Failed = "failed",
 });
-words!(Way { In = "in", Out = "out", Internal = "internal" });
+words!(Way { In = "in", Out = "out", Internal = "internal", Along = "along" });
+words!(Standing { Told = "told", UnlessOthersTell = "unless-others-tell" });
 words!(Lies { AsTold = "as-told", AfterTheOneBefore = "end-to-end" });
 words!(NamesAgents { Yes = "yes", No = "no" });
 
@@ -194,6 +212,7 @@ impl Default for CallRow {
             talk: None,
             ended_at: None,
             talk_from: TalkFrom::Agent,
+            standing: Standing::Told,
             outcome: Outcome::Untold,
             way: None,
             lies: Lies::AsTold,
@@ -204,6 +223,8 @@ impl Default for CallRow {
             queue: "".into(),
             key: "".into(),
             also: Vec::new(),
+            sip_call_id: "".into(),
+            from_tag: "".into(),
             contract: "".into(),
             severity: "".into(),
             ticket: "".into(),
@@ -221,6 +242,7 @@ mod tests {
         check_words::<TalkFrom>();
         check_words::<Outcome>();
         check_words::<Way>();
+        check_words::<Standing>();
         check_words::<Lies>();
         check_words::<NamesAgents>();
     }

@@ -5,8 +5,19 @@ use crate::units::Word;
 use crate::units::codec::{Reader, Writer};
 
 impl CallRow {
-    fn texts(&self) -> [&str; 8] {
-        [&self.caller, &self.called, &self.agent, &self.queue, &self.key, &self.contract, &self.severity, &self.ticket]
+    fn texts(&self) -> [&str; 10] {
+        [
+            &self.caller,
+            &self.called,
+            &self.agent,
+            &self.queue,
+            &self.key,
+            &self.sip_call_id,
+            &self.from_tag,
+            &self.contract,
+            &self.severity,
+            &self.ticket,
+        ]
     }
 
     /// About how much memory it has.
@@ -27,6 +38,7 @@ impl CallRow {
         out.option(self.ended_at, Writer::time);
         for number in [
             self.talk_from.code(),
+            self.standing.code(),
             self.outcome.code(),
             self.way.map_or(0, |way| way.code().saturating_add(1)),
             self.lies.code(),
@@ -50,6 +62,7 @@ impl CallRow {
             talk: back.option(|back| Some(Span { from: back.time()?, to: back.option(Reader::time)? }))?,
             ended_at: back.option(Reader::time)?,
             talk_from: word(back)?,
+            standing: word(back)?,
             outcome: word(back)?,
             way: match back.number()? {
                 0 => None,
@@ -65,6 +78,8 @@ impl CallRow {
             &mut row.agent,
             &mut row.queue,
             &mut row.key,
+            &mut row.sip_call_id,
+            &mut row.from_tag,
             &mut row.contract,
             &mut row.severity,
             &mut row.ticket,
@@ -78,7 +93,7 @@ impl CallRow {
 
 #[cfg(test)]
 mod tests {
-    use super::super::row::{Lies, NamesAgents, Outcome, TalkFrom};
+    use super::super::row::{Lies, NamesAgents, Outcome, Standing, TalkFrom};
     use super::*;
     use crate::units::{Interval, Seconds, Timestamp};
 
@@ -96,6 +111,8 @@ mod tests {
                 talk: Some(Span::over(talk)),
                 ended_at: Some(at),
                 talk_from: TalkFrom::Answer,
+                standing: Standing::UnlessOthersTell,
+                from_tag: "t".into(),
                 outcome: Outcome::Failed,
                 way: Some(Way::Internal),
                 lies: Lies::AfterTheOneBefore,

@@ -4,7 +4,8 @@
 //! how often it is told, and a call that was told keeps its name.
 
 use super::gather::{Body, Gathered, Inserted, MOST_PER_GROUP, Told};
-use super::parts::{Found, call_of};
+use super::open;
+use super::parts::{Found, call_of, way_of, way_of_call};
 use super::row::CallRow;
 use super::{Call, Directory};
 use crate::units::codec::{Reader, Writer};
@@ -15,6 +16,9 @@ use std::fmt::Write as _;
 /// A row with the name of an earlier one that begins so long after that was over, in microseconds, is of another call: some
 /// switches count calls from one again when they are started.
 const APART_MICROS: i64 = 600_000_000;
+
+/// What a name begins with that signalling gave. A source's own begin with other ones.
+const SIGNALLED: &str = "\u{1}sip ";
 
 /// What came of rows, beside calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,7 +170,8 @@ impl Body for Parts {
 /// Tells each call among the rows that comes out otherwise than it was told before.
 fn tell(parts: &Parts, told: &mut Told, calls: &mut Vec<Call>, directory: &Directory, counts: &mut RowCounts) {
     for rows in apart(&parts.0) {
-        let names: Vec<Box<str>> = rows.iter().map(party_of).collect();
+        let Some(way) = way_of_call(directory, rows) else { continue };
+        let names: Vec<Box<str>> = rows.iter().filter(|row| way_of(directory, row) == way).map(party_of).collect();
         // What was told already keeps its name, whichever row comes to stand before it.
         let Some(party) = names.iter().find(|name| told.contains_key(*name)).or_else(|| names.first()).cloned() else { continue };
         let Some(id) = call_id(&party) else { continue };
@@ -211,12 +216,15 @@ fn apart(rows: &[CallRow]) -> Vec<&[CallRow]> {
     calls
 }
 
-/// What names a call by one of its rows.
+/// What names a call by one of its rows: as signalling names it, where the source can tell that.
 fn party_of(row: &CallRow) -> Box<str> {
+    if !row.sip_call_id.is_empty() && !row.from_tag.is_empty() {
+        return format!("{SIGNALLED}{}", open::call_id(row.sip_call_id.as_bytes(), row.from_tag.as_bytes())).into();
+    }
     if row.key.is_empty() {
         return own_name(row);
     }
-    format!("{}\0{}", row.key, row.started_at.micros()).into()
+    format!("\u{2}{}\0{}", row.key, row.started_at.micros()).into()
 }
 
 /// The name of a row that has none: what it says.
@@ -227,6 +235,9 @@ fn own_name(row: &CallRow) -> Box<str> {
 
 /// The name of a call: hex of the first half of SHA-256 over `row`, a zero byte and the key.
 fn call_id(key: &str) -> Option<CallId> {
+    if let Some(id) = key.strip_prefix(SIGNALLED) {
+        return CallId::new(id);
+    }
     let mut text = String::with_capacity(32);
     for byte in Sha256::new().chain_update(b"row\0").chain_update(key).finalize().iter().take(16) {
         write!(text, "{byte:02x}").ok()?;

@@ -9,6 +9,7 @@ use crate::pipeline::replay::{Ending, Recording, Step, Summary, replay};
 use crate::sources::asterisk_cdr;
 use crate::sources::asterisk_cdr::layout::Layout;
 use crate::sources::csv_rows;
+use crate::sources::freeswitch;
 use crate::sources::pcap::is_capture;
 use crate::units::KeyedState;
 use clap::Args;
@@ -33,7 +34,7 @@ const MOST_ROWS: u64 = 200;
 )]
 pub struct Arguments {
     /// Read files as records of this kind.
-    #[arg(long = "as", value_name = "KIND", value_parser = ["asterisk-cdr", "csv"])]
+    #[arg(long = "as", value_name = "KIND", value_parser = ["asterisk-cdr", "csv", "freeswitch"])]
     kind: Option<String>,
     /// Conclude calls whose end was not seen, at their last proof of life.
     #[arg(long = "final")]
@@ -69,8 +70,9 @@ fn file_sources(office: &Office) -> Vec<FileSource<'_>> {
     let mut found = Vec::new();
     for (place, config) in office.config.sources.iter().enumerate() {
         let (kind, path) = match config {
-            SourceConfig::AsteriskCdr(source) => ("asterisk-cdr", &source.path),
-            SourceConfig::Csv(source) => ("csv", &source.path),
+            SourceConfig::AsteriskCdr(source) => ("asterisk-cdr", source.path.as_path()),
+            SourceConfig::Csv(source) => ("csv", source.path.as_path()),
+            SourceConfig::FreeSwitch(source) => ("freeswitch", source.spool.as_deref().unwrap_or(Path::new(""))),
             SourceConfig::Hep(_) => continue,
         };
         found.push(FileSource { place, kind, path, config });
@@ -100,7 +102,7 @@ fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> 
             Some(_) => configured.or_else(|| sources.iter().find(of_kind)),
             None => configured,
         };
-        let capture = arguments.kind.is_none() && begins_like_capture(file)?;
+        let capture = arguments.kind.is_none() && !file.is_dir() && begins_like_capture(file)?;
         let recording = match (source, &arguments.kind) {
             (_, None) if capture => Some(Recording::Capture(file.clone())),
             (Some(source), _) => records(source, Some(file))?,
@@ -113,7 +115,7 @@ fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> 
             (None, None) => {
                 let file = file.display();
                 return Err(Failure::Usage(format!(
-                    "{file}: neither pcap nor pcapng, nor a configured source; say --as asterisk-cdr or --as csv"
+                    "{file}: neither pcap nor pcapng, nor a configured source; say --as asterisk-cdr, csv or freeswitch"
                 )));
             }
         };
@@ -129,6 +131,11 @@ pub fn file_config(source: &SourceConfig, file: Option<&Path>) -> Result<Option<
         SourceConfig::Csv(source) => {
             let path = file.map_or_else(|| source.path.clone(), Path::to_owned);
             Some(FileConfig::Csv(Box::new(csv_rows::Config { path, ..(**source).clone() })))
+        }
+        SourceConfig::FreeSwitch(source) => {
+            let spool = file.map(Path::to_owned).or_else(|| source.spool.clone());
+            let config = freeswitch::Config { spool, variables: source.variables.clone() };
+            Some(FileConfig::FreeSwitch(config)).filter(|config| !config.path().as_os_str().is_empty())
         }
         SourceConfig::Hep(_) => None,
     })

@@ -4,9 +4,13 @@ use super::export::settings;
 use super::office::Office;
 use super::replay::{MAX_LEGS, file_config};
 use super::{Common, Failure, Result};
-use crate::config::{LogFormat, LogLevel, SourceConfig};
+use crate::config::{FreeSwitch, LogFormat, LogLevel, SourceConfig};
+use crate::http::records::Inbox;
 use crate::logging;
 use crate::pipeline::live::{self, Input, Start};
+use crate::pipeline::posted::{AfterReading, Posting};
+use crate::pipeline::record_files::FileConfig;
+use crate::sources::freeswitch;
 use crate::sources::hep::Receiver;
 use crate::tariff::Period;
 use crate::units::KeyedState;
@@ -70,10 +74,11 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
     for (place, source) in office.config.sources.iter().enumerate() {
         inputs.push(match source {
             SourceConfig::Hep(hep) => {
-                let key = hep.auth_key_file.as_deref().map(auth_key).transpose()?;
+                let key = hep.auth_key_file.as_deref().map(secret).transpose()?;
                 let bound = Receiver::bind(hep.listen, key.as_deref());
                 Input::Hep(bound.map_err(|error| anyhow::anyhow!("source.listen: udp://{}: {error}", hep.listen))?)
             }
+            SourceConfig::FreeSwitch(source) => Input::Posted(Box::new(posting(place, source)?)),
             SourceConfig::AsteriskCdr(_) | SourceConfig::Csv(_) => match file_config(source, None)? {
                 Some(config) => Input::Files(place, config),
                 None => continue,
@@ -83,8 +88,30 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
     Ok(inputs)
 }
 
-/// The key that every packet must carry; a line end behind it does not belong to it.
-fn auth_key(path: &Path) -> Result<Vec<u8>> {
+/// A port on which records are posted, bound now.
+fn posting(place: usize, source: &FreeSwitch) -> Result<Posting> {
+    let login = match &source.login {
+        Some((user, file)) => {
+            let password = String::from_utf8(secret(file)?);
+            let password =
+                password.map_err(|_| Failure::Usage(format!("{}: it is no UTF-8; write the password in UTF-8", file.display())))?;
+            Some(Inbox::basic(user, &password))
+        }
+        None => None,
+    };
+    let port = match &source.listen {
+        Some((address, path)) => {
+            let bound = std::net::TcpListener::bind(address);
+            Some((bound.map_err(|error| anyhow::anyhow!("source.listen: http://{address}: {error}"))?, path.clone(), login))
+        }
+        None => None,
+    };
+    let config = FileConfig::FreeSwitch(freeswitch::Config { spool: source.spool.clone(), variables: source.variables.clone() });
+    Ok(Posting { place, config, port, after: if source.spool_delete { AfterReading::Delete } else { AfterReading::Keep } })
+}
+
+/// A secret in a file, such as the key that every packet must carry; a line end behind it does not belong to it.
+fn secret(path: &Path) -> Result<Vec<u8>> {
     let wrong = |what: String| Failure::Usage(format!("{}: {what}", path.display()));
     let key = fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     let key = key.trim_ascii_end().to_vec();

@@ -8,6 +8,7 @@ mod calls;
 mod connection;
 mod health;
 mod page;
+pub mod records;
 mod view;
 
 pub use connection::Limits;

@@ -199,6 +199,8 @@ labels! {
         AsteriskCdr = "asterisk-cdr",
         /// Files of any switch, by a mapping of columns.
         Csv = "csv",
+        /// FreeSWITCH's records in JSON.
+        FreeSwitch = "freeswitch",
     }
 }
 

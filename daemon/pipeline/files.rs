@@ -9,7 +9,7 @@ use super::signalling::AHEAD_MICROS;
 use super::writer::Told;
 use crate::calls::{Directory, Stage, Update};
 use crate::clock;
-use crate::ledger::Snapshot;
+use crate::ledger::{Ledger, LedgerError, Snapshot};
 use crate::metrics::{Growth, Rejection, SourceMetrics};
 use crate::units::Timestamp;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +30,24 @@ pub struct Files {
     pub position: Option<Vec<u8>>,
     /// The directory, as it stands; exchanged on reload.
     pub directory: Arc<Mutex<Directory>>,
+}
+
+/// What was kept of sources of records: of each its number, what was gathered, and the place in its files.
+pub(super) type Kept = Vec<(usize, Option<Vec<u8>>, Option<Vec<u8>>)>;
+
+/// What the ledger keeps of these sources.
+pub(super) fn kept_of(ledger: &Ledger, places: impl Iterator<Item = usize>) -> Result<Kept, LedgerError> {
+    let body = |key: &str| Ok::<_, LedgerError>(ledger.snapshot(key)?.map(|snapshot| snapshot.body));
+    places.map(|place| Ok((place, body(&records_key(place))?, body(&position_key(place))?))).collect()
+}
+
+impl Files {
+    /// A source of records, with what was kept of it.
+    pub(super) fn with_kept(kept: &mut Kept, place: usize, config: FileConfig, directory: &Arc<Mutex<Directory>>) -> Self {
+        let found = kept.iter_mut().find(|(known, ..)| *known == place);
+        let (records, position) = found.map_or((None, None), |(_, records, position)| (records.take(), position.take()));
+        Self { place, config, records, position, directory: Arc::clone(directory) }
+    }
 }
 
 /// Where the place in the files of a source is kept.

@@ -3,11 +3,12 @@
 use super::books::Books;
 use super::catalogue::InForce;
 use super::duties;
-use super::files::{self, Files, position_key};
+use super::files::{self, Files, Kept};
 use super::inbox;
 use super::inputs::{self, Shared};
+use super::posted::{self, Posting};
 use super::record_files::FileConfig;
-use super::replay::{SIP, records_key};
+use super::replay::SIP;
 use super::schedule::Schedule;
 use super::signalling::Signalling;
 use super::writer::{Told, Writer};
@@ -44,6 +45,8 @@ pub enum Input {
     Hep(Receiver),
     /// The files of a switch: its number among the sources, and how they are read.
     Files(usize, FileConfig),
+    /// Records that are posted, or lie in a spool.
+    Posted(Box<Posting>),
 }
 
 /// Everything the daemon starts with.
@@ -150,7 +153,7 @@ async fn live(start: Start) -> Result<(), LiveError> {
     let server = tokio::spawn(http::serve(listener, HttpState { metrics: metrics.clone(), view: viewer }, limits, told(quitting.clone())));
     let writing = spawn("writer", move || writer.run(&receiver))?;
     let directory = Arc::new(Mutex::new(in_force.directory().clone()));
-    let reading = start_inputs(&shared, inputs, kept, &directory)?;
+    let reading = start_inputs(&shared, inputs, kept, &directory, &quitting)?;
     metrics.config_accepted(now);
     tracing::info!(sources = reading.len(), http = %address, "metering");
     let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status("metering")]);
@@ -217,9 +220,6 @@ async fn watchdog(heartbeat: Arc<AtomicU64>, quitting: watch::Receiver<bool>) {
     }
 }
 
-/// What was kept of the inputs: per source of files, its records and its position.
-type Kept = Vec<(usize, Option<Vec<u8>>, Option<Vec<u8>>)>;
-
 /// The state that was kept when the daemon last ran, and running calls that it does not know.
 fn restore(
     ledger: &Ledger,
@@ -244,13 +244,12 @@ fn restore(
         tracing::info!(calls = running.len(), "running calls go on");
     }
     signalling.resume(running);
-    let mut files = Vec::new();
-    for input in inputs {
-        if let Input::Files(place, _) = input {
-            let body = |key: &str| Ok::<_, LedgerError>(ledger.snapshot(key)?.map(|snapshot| snapshot.body));
-            files.push((*place, body(&records_key(*place))?, body(&position_key(*place))?));
-        }
-    }
+    let places = inputs.iter().filter_map(|input| match input {
+        Input::Files(place, _) => Some(*place),
+        Input::Posted(posting) => Some(posting.place),
+        Input::Hep(_) => None,
+    });
+    let files = files::kept_of(ledger, places)?;
     Ok((signalling, files))
 }
 
@@ -263,6 +262,7 @@ fn start_inputs(
     inputs: Vec<Input>,
     mut kept: Kept,
     directory: &Arc<Mutex<Directory>>,
+    quitting: &watch::Receiver<bool>,
 ) -> Result<Vec<JoinHandle<()>>, LiveError> {
     let mut threads = Vec::with_capacity(inputs.len());
     for (number, input) in (1u16..).zip(inputs) {
@@ -274,16 +274,17 @@ fn start_inputs(
                 spawn("hep", move || inputs::hep(&shared, receiver, &source))?
             }
             Input::Files(place, config) => {
-                let kind = match config {
-                    FileConfig::AsteriskCdr(_) => SourceKind::AsteriskCdr,
-                    FileConfig::Csv(_) => SourceKind::Csv,
-                };
-                let source = shared.metrics.source(kind, number);
+                let source = shared.metrics.source(config.kind(), number);
                 tracing::info!(path = %config.path().display(), "following a file of records");
-                let found = kept.iter_mut().find(|(known, ..)| *known == place);
-                let (records, position) = found.map_or((None, None), |(_, records, position)| (records.take(), position.take()));
-                let files = Files { place, config, records, position, directory: Arc::clone(directory) };
+                let files = Files::with_kept(&mut kept, place, config, directory);
                 spawn("records", move || files::follow(&shared, &files, &source))?
+            }
+            Input::Posted(posting) => {
+                let source = shared.metrics.source(SourceKind::FreeSwitch, number);
+                let Posting { place, config, port, after } = *posting;
+                let records = posted::open(port, told(quitting.clone())).map_err(io_error("source.listen"))?;
+                let files = Files::with_kept(&mut kept, place, config, directory);
+                spawn("records", move || posted::take(&shared, &files, &records, after, &source))?
             }
         });
     }

@@ -9,6 +9,7 @@ pub mod inbox;
 pub mod inputs;
 mod journaling;
 pub mod live;
+pub mod posted;
 mod quiets;
 pub mod record_files;
 pub mod replay;

@@ -2,12 +2,16 @@
 //!
 //! The one invariant: what is gathered and the place in the files are kept together.
 
-use crate::calls::{Call, Directory, Records, Rows};
+use crate::calls::{Call, CallRow, Directory, Records, Rows};
+use crate::clock;
+use crate::metrics::SourceKind;
 use crate::sources::asterisk_cdr::{self, AsteriskCdr};
 use crate::sources::csv_rows::{self, CsvRows};
+use crate::sources::freeswitch::{self, FreeSwitch, Refused};
 use crate::units::codec::{Reader, Writer};
 use crate::units::{Seconds, Timestamp};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// By when the rows of one call that are written at once have come in.
 const SETTLE: Seconds = Seconds::new(5);
@@ -19,6 +23,8 @@ pub enum FileConfig {
     AsteriskCdr(asterisk_cdr::Config),
     /// Those of any switch, by a mapping of columns.
     Csv(Box<csv_rows::Config>),
+    /// FreeSWITCH's spool of records.
+    FreeSwitch(freeswitch::Config),
 }
 
 /// Why nothing came.
@@ -47,15 +53,28 @@ pub struct RecordFiles(Files);
 enum Files {
     AsteriskCdr(Box<AsteriskCdr>, Records),
     Csv(Box<CsvRows>, Rows),
+    /// With the files whose rows are gathered, until they are taken.
+    FreeSwitch(FreeSwitch, Rows, Vec<PathBuf>),
 }
 
 impl FileConfig {
+    /// Its kind, as metrics name it.
+    #[must_use]
+    pub const fn kind(&self) -> SourceKind {
+        match self {
+            Self::AsteriskCdr(_) => SourceKind::AsteriskCdr,
+            Self::Csv(_) => SourceKind::Csv,
+            Self::FreeSwitch(_) => SourceKind::FreeSwitch,
+        }
+    }
+
     /// The file that grows.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
             Self::AsteriskCdr(config) => &config.path,
             Self::Csv(config) => &config.path,
+            Self::FreeSwitch(config) => config.spool.as_deref().unwrap_or(Path::new("")),
         }
     }
 }
@@ -77,6 +96,10 @@ impl RecordFiles {
                 let rows = gathered.as_mut().and_then(|back| Rows::read(directory, settle, back));
                 Files::Csv(Box::new(CsvRows::new(config, place)), rows.unwrap_or_else(|| Rows::new(directory, settle)))
             }
+            FileConfig::FreeSwitch(config) => {
+                let rows = gathered.as_mut().and_then(|back| Rows::read(directory, SETTLE, back));
+                Files::FreeSwitch(FreeSwitch::new(config, place.as_mut()), rows.unwrap_or_else(|| Rows::new(directory, SETTLE)), Vec::new())
+            }
         })
     }
 
@@ -88,7 +111,10 @@ impl RecordFiles {
                 Files::AsteriskCdr(Box::new(AsteriskCdr::new(config, None)), records)
             }
             (Files::Csv(_, rows), FileConfig::Csv(config)) => Files::Csv(Box::new(CsvRows::new(config, None)), rows),
-            (files @ (Files::AsteriskCdr(..) | Files::Csv(..)), _) => files,
+            (Files::FreeSwitch(_, rows, _), FileConfig::FreeSwitch(config)) => {
+                Files::FreeSwitch(FreeSwitch::new(config, None).at_once(), rows, Vec::new())
+            }
+            (files @ (Files::AsteriskCdr(..) | Files::Csv(..) | Files::FreeSwitch(..)), _) => files,
         })
     }
 
@@ -111,6 +137,33 @@ impl RecordFiles {
                 batch.rows.into_iter().for_each(|row| rows.apply(row));
                 Ok(News { count, latest, more })
             }
+            Files::FreeSwitch(source, rows, files) => {
+                let now = SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(clock::now().micros()).unwrap_or(0));
+                let (found, from, read) = source.poll(now).map_err(|error| Trouble::Unreadable(error.to_string()))?;
+                let (count, latest) = (found.len() as u64, found.iter().map(CallRow::latest).max());
+                found.into_iter().for_each(|row| rows.apply(row));
+                files.extend(from);
+                Ok(News { count, latest, more: read > 0 })
+            }
+        }
+    }
+
+    /// Gathers a record that was posted; `None` where nothing can be posted.
+    ///
+    /// # Errors
+    /// Why it is no record.
+    pub fn post(&mut self, posted: &[u8]) -> Option<Result<(), Refused>> {
+        match &mut self.0 {
+            Files::AsteriskCdr(..) | Files::Csv(..) => None,
+            Files::FreeSwitch(source, rows, _) => Some(source.post(posted).map(|row| rows.apply(row))),
+        }
+    }
+
+    /// Files that were read whole since this was last asked: once what is gathered is kept, they may go.
+    pub fn take_files(&mut self) -> Vec<PathBuf> {
+        match &mut self.0 {
+            Files::AsteriskCdr(..) | Files::Csv(..) => Vec::new(),
+            Files::FreeSwitch(_, _, files) => std::mem::take(files),
         }
     }
 
@@ -122,6 +175,7 @@ impl RecordFiles {
         match &self.0 {
             Files::AsteriskCdr(source, _) => source.finish().map_err(|stopped| Trouble::Stopped(stopped.to_string())),
             Files::Csv(source, _) => source.finish().map_err(|stopped| Trouble::Stopped(stopped.to_string())),
+            Files::FreeSwitch(..) => Ok(()),
         }
     }
 
@@ -129,7 +183,7 @@ impl RecordFiles {
     pub fn settled(&mut self, now: Timestamp) -> Vec<Call> {
         match &mut self.0 {
             Files::AsteriskCdr(_, records) => records.settled(now),
-            Files::Csv(_, rows) => rows.settled(now),
+            Files::Csv(_, rows) | Files::FreeSwitch(_, rows, _) => rows.settled(now),
         }
     }
 
@@ -137,7 +191,7 @@ impl RecordFiles {
     pub fn flush_by(&mut self, by: Timestamp) -> Vec<Call> {
         match &mut self.0 {
             Files::AsteriskCdr(_, records) => records.flush_by(by),
-            Files::Csv(_, rows) => rows.flush_by(by),
+            Files::Csv(_, rows) | Files::FreeSwitch(_, rows, _) => rows.flush_by(by),
         }
     }
 
@@ -146,7 +200,7 @@ impl RecordFiles {
     pub fn latest_waiting(&self) -> Option<Timestamp> {
         match &self.0 {
             Files::AsteriskCdr(_, records) => records.latest_waiting(),
-            Files::Csv(_, rows) => rows.latest_waiting(),
+            Files::Csv(_, rows) | Files::FreeSwitch(_, rows, _) => rows.latest_waiting(),
         }
     }
 
@@ -156,6 +210,7 @@ impl RecordFiles {
         match &self.0 {
             Files::AsteriskCdr(source, _) => source.counts().malformed_rows + source.counts().broken_rows,
             Files::Csv(source, _) => source.counts().malformed + source.counts().broken,
+            Files::FreeSwitch(source, ..) => source.refused(),
         }
     }
 
@@ -164,6 +219,7 @@ impl RecordFiles {
         match &mut self.0 {
             Files::AsteriskCdr(..) => None,
             Files::Csv(source, _) => source.take_aside().map(|aside| aside.to_string()),
+            Files::FreeSwitch(source, ..) => source.take_aside(),
         }
     }
 
@@ -171,7 +227,7 @@ impl RecordFiles {
     pub fn reconfigure(&mut self, directory: &Directory) {
         match &mut self.0 {
             Files::AsteriskCdr(_, records) => records.reconfigure(directory),
-            Files::Csv(_, rows) => rows.reconfigure(directory),
+            Files::Csv(_, rows) | Files::FreeSwitch(_, rows, _) => rows.reconfigure(directory),
         }
     }
 
@@ -181,7 +237,7 @@ impl RecordFiles {
         let mut out = Writer::new();
         match &self.0 {
             Files::AsteriskCdr(_, records) => records.write(&mut out),
-            Files::Csv(_, rows) => rows.write(&mut out),
+            Files::Csv(_, rows) | Files::FreeSwitch(_, rows, _) => rows.write(&mut out),
         }
         out.finish()
     }
@@ -193,6 +249,7 @@ impl RecordFiles {
         match &self.0 {
             Files::AsteriskCdr(source, _) => source.position().write(&mut out),
             Files::Csv(source, _) => source.position().write(&mut out),
+            Files::FreeSwitch(source, ..) => source.write(&mut out),
         }
         out.finish()
     }

@@ -18,7 +18,7 @@ use crate::metrics::{EntryKind, Metrics};
 use crate::units::Timestamp;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -43,6 +43,8 @@ const VIEW_MICROS: i64 = 100_000;
 pub enum Told {
     /// Calls, and the snapshots that belong to them.
     News(Vec<Update>, Vec<(String, Snapshot)>),
+    /// Tell back when all that was told before is on disk.
+    Confirm(SyncSender<()>),
     /// Something about running calls changed; nothing to write.
     Nudge,
     /// Tariffs and contracts that changed.
@@ -81,6 +83,7 @@ struct Waiting {
     updates: Vec<Update>,
     snapshots: Vec<(String, Snapshot)>,
     reload: Option<Arc<InForce>>,
+    confirm: Vec<SyncSender<()>>,
 }
 
 impl Writer {
@@ -112,6 +115,10 @@ impl Writer {
                 ended = hear(told, &mut waiting, &mut reasons, &mut changed);
             }
             let written = self.write(&mut waiting);
+            if written.is_ok() {
+                // Who has stopped waiting for it will ask again.
+                waiting.confirm.drain(..).for_each(|sender| sender.try_send(()).unwrap_or(()));
+            }
             self.tell_of(&written, waiting.updates.len(), &mut reasons);
             if ended {
                 return written;
@@ -187,7 +194,7 @@ impl Writer {
         self.metrics.evidence_rows.inc_by(done.new + done.changed);
         self.count_entries(done.posted);
         self.count_ended(&ended);
-        *waiting = Waiting::default();
+        (waiting.updates, waiting.snapshots) = (Vec::new(), Vec::new());
         Ok(())
     }
 
@@ -265,6 +272,7 @@ fn hear(told: Told, waiting: &mut Waiting, reasons: &mut Vec<String>, changed: &
                 waiting.snapshots.push((source, snapshot));
             }
         }
+        Told::Confirm(sender) => waiting.confirm.push(sender),
         Told::Nudge => {}
         Told::Reload(in_force) => waiting.reload = Some(in_force),
         Told::SourceStopped(why) => reasons.push(why),

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`asterisk_cdr`] | Master.csv in its layouts, cdr_custom, and queue_log: whole, or as they grow | rows and lines |
 //! | [`csv_rows`] | files of any switch that writes a row for each call, by a mapping of columns | rows |
+//! | [`freeswitch`] | records of legs in JSON, posted or in a spool | rows |
 //! | [`hep`] | HEPv3 datagrams on a UDP port, and bare copies of SIP messages there | SIP messages |
 //! | [`pcap`] | pcap and pcapng from a file or a pipe: SIP over UDP, and HEPv3 inside UDP | SIP messages |
 //!
@@ -17,6 +18,7 @@
 
 pub mod asterisk_cdr;
 pub mod csv_rows;
+pub mod freeswitch;
 pub mod hep;
 pub mod local;
 pub mod pcap;

@@ -13,17 +13,18 @@
 
 pub mod columns;
 pub mod moment;
+mod position;
 mod record;
 pub mod row;
 #[cfg(test)]
 mod tests;
 
 use super::tail::line::{Framed, Quotes};
-use super::tail::{Position, Tail, TailCounts};
+use super::tail::{Tail, TailCounts};
 use crate::calls::CallRow;
 use crate::units::Timestamp;
-use crate::units::codec::{Reader, Writer};
 use columns::{ColumnRef, Columns, Places};
+pub use position::SourcePosition;
 pub use record::Encoding;
 use record::split;
 use row::{Fields, Reading};
@@ -123,33 +124,6 @@ pub enum PollError {
         /// What the system says.
         error: std::io::Error,
     },
-}
-
-/// Where to go on after a restart: commits together with all that came before it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SourcePosition {
-    file: Option<Position>,
-    /// The header of the file in which the position lies.
-    header: Option<Vec<Box<str>>>,
-    recognized: bool,
-}
-
-impl SourcePosition {
-    /// Writes it.
-    pub fn write(&self, out: &mut Writer) {
-        out.option(self.file, |out, position| position.write(out));
-        out.option(self.header.as_ref(), |out, header| out.list(header.iter(), |out, name| out.text(name)));
-        out.flag(self.recognized);
-    }
-
-    /// Reads what [`SourcePosition::write`] wrote; `None` for other bytes.
-    pub fn read(back: &mut Reader<'_>) -> Option<Self> {
-        Some(Self {
-            file: back.option(Position::read)?,
-            header: back.option(|back| back.list(|back| back.text().map(Into::into)))?,
-            recognized: back.flag()?,
-        })
-    }
 }
 
 /// The file of one switch, being followed.

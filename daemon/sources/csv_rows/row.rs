@@ -135,6 +135,7 @@ pub(super) fn read(fields: &Fields<'_>, reading: &Reading, line: u64) -> Result<
         contract: text(&places.contract),
         severity: text(&places.severity),
         ticket: text(&places.ticket),
+        ..CallRow::default()
     })
 }
 

@@ -4,6 +4,7 @@ use super::columns::Columns;
 use super::moment::{SpanFormat, TimeFormat};
 use super::*;
 use crate::calls::{Lies, Outcome, TalkFrom, Way};
+use crate::units::codec::{Reader, Writer};
 use chrono_tz::Tz;
 use std::fs::{OpenOptions, rename};
 use std::io::Write as _;
