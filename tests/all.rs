@@ -13,6 +13,7 @@ mod operators;
 mod properties;
 mod recordings;
 mod reference_tariffs;
+mod sample;
 mod second_by_second;
 mod settlement;
 mod systemd;
