@@ -19,3 +19,4 @@ mod settlement;
 mod systemd;
 mod tidy;
 mod tools;
+mod walks;
