@@ -20,3 +20,4 @@ mod systemd;
 mod tidy;
 mod tools;
 mod walks;
+mod years;
