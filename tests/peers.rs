@@ -65,7 +65,7 @@ fn calls() -> Vec<Vec<Call>> {
                 "cancelled",
                 "+4989555023",
                 Script::caller().invite(1, "").cancels(900),
-                vec![desk(33, Script::called().is_cancelled())],
+                vec![desk(33, Script::called().until_cancelled())],
                 Outcome::Missed("cancelled"),
             ),
             call(
@@ -90,8 +90,8 @@ fn calls() -> Vec<Vec<Call>> {
                 simple(1_900),
                 vec![
                     desk(32, Script::called().rings(900).lifts().hears_bye()),
-                    desk(31, Script::called().is_cancelled()),
-                    desk(33, Script::called().is_cancelled()),
+                    desk(31, Script::called().until_cancelled()),
+                    desk(33, Script::called().until_cancelled()),
                 ],
                 Outcome::Talk("202"),
             ),

@@ -143,7 +143,7 @@ impl Script {
     }
 
     /// Rings until the caller gives up.
-    pub fn is_cancelled(self) -> Self {
+    pub fn until_cancelled(self) -> Self {
         self.ringing()
             .line("<recv request=\"CANCEL\"/>")
             .reply("", "200 OK", "CSeq: [$cseq] CANCEL", "Content-Length: 0\n")
