@@ -3,9 +3,16 @@
 use std::fmt::Write;
 
 /// What one party does, as SIPp's XML. Texts in square brackets are SIPp's own words.
-pub struct Script(String);
+pub struct Script {
+    xml: String,
+    /// The INVITE came through a proxy: answers carry its Via and the caller's.
+    behind_proxy: bool,
+}
 
 const VIA: &str = "Via: SIP/2.0/[transport] [local_ip]:[local_port];rport;branch=[branch]\nMax-Forwards: 70\n";
+
+/// With UPDATE allowed, a switch says by it who is connected, not by a re-INVITE; SIPp answers that by itself.
+const ALLOW: &str = "Allow: INVITE, ACK, BYE, CANCEL, UPDATE, OPTIONS, REFER, NOTIFY, INFO\n";
 
 fn sdp(direction: &str) -> String {
     format!(
@@ -16,12 +23,17 @@ fn sdp(direction: &str) -> String {
 impl Script {
     /// A party that calls `[service]` as the user `[user]`.
     pub fn caller() -> Self {
-        Self(String::new())
+        Self { xml: String::new(), behind_proxy: false }
     }
 
-    /// A party that is called, up to its INVITE; it takes what it needs of it.
+    /// A party that is called through a proxy, up to its INVITE; it takes what it needs of it.
     pub fn called() -> Self {
-        Self(String::new()).called_again()
+        Self { xml: String::new(), behind_proxy: true }.called_again()
+    }
+
+    /// A party that is called by a switch itself.
+    pub fn rung_by_switch() -> Self {
+        Self { xml: String::new(), behind_proxy: false }.called_again()
     }
 
     /// The INVITE comes once more.
@@ -38,8 +50,8 @@ impl Script {
     }
 
     fn line(mut self, line: &str) -> Self {
-        self.0 += line;
-        self.0.push('\n');
+        self.xml += line;
+        self.xml.push('\n');
         self
     }
 
@@ -59,7 +71,7 @@ impl Script {
         let message = format!(
             "INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0\n{VIA}From: <sip:[user]@[local_ip]:[local_port]>;tag=[pid]c[call_number]\n\
              To: <sip:[service]@[remote_ip]>\nCall-ID: [call_id]\nCSeq: {cseq} INVITE\nContact: <sip:[user]@[local_ip]:[local_port]>\n\
-             P-Asserted-Identity: <sip:[user]@[local_ip]>\n{more}{}",
+             P-Asserted-Identity: <sip:[user]@[local_ip]>\n{ALLOW}{more}{}",
             sdp("sendrecv")
         );
         self.send(" retrans=\"500\"", &message).line("<recv response=\"100\" optional=\"true\"/>")
@@ -118,7 +130,7 @@ impl Script {
     fn reply(self, attributes: &str, status: &str, cseq: &str, more: &str) -> Self {
         let to = if cseq.contains("INVITE") { "[last_To:];tag=[pid]d[call_number]" } else { "[last_To:]" };
         // A CANCEL has one Via, of its hop; what is said of the INVITE goes the whole way back.
-        let via = if cseq.contains("INVITE") { "Via:[$proxy]\nVia:[$first]" } else { "[last_Via:]" };
+        let via = if self.behind_proxy && cseq.contains("INVITE") { "Via:[$proxy]\nVia:[$first]" } else { "[last_Via:]" };
         self.send(attributes, &format!("SIP/2.0 {status}\n{via}\n[last_From:]\n{to}\n[last_Call-ID:]\n{cseq}\n{more}"))
     }
 
@@ -133,7 +145,7 @@ impl Script {
 
     /// Lifts.
     pub fn lifts(self) -> Self {
-        let more = "[last_Record-Route:]\nContact: <sip:[local_ip]:[local_port]>\n".to_owned() + &sdp("sendrecv");
+        let more = "[last_Record-Route:]\nContact: <sip:[local_ip]:[local_port]>\n".to_owned() + ALLOW + &sdp("sendrecv");
         self.reply(" retrans=\"500\"", "200 OK", "CSeq: [$cseq] INVITE", &more).line("<recv request=\"ACK\"/>")
     }
 
@@ -161,19 +173,33 @@ impl Script {
         self.line("<recv request=\"INVITE\"/>").reply(" retrans=\"500\"", "200 OK", "[last_CSeq:]", &sdp).line("<recv request=\"ACK\"/>")
     }
 
+    /// Holds or takes back by a re-INVITE, as the media direction says.
+    pub fn holds(self, cseq: u32, direction: &str) -> Self {
+        let message = from_called("INVITE", cseq) + "Contact: <sip:[local_ip]:[local_port]>\n" + &sdp(direction);
+        self.send(" retrans=\"500\"", &message)
+            .line("<recv response=\"100\" optional=\"true\"/><recv response=\"200\"/>")
+            .send("", &(from_called("ACK", cseq) + "Content-Length: 0\n"))
+    }
+
+    /// Passes the caller on.
+    pub fn refers(self, to: &str) -> Self {
+        let message = from_called("REFER", 80)
+            + &format!(
+                "Refer-To: <sip:{to}@[remote_ip]>\nReferred-By: <sip:[user]@[local_ip]>\nContact: <sip:[local_ip]:[local_port]>\nContent-Length: 0\n"
+            );
+        self.send(" retrans=\"500\"", &message).line("<recv response=\"202\"/>")
+    }
+
     /// Hangs up, whether that is answered or not.
     pub fn hangs_up(self, answered: bool) -> Self {
-        let message = format!(
-            "BYE [next_url] SIP/2.0\n{VIA}From:[$local];tag=[pid]d[call_number]\nTo:[$remote]\nCall-ID: [call_id]\n[routes]\nCSeq: 90 BYE\nContent-Length: 0\n"
-        );
-        let script = self.send(" retrans=\"500\"", &message);
+        let script = self.send(" retrans=\"500\"", &(from_called("BYE", 90) + "Content-Length: 0\n"));
         if answered { script.line("<recv response=\"200\"/>") } else { script.line("<recv response=\"408\"/>") }
     }
 
     /// The whole scenario.
     pub fn xml(&self, name: &str) -> String {
         let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-        let _ = writeln!(xml, "<scenario name=\"{name}\">\n{}</scenario>", self.0);
+        let _ = writeln!(xml, "<scenario name=\"{name}\">\n{}</scenario>", self.xml);
         xml
     }
 }
@@ -182,5 +208,11 @@ fn in_dialog(method: &str, cseq: u32) -> String {
     format!(
         "{method} [next_url] SIP/2.0\n{VIA}From: <sip:[user]@[local_ip]:[local_port]>;tag=[pid]c[call_number]\n\
          To: <sip:[service]@[remote_ip]>[peer_tag_param]\nCall-ID: [call_id]\n[routes]\nCSeq: {cseq} {method}\n"
+    )
+}
+
+fn from_called(method: &str, cseq: u32) -> String {
+    format!(
+        "{method} [next_url] SIP/2.0\n{VIA}From:[$local];tag=[pid]d[call_number]\nTo:[$remote]\nCall-ID: [call_id]\n[routes]\nCSeq: {cseq} {method}\n"
     )
 }

@@ -36,7 +36,21 @@ impl Party {
         let out = File::create(base.with_extension("out")).expect("a file");
         let mut command = Command::new("sipp");
         command.arg(format!("{}:5060", place.proxy)).arg("-sf").arg(&scenario);
-        command.args(["-i", place.ip, "-p", &place.port.to_string(), "-m", "1", "-nostdin", "-timeout", "60s", "-key", "user", place.user]);
+        command.args([
+            "-i",
+            place.ip,
+            "-p",
+            &place.port.to_string(),
+            "-m",
+            "1",
+            "-aa",
+            "-nostdin",
+            "-timeout",
+            "60s",
+            "-key",
+            "user",
+            place.user,
+        ]);
         command.arg("-trace_msg").arg("-message_file").arg(base.with_extension("msg"));
         command.arg("-trace_err").arg("-error_file").arg(base.with_extension("err"));
         if let Some(called) = place.calls {
@@ -114,6 +128,7 @@ impl Heard {
 pub struct Truth {
     pub started: NaiveDateTime,
     pub connected: Option<NaiveDateTime>,
+    pub wait: TimeDelta,
     pub talk: TimeDelta,
 }
 
@@ -121,9 +136,26 @@ impl Truth {
     /// From the logs of who called and who answered: connected when both had the 200, ended at the first BYE.
     pub fn of(caller: &Heard, answered: Option<&Heard>) -> Self {
         let started = caller.first("INVITE", "INVITE").expect("it called");
-        let connected = answered.and_then(|desk| desk.first("SIP/2.0 200", "INVITE")?.max(caller.first("SIP/2.0 200", "INVITE")?).into());
+        let connected = answered.and_then(|desk| together(caller, desk));
         let byes = [Some(caller), answered].into_iter().flatten().filter_map(|heard| heard.first("BYE", "BYE"));
-        let talk = connected.map_or(TimeDelta::zero(), |from| byes.min().expect("somebody hung up") - from);
-        Self { started, connected, talk }
+        let ends = ["SIP/2.0 486", "SIP/2.0 487"].into_iter().filter_map(|status| caller.first(status, "INVITE"));
+        let end = byes.chain(ends).min().expect("somebody ended it");
+        let talk = connected.map_or(TimeDelta::zero(), |from| end - from);
+        Self { started, connected, wait: connected.unwrap_or(end) - started, talk }
     }
+
+    /// Of a call that the first desk passed on to the second: until its REFER was accepted, and from the second one's answer.
+    pub fn passed_on(caller: &Heard, first: &Heard, second: &Heard) -> Self {
+        let started = caller.first("INVITE", "INVITE").expect("it called");
+        let connected = together(caller, first).expect("the first desk answered");
+        let accepted = first.first("SIP/2.0 202", "REFER").expect("it was accepted");
+        let later = together(caller, second).expect("the second desk answered");
+        let end = [caller, second].into_iter().filter_map(|heard| heard.first("BYE", "BYE")).min().expect("somebody hung up");
+        let wait = (connected - started) + (later - accepted);
+        Self { started, connected: Some(connected), wait, talk: (accepted - connected) + (end - later) }
+    }
+}
+
+fn together(caller: &Heard, desk: &Heard) -> Option<NaiveDateTime> {
+    Some(desk.first("SIP/2.0 200", "INVITE")?.max(caller.first("SIP/2.0 200", "INVITE")?))
 }
