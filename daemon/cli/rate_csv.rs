@@ -2,7 +2,7 @@
 
 use super::csv_head;
 use super::decisions_csv::verdict;
-use super::rate_names::Names;
+use super::rate_names::{Names, Place};
 use super::rate_row::{COLUMNS, Row};
 use super::{Failure, Result};
 use crate::calls::Call;
@@ -59,7 +59,7 @@ const MOST_MISTAKES: usize = 100;
 /// Rows as they stand in the file, in one piece of text: one allocation for a thousand rows, not two for each.
 #[derive(Default)]
 struct Hand {
-    number: usize,
+    number: u32,
     text: String,
     /// Where each field of all rows ends in the text.
     ends: Vec<usize>,
@@ -70,7 +70,7 @@ struct Hand {
 /// What was read: the calls of each hand, by its number; and mistakes, each with its line.
 #[derive(Default)]
 struct Read {
-    calls: Vec<(usize, Vec<RatedCall>)>,
+    calls: Vec<(u32, Vec<RatedCall>)>,
     names: Names,
     mistakes: Vec<(u64, String)>,
 }
@@ -100,10 +100,10 @@ pub fn read(path: &Path, in_force: &InForce) -> Result<RatedCalls> {
         hands.extend(part.calls);
         all_names.push(part.names);
     }
-    hands.sort_by_key(|(number, _)| *number);
+    hands.sort_unstable_by_key(|(number, _)| *number);
     let calls = RatedCalls(hands.into_iter().map(|(_, calls)| calls).collect());
-    for (hand, offset) in Names::twice(all_names, |(hand, offset)| Some(calls.0.get(hand)?.get(offset)?.call.id.as_str())) {
-        let Some(again) = calls.0.get(hand).and_then(|calls| calls.get(offset)) else { continue };
+    let at = |(hand, offset): Place| calls.0.get(usize::try_from(hand).ok()?)?.get(usize::try_from(offset).ok()?);
+    for again in Names::twice(all_names, |place| Some(at(place)?.call.id.as_str())).into_iter().filter_map(at) {
         unread.push((again.line, format!("call_id: \"{}\" stands twice; each call has a name of its own", again.call.id)));
     }
     if unread.is_empty() {
@@ -135,7 +135,7 @@ fn convert(receiver: &Mutex<Receiver<Hand>>, columns: &[Option<usize>; 14], in_f
             first = last;
             match row.call(in_force.directory()).and_then(|call| Ok((call, row.decision(verdict)?))) {
                 Ok((call, verdict)) => {
-                    read.names.add(call.id.as_str(), (number, calls.len()));
+                    read.names.add(call.id.as_str(), (number, u32::try_from(calls.len()).unwrap_or(u32::MAX)));
                     let payer = in_force.payer(&call);
                     calls.push(RatedCall { call, verdict, payer, line });
                 }

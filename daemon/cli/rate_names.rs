@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 /// Where a call stands: its hand full of rows, and its place in it.
-pub type Place = (usize, usize);
+pub type Place = (u32, u32);
 
 /// The hashes of names, and where they stand. The keys are drawn: nobody can make names collide.
 #[derive(Default)]
@@ -25,15 +25,16 @@ impl Names {
 
     /// Sorts them, so that [`Names::twice`] has less to do.
     pub fn sort(&mut self) {
-        self.hashes.sort_unstable();
+        self.hashes.sort_unstable_by_key(|(hash, _)| *hash);
     }
 
     /// The places whose name stands at an earlier one, too; `name` tells the name at a place.
     pub fn twice<'a>(parts: Vec<Self>, name: impl Fn(Place) -> Option<&'a str>) -> Vec<Place> {
         let mut all: Vec<(u64, Place)> = parts.into_iter().flat_map(|part| part.hashes).collect();
-        all.sort(); // finds the runs that are sorted already
+        all.sort_by_key(|(hash, _)| *hash); // finds the runs that are sorted already
         let mut twice = Vec::new();
-        for same in all.chunk_by(|one, other| one.0 == other.0).filter(|same| same.len() > 1) {
+        for same in all.chunk_by_mut(|one, other| one.0 == other.0).filter(|same| same.len() > 1) {
+            same.sort_unstable();
             for (at, (_, place)) in same.iter().enumerate() {
                 if same.iter().take(at).any(|(_, earlier)| name(*earlier) == name(*place)) {
                     twice.push(*place);
@@ -52,15 +53,16 @@ mod tests {
     fn who_stands_twice_is_found_wherever_it_stands() {
         let texts = [["a", "b", "c"], ["d", "b", "e"], ["b", "a", "f"]];
         let all = Names::default();
-        let parts: Vec<Names> = [[0, 2], [1, 1]].map(|hands| {
+        let part = |hands: &[u32]| {
             let mut part = all.alike();
-            for hand in std::collections::BTreeSet::from(hands) {
-                texts[hand].iter().enumerate().for_each(|(at, text)| part.add(text, (hand, at)));
+            for hand in hands {
+                (0..).zip(texts[*hand as usize]).for_each(|(at, text)| part.add(text, (*hand, at)));
             }
             part.sort();
             part
-        }).into();
-        let mut twice = Names::twice(parts, |(hand, at)| Some(texts[hand][at]));
+        };
+        let parts = vec![part(&[2, 0]), part(&[1])];
+        let mut twice = Names::twice(parts, |(hand, at)| Some(texts[hand as usize][at as usize]));
         twice.sort_unstable();
         assert_eq!(twice, [(1, 1), (2, 0), (2, 1)]);
     }

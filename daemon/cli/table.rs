@@ -46,7 +46,11 @@ pub fn write_row(out: &mut Vec<u8>, record: &Record) {
         }
     }
     for span in [record.wait, record.talk] {
-        right(out, 7, |out| if is_call { write_clock(out, span) });
+        right(out, 7, |out| {
+            if is_call {
+                write_clock(out, span)
+            }
+        });
     }
     left(out, 12, |out| write(out, record.contract.as_deref().unwrap_or("-")));
     left(out, 12, |out| write(out, if record.ended_at.is_none() && is_call { "running" } else { record.outcome.word() }));
@@ -58,8 +62,8 @@ pub fn write_row(out: &mut Vec<u8>, record: &Record) {
 /// What texts from outside could do to a terminal, they do not.
 fn hide_controls(out: &mut Vec<u8>, begin: usize) {
     let written = out.get(begin..).unwrap_or_default();
-    // In UTF-8, a control character is below a space, is 0x7f, or begins with 0xc2.
-    if written.iter().any(|byte| *byte < b' ' || matches!(byte, 0x7f | 0xc2)) {
+    // In UTF-8, a control character is below a space, is 0x7f, or begins with 0xc2. All bytes are looked at: many at a time.
+    if written.iter().fold(false, |found, byte| found | (*byte < b' ') | (*byte == 0x7f) | (*byte == 0xc2)) {
         let shown = String::from_utf8_lossy(written).replace(char::is_control, "\u{fffd}");
         out.truncate(begin);
         write(out, &shown);
@@ -86,14 +90,18 @@ fn left(out: &mut Vec<u8>, width: usize, write: impl FnOnce(&mut Vec<u8>)) {
 fn right(out: &mut Vec<u8>, width: usize, write: impl FnOnce(&mut Vec<u8>)) {
     let begin = out.len();
     write(out);
-    let missing = width.saturating_sub(characters(out, begin));
-    out.splice(begin..begin, std::iter::repeat_n(b' ', missing));
+    let (end, missing) = (out.len(), width.saturating_sub(characters(out, begin)));
+    out.resize(end + missing, b' ');
+    out.copy_within(begin..end, begin + missing);
+    if let Some(before) = out.get_mut(begin..begin + missing) {
+        before.fill(b' ');
+    }
     out.extend_from_slice(b"  ");
 }
 
 /// How many characters were written since.
 fn characters(out: &[u8], begin: usize) -> usize {
-    out.iter().skip(begin).filter(|byte| !matches!(byte, 0x80..0xc0)).count()
+    out.get(begin..).unwrap_or_default().iter().filter(|byte| !matches!(byte, 0x80..0xc0)).count()
 }
 
 fn write_party(out: &mut Vec<u8>, party: &Party) {
