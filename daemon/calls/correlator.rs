@@ -92,7 +92,12 @@ impl Calls {
             }
             LegEventKind::Referred { dialog, by, target, replaces } => self.referred(id, *dialog, *by, target, replaces.as_ref(), at, out),
             LegEventKind::Bye { dialog, by, reason } => self.bye(id, *dialog, *by, *reason, at),
-            LegEventKind::ByeUnanswered { .. } => self.mark(call, Mark::LostParty),
+            LegEventKind::ByeRepeated { .. } => self.await_answer(id, at),
+            LegEventKind::ByeAnswered { .. } => leg.unanswered = false,
+            LegEventKind::Gone { .. } => {
+                leg.unanswered = false;
+                self.mark(call, Mark::LostParty);
+            }
             LegEventKind::Expired { dialog, proof_of_life } => self.expired(id, *dialog, *proof_of_life),
         }
         self.review_leg(id, at, out);

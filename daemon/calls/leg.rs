@@ -60,6 +60,8 @@ pub struct Leg {
     pub ended_at: Option<Timestamp>,
     /// Who sent the BYE that ended it.
     pub ended_by: Option<Side>,
+    /// Its BYE is repeated, and nobody has answered it.
+    pub unanswered: bool,
     /// While it waits for evidence whose call it is, or that a guess was wrong: the calls it could belong to.
     pub candidates: Vec<CallNo>,
     /// Where its agent passed the caller on to, while it waits so.
@@ -110,6 +112,7 @@ impl Leg {
             path: (invitation.source.ip(), invitation.destination.ip()),
             ended_at: None,
             ended_by: None,
+            unanswered: false,
             candidates: Vec::new(),
             passed_to: None,
             follows: None,

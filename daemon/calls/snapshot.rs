@@ -15,7 +15,7 @@ use crate::units::{Alarms, CallId, E164, RawNumber, Word};
 use std::net::IpAddr;
 
 /// Raised with every change of the form; another form is not read.
-const FORM: u64 = 3;
+const FORM: u64 = 4;
 
 impl Calls {
     /// Appends the state.
@@ -144,6 +144,7 @@ fn write_leg(out: &mut Writer, leg: &Leg) {
     write_ip(out, leg.path.1);
     out.option(leg.ended_at, Writer::time);
     out.option(leg.ended_by, |out, side| out.flag(side == Side::Callee));
+    out.flag(leg.unanswered);
     out.list(leg.candidates.iter(), |out, call| out.number(*call));
     out.option(leg.passed_to.as_deref(), |out, (target, number)| {
         write_raw(out, target);
@@ -178,6 +179,7 @@ fn read_leg(from: &mut Reader<'_>) -> Option<Leg> {
         path: (read_ip(from)?, read_ip(from)?),
         ended_at: from.option(Reader::time)?,
         ended_by: from.option(|from| from.flag().map(|callee| if callee { Side::Callee } else { Side::Caller }))?,
+        unanswered: from.flag()?,
         candidates: from.list(Reader::number)?,
         passed_to: from.option(|from| Some(Box::new((read_raw(from)?, read_e164(from)?))))?,
         follows: from.option(Reader::number)?.map(LegId),

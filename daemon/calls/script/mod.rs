@@ -102,7 +102,9 @@ fn event(line: &str) -> Option<LegEvent> {
             LegEventKind::Referred { dialog, by, target: raw(first()), replaces: value("replaces").map(of) }
         }
         "bye" => LegEventKind::Bye { dialog: (!rest.contains(&"unseen")).then_some(dialog), by, reason },
-        "unanswered" => LegEventKind::ByeUnanswered { dialog: Some(dialog) },
+        "repeated" => LegEventKind::ByeRepeated { dialog: Some(dialog) },
+        "heard" => LegEventKind::ByeAnswered { dialog: Some(dialog) },
+        "gone" => LegEventKind::Gone { dialog: Some(dialog) },
         "expired" => LegEventKind::Expired { dialog, proof_of_life: time(first()) },
         _ => panic!("what is {what}? {line}"),
     };
@@ -158,7 +160,7 @@ fn play(directory: &Directory, lines: &[&str], cut: Option<usize>) -> (Calls, Ve
         calls.expire(now, &|leg| seen.get(&leg).copied(), &mut out);
         if let Some(event) = event(line) {
             calls.apply(&event, &mut out);
-            if !line.contains(" expired ") && !line.contains(" unanswered") {
+            if !line.contains(" expired ") && !line.contains(" gone") {
                 seen.insert(event.leg, event.at);
             }
         }
