@@ -5,6 +5,7 @@
 use super::call::{End, Mark};
 use super::correlator::Calls;
 use super::due::Due;
+use super::join::SENT_MICROS;
 use super::leg::{CallNo, Leg};
 use super::news::{News, Stage, Update};
 use super::open::{Kind, Open};
@@ -150,16 +151,20 @@ impl Calls {
         let agents_over = open.agents.iter().all(|(leg, _)| is_over(*leg));
         // A callback is over with its agents, too: whoever made it, and whoever the customer was passed on to.
         let by_agents = open.kind == Kind::Callback && is_over(open.first) && agents_over;
-        if !by_agents && !is_over(open.customer.unwrap_or(open.first)) {
+        let again_over = open.again.iter().all(|leg| is_over(*leg));
+        if !again_over || (!by_agents && !is_over(open.customer.unwrap_or(open.first))) {
             return;
         }
+        // Who was asked to call somebody else itself may yet do so, and is the same conversation.
+        let expected = open.sent_to.as_ref().filter(|_| open.passed_on).map(|(.., sent)| sent.plus_micros(SENT_MICROS));
+        let expected = expected.filter(|until| *until > at);
         let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && agents_over && !self.is_unanswered(open);
-        let due = at.plus_micros(if all_over { SETTLE_MICROS } else { LINGER_MICROS });
+        let due = at.plus_micros(if all_over { SETTLE_MICROS } else { LINGER_MICROS }).max(expected.unwrap_or(at));
         if open.conclude_at.is_none_or(|before| due < before) {
             self.due.set(due, Due::Conclude(call));
             let Some(open) = self.open.get_mut(&call) else { return };
             let first = open.conclude_at.replace(due).is_none();
-            let wanted = first && self.news == News::Stages;
+            let wanted = first && self.news == News::Stages && expected.is_none();
             if let Some(open) = self.open.get(&call).filter(|open| wanted && open.kind != Kind::Internal) {
                 out.push(Update { stage: Stage::Ended, call: self.call_of(open) });
             }
@@ -185,10 +190,8 @@ impl Calls {
     pub(super) fn conclude(&mut self, number: CallNo, out: &mut Vec<Update>) {
         let Some(mut open) = self.open.remove(&number) else { return };
         open.conclude_at.get_or_insert(open.started_at);
-        if self.is_unanswered(&open)
-            && let Err(place) = open.marks.binary_search(&Mark::LostParty)
-        {
-            open.marks.insert(place, Mark::LostParty);
+        if self.is_unanswered(&open) {
+            open.mark(Mark::LostParty);
         }
         // A callback whose agents hung up is over though the customer's own BYE was never seen.
         let by_us = open.agents.iter().map(|(leg, _)| *leg).chain([open.first]);
@@ -232,8 +235,9 @@ impl Calls {
     /// seen of its agents, if that was later.
     pub(super) fn give_up(&mut self, number: CallNo, last_seen: &dyn Fn(LegId) -> Option<Timestamp>, out: &mut Vec<Update>) {
         let Some(open) = self.open.get(&number).filter(|open| open.conclude_at.is_none()) else { return };
-        let customer = open.customer.unwrap_or(open.first);
-        let legs: Vec<LegId> = [open.first, customer].into_iter().chain(open.agents.iter().map(|(leg, _)| *leg)).collect();
+        let customer = open.customer_now();
+        let legs = [open.first, open.customer.unwrap_or(open.first)].into_iter().chain(open.again.iter().copied());
+        let legs: Vec<LegId> = legs.chain(open.agents.iter().map(|(leg, _)| *leg)).collect();
         // An end that was seen, of the customer's dialog or of an agent's, is later proof than a message before it.
         let dialogs = || legs.iter().filter_map(|leg| self.legs.get(leg)).flat_map(|leg| &leg.dialogs);
         let released = dialogs().filter_map(|dialog| dialog.to).max();

@@ -178,8 +178,12 @@ pub struct Invitation {
     pub contract: Option<Box<str>>,
     /// Values of the configured leg headers, by their place in the configuration.
     pub leg_keys: Vec<(usize, Box<str>)>,
+    /// Whom it was for before it came here, the first one first (History-Info, Diversion).
+    pub diverted: Box<[RawNumber]>,
     /// The dialog this INVITE takes over (RFC 3891).
     pub replaces: Option<Replaces>,
+    /// The leg of that dialog, if it is known.
+    pub takes_over: Option<LegId>,
     /// HEP chunk 0x11 of the message, if there was one: a hint.
     pub correlation: Option<Box<[u8]>>,
 }

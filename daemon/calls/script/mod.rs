@@ -9,6 +9,7 @@ mod ends;
 mod joins;
 mod noise;
 mod release;
+mod takeovers;
 mod transfers;
 
 use super::*;
@@ -124,12 +125,14 @@ fn invitation(name: &str, rest: &[&str]) -> Invitation {
         source: address("src", if inbound { "1" } else { "2" }),
         destination: address("dst", if inbound { "2" } else { "3" }),
         request_user: raw(to),
-        to_user: raw(to),
+        to_user: raw(value("to").unwrap_or(to)),
         from: Identity { number: raw(from), anonymous: from == "anonymous" },
         asserted: value("pai").map(raw),
         remote_party: value("rpid").map(raw),
         privacy: if rest.contains(&"private") { Privacy::Withheld } else { Privacy::None },
         contract: value("contract").map(Into::into),
+        diverted: value("by").map(|by| by.split(',').map(raw).collect()).unwrap_or_default(),
+        takes_over: value("over").map(leg),
         leg_keys: value("cid").map(|cid| (0, cid.into())).into_iter().collect(),
         replaces: None,
         correlation: None,

@@ -75,6 +75,9 @@ fn step(line: &str) -> Step {
         ("privacy", "Privacy"),
         ("contract", "x-contract"),
         ("cid", "x-cid"),
+        ("session", "session-id"),
+        ("history", "History-Info"),
+        ("diversion", "Diversion"),
     ];
     for (key, name) in headers {
         if let Some(value) = value(key) {
@@ -524,7 +527,18 @@ fn an_invitation_says_who_calls_whom() {
     assert_eq!(invitation.privacy, crate::sip::Privacy::Withheld);
     assert_eq!(invitation.contract.as_deref(), Some("K-1"));
     assert_eq!(invitation.leg_keys, vec![(0, "z,9".into())]);
-    assert!(invitation.replaces.is_some());
+    assert!(invitation.replaces.is_some() && invitation.takes_over.is_none() && invitation.diverted.is_empty());
+    for (line, diverted) in [
+        ("history=<sip:555010@x>;index=1,<sip:206@x?Reason=SIP;cause=302>;index=1.1,<sip:+49171@x>;index=1.1.1", &["555010", "206"][..]),
+        ("history=<sip:555010@x>;index=1", &[]),
+        ("diversion=<sip:206@x>;reason=no-answer,<tel:+4989555010>;reason=unconditional", &["+4989555010", "206"]),
+        ("diversion=<sip:10.0.0.1>,garbage", &[]),
+    ] {
+        observe(&mut dialogs, &step(&format!("2 > INVITE 1 z call={} {line} session=ABCD;remote=0", line.len())), &mut out);
+        let Some(LegEvent { kind: LegEventKind::Invited(invitation), .. }) = out.last() else { panic!("{out:?}") };
+        assert_eq!(invitation.diverted.iter().map(RawNumber::as_str).collect::<Vec<_>>(), diverted, "{line}");
+        assert_eq!(invitation.leg_keys, vec![(1, "abcd".into())]);
+    }
 }
 
 #[test]
@@ -540,8 +554,11 @@ fn a_dialog_is_found_by_either_tag_first() {
             Replaces { call_id: call_id.as_bytes().into(), to_tag: to_tag.as_bytes().into(), from_tag: from_tag.as_bytes().into() };
         assert_eq!(dialogs.leg_of(&replaces), found, "{call_id} {to_tag} {from_tag}");
     }
+    // An INVITE that takes one over says which.
+    observe(&mut dialogs, &step("1 > INVITE 1 c call=z replaces=x;to-tag=t;from-tag=f"), &mut out);
+    assert!(matches!(out.last(), Some(LegEvent { kind: LegEventKind::Invited(new), .. }) if new.takes_over == id), "{out:?}");
     dialogs.drop_leg(id.expect("a leg"));
-    assert_eq!((dialogs.len(), dialogs.deadline().is_some()), (1, true));
+    assert_eq!((dialogs.len(), dialogs.deadline().is_some()), (2, true));
 }
 
 #[test]
