@@ -10,6 +10,7 @@ mod http;
 mod metrics;
 mod opening_hours;
 mod operators;
+mod peers;
 mod properties;
 mod recordings;
 mod reference_tariffs;

@@ -1,7 +1,7 @@
 //! What is in force: tariffs, contracts and the directory, as one value that is exchanged whole.
 
 use crate::calls::{Call, Directory, WithheldNumbers};
-use crate::contracts::{Contract, Contracts, Match};
+use crate::contracts::{Contract, Contracts, History, Match, Payer};
 use crate::meter::{self, Input, Quiet, Record, Settled, Settlement, State, Terms, Timing};
 use crate::tariff::{Tariff, Verdict};
 use crate::units::{Currency, Timestamp};
@@ -95,11 +95,23 @@ impl InForce {
         self.contracts.find(call, withheld)
     }
 
+    /// The same, for who has many to ask about.
+    #[must_use]
+    pub fn payer(&self, call: &Call) -> Payer {
+        self.contracts.payer(call, self.directory.identity.withheld)
+    }
+
     /// A contract's terms; `None` if there is none of that name.
     #[must_use]
     pub fn terms(&self, contract: &str) -> Option<Terms<'_>> {
-        let zone = self.contracts.zone(contract)?;
-        Some(Terms::new(&self.tariffs, self.contracts.history(contract), zone))
+        self.terms_of(self.contracts.named(contract)?)
+    }
+
+    /// The terms of a contract that was found.
+    #[must_use]
+    pub fn terms_of(&self, history: History) -> Option<Terms<'_>> {
+        let zone = self.contracts.zone_of(history)?;
+        Some(Terms::new(&self.tariffs, self.contracts.rows_of(history).collect(), zone))
     }
 
     /// Settles the calls of a contract as cut at `until`, in the order given.
