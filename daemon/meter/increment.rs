@@ -64,6 +64,8 @@ pub(super) fn begin_increment<'a>(terms: &Terms<'a>, state: &mut State, call: &m
     let rate = rate(&offer, call.input.call, call.severity, band);
     let price = rate.map(|rate| &rate.price);
     if call.offset >= call.chargeable && price != Some(&Price::Flat) {
+        // All talk so far is waived; an increment begins here once there is more.
+        call.next_charge = Some(call.offset);
         return call.whole();
     }
     if by_allowance(&mut state.pools, call, &now) {
