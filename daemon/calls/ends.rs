@@ -96,6 +96,9 @@ impl Calls {
     }
 
     pub(super) fn review_leg(&mut self, id: LegId, at: Timestamp, out: &mut Vec<Update>) {
+        if self.legs.get(&id).is_some_and(|leg| leg.named.is_some() && leg.is_over()) {
+            self.decide_outside_leg(id, at, out);
+        }
         match self.legs.get(&id).map(|leg| (leg.call, leg.is_over())) {
             Some((Some(call), over)) => {
                 if over {
