@@ -18,3 +18,4 @@ mod settlement;
 mod systemd;
 mod tidy;
 mod tools;
+mod wire;
