@@ -16,7 +16,7 @@ const LINES: usize = 300;
 const LONG: &[(&str, usize)] = &[
     ("daemon/calls/records.rs", 560),
     ("daemon/config/contracts.rs", 350),
-    ("daemon/config/daemon.rs", 420),
+    ("daemon/config/daemon.rs", 320),
     ("daemon/config/reader.rs", 410),
     ("daemon/config/tariff.rs", 490),
     ("daemon/ledger/numbers.rs", 340),

@@ -14,6 +14,8 @@ mod office;
 mod quote;
 mod rate;
 mod rate_csv;
+mod rate_names;
+mod rate_row;
 mod replay;
 mod run;
 mod simulate;
