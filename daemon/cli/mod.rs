@@ -1,5 +1,6 @@
 //! The commands of design.md §9, a file each. Exit status: 0 fine, 1 the work failed, 2 wrong usage or configuration.
 
+mod agents;
 mod assign;
 mod balance;
 mod calls;

@@ -1,18 +1,17 @@
 //! `taktd.toml` → [`Config`] (design.md §9). Paths are relative to the file.
 
+use super::base::{Base, whole};
 use super::numbers;
 use super::problem::Problem;
-use super::reader::{Source, Table, Value};
-use super::settings::{
-    AsteriskCdr, CatalogueFiles, Columns, Config, CsvDialect, Export, ExportFormat, Hep, Ledger, Log, LogFormat, LogLevel, Privacy,
-    SourceConfig,
-};
+use super::reader::{Source, Table};
+use super::settings::{CatalogueFiles, Config, CsvDialect, Export, ExportFormat, Ledger, Log, LogFormat, LogLevel, Privacy};
+use super::sources::{SourceConfig, source_of};
 use super::tariff::zone;
 use crate::tariff::Period;
 use crate::units::DialPlan;
 use chrono::NaiveTime;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What became of the file.
 pub(super) struct Read {
@@ -74,39 +73,6 @@ pub(super) fn read(file: &Path, text: &str) -> Read {
     Read { config, catalogue, tariff_places, contract_places, problems, warnings, services, severities, dial_plan }
 }
 
-/// A section that is there and could not be read is none at all.
-fn whole<T>(section: Option<Option<T>>) -> Option<Option<T>> {
-    match section {
-        Some(None) => None,
-        Some(some) => Some(some),
-        None => Some(None),
-    }
-}
-
-/// The directory that relative paths start from.
-#[derive(Clone, Copy)]
-struct Base<'a>(&'a Path);
-
-impl Base<'_> {
-    fn path(self, value: &Value<'_>) -> Option<PathBuf> {
-        value.text().map(|text| self.0.join(text))
-    }
-
-    fn files(self, table: &Table<'_>, key: &'static str, example: &str) -> (Vec<(Box<str>, PathBuf)>, Vec<Problem>) {
-        let mut places = Vec::new();
-        let mut files: Vec<(Box<str>, PathBuf)> = Vec::new();
-        for (text, value) in table.required(key, example).and_then(|value| value.texts()).unwrap_or_default() {
-            if files.iter().any(|(known, _)| **known == *text) {
-                value.wrong(format!("\"{text}\" stands here twice; take one away"));
-            } else {
-                files.push((text.into(), self.0.join(text)));
-                places.push(value.problem(""));
-            }
-        }
-        (files, places)
-    }
-}
-
 fn ledger(table: Table<'_>, base: Base<'_>) -> Option<Ledger> {
     let path = table.required("url", "\"sqlite:/var/lib/taktd/ledger.db\"").and_then(|value| {
         let url = value.text()?;
@@ -124,68 +90,6 @@ fn ledger(table: Table<'_>, base: Base<'_>) -> Option<Ledger> {
     let close_after = table.optional("close_after").map_or(Some(Period::Days(5)), |value| value.period());
     table.finish();
     Some(Ledger { path: path?, close_after: close_after? })
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Hep,
-    AsteriskCdr,
-}
-
-fn source_of(table: Table<'_>, base: Base<'_>) -> Option<SourceConfig> {
-    let kinds = [("hep", Kind::Hep), ("asterisk-cdr", Kind::AsteriskCdr)];
-    match table.required("kind", "\"hep\"").and_then(|value| value.word(&kinds))? {
-        Kind::Hep => hep(table, base).map(SourceConfig::Hep),
-        Kind::AsteriskCdr => asterisk_cdr(table, base).map(SourceConfig::AsteriskCdr),
-    }
-}
-
-fn hep(table: Table<'_>, base: Base<'_>) -> Option<Hep> {
-    let listen = table.required("listen", "\"udp://127.0.0.1:9060\"").and_then(|value| {
-        let udp = |text: &str| text.strip_prefix("udp://").and_then(|address| address.parse().ok());
-        value.parsed("\"udp://\", an address and a port, such as \"udp://127.0.0.1:9060\"", udp)
-    });
-    let key = table.optional("auth_key_file").map(|value| base.path(&value));
-    table.finish();
-    Some(Hep { listen: listen?, auth_key_file: whole(key)? })
-}
-
-fn asterisk_cdr(table: Table<'_>, base: Base<'_>) -> Option<AsteriskCdr> {
-    let path = table.required("path", "\"/var/log/asterisk/cdr-csv/Master.csv\"").and_then(|value| base.path(&value));
-    let timezone = table.required("timezone", "\"Europe/Berlin\"").and_then(|value| zone(&value));
-    let columns = table.required("columns", "\"auto\"").and_then(|value| columns(&value));
-    let queue_log = table.optional("queue_log").map(|value| base.path(&value));
-    let contract_column = table.optional("contract_column").map(|value| value.text().map(Box::from));
-    table.finish();
-    Some(AsteriskCdr {
-        path: path?,
-        timezone: timezone?,
-        columns: columns?,
-        queue_log: whole(queue_log)?,
-        contract_column: whole(contract_column)?,
-    })
-}
-
-fn columns(value: &Value<'_>) -> Option<Columns> {
-    if let Some(text) = value.as_text() {
-        if text != "auto" {
-            value.wrong(format!("\"{text}\" is not known; write \"auto\", or the names of the columns in [ ]"));
-            return None;
-        }
-        return Some(Columns::Auto);
-    }
-    let mut names: Vec<Box<str>> = Vec::new();
-    for (text, item) in value.texts()? {
-        if text != "-" && names.iter().any(|known| **known == *text) {
-            item.wrong(format!("\"{text}\" stands here twice; write \"-\" for a column that is not read"));
-        }
-        names.push(text.into());
-    }
-    if names.is_empty() {
-        value.wrong("it names no column; write \"auto\", or the names of the columns");
-        return None;
-    }
-    Some(Columns::Named(names))
 }
 
 fn http(root: &Table<'_>) -> Option<SocketAddr> {
@@ -256,8 +160,10 @@ fn log(root: &Table<'_>) -> Option<Log> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sources::Columns;
     use super::*;
     use chrono_tz::Tz;
+    use std::path::PathBuf;
 
     const LEAST: &str = "[catalogue]\ncountry = \"DE\"\ntariffs = [\"t.toml\"]\ncontracts = []\n";
 

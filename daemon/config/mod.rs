@@ -4,6 +4,7 @@
 
 mod across;
 mod bands;
+mod base;
 mod catalogue;
 pub mod check;
 mod conditions;
@@ -23,6 +24,7 @@ mod reader;
 mod rows;
 mod settings;
 mod slips;
+mod sources;
 pub mod tariff;
 mod week_text;
 mod words;
@@ -31,7 +33,5 @@ pub use catalogue::{Catalogue, load};
 pub use other::Exchanged;
 pub(crate) use problem::suggestion;
 pub use problem::{Problem, Problems};
-pub use settings::{
-    AsteriskCdr, CatalogueFiles, Columns, Config, CsvDialect, Export, ExportFormat, Hep, Ledger, Log, LogFormat, LogLevel, Privacy,
-    SourceConfig,
-};
+pub use settings::{CatalogueFiles, Config, CsvDialect, Export, ExportFormat, Ledger, Log, LogFormat, LogLevel, Privacy};
+pub use sources::{AsteriskCdr, Columns, Hep, SourceConfig};

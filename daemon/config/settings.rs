@@ -1,5 +1,6 @@
 //! What `taktd.toml` says, as values (design.md §9).
 
+use super::sources::SourceConfig;
 use crate::calls::Directory;
 use crate::tariff::Period;
 use chrono::NaiveTime;
@@ -46,48 +47,6 @@ pub struct Ledger {
     pub path: PathBuf,
     /// How long after its end a month is closed.
     pub close_after: Period,
-}
-
-/// A `[[source]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceConfig {
-    /// HEPv3 over UDP.
-    Hep(Hep),
-    /// Rows of Asterisk's cdr_csv or cdr_custom.
-    AsteriskCdr(AsteriskCdr),
-}
-
-/// A source `hep`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hep {
-    /// Where it listens (UDP).
-    pub listen: SocketAddr,
-    /// The file with the auth key that every packet must carry.
-    pub auth_key_file: Option<PathBuf>,
-}
-
-/// A source `asterisk-cdr`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AsteriskCdr {
-    /// Master.csv.
-    pub path: PathBuf,
-    /// The zone of the times in it.
-    pub timezone: Tz,
-    /// Its columns.
-    pub columns: Columns,
-    /// The queue application's log.
-    pub queue_log: Option<PathBuf>,
-    /// The column in which the PBX hands over a contract reference.
-    pub contract_column: Option<Box<str>>,
-}
-
-/// The columns of a CDR file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Columns {
-    /// One of the layouts of cdr_csv.
-    Auto,
-    /// These, in order (cdr_custom); `-` for one that is not read.
-    Named(Vec<Box<str>>),
 }
 
 /// `[export]`.

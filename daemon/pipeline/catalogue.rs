@@ -2,7 +2,7 @@
 
 use crate::calls::{Call, Directory, WithheldNumbers};
 use crate::contracts::{Contract, Contracts, History, Match, Payer};
-use crate::meter::{self, Input, Record, Settled, Settlement, State, Terms, Timing};
+use crate::meter::{self, Input, Quiet, Record, Settled, Settlement, State, Terms, Timing};
 use crate::tariff::{Tariff, Verdict};
 use crate::units::{Currency, Timestamp};
 use chrono_tz::Tz;
@@ -117,14 +117,14 @@ impl InForce {
     /// Settles the calls of a contract as cut at `until`, in the order given.
     #[must_use]
     pub fn settle(&self, terms: &Terms<'_>, calls: &[Said], until: Timestamp) -> Settlement {
-        self.settle_from(terms, State::default(), calls, until)
+        self.settle_from(terms, &Quiet::beginning(), calls, until)
     }
 
-    /// The same for the calls from a quiet instant on, at which all before had come to `state`.
+    /// The same for the calls from a quiet instant on.
     #[must_use]
-    pub fn settle_from(&self, terms: &Terms<'_>, state: State, calls: &[Said], until: Timestamp) -> Settlement {
+    pub fn settle_from(&self, terms: &Terms<'_>, from: &Quiet, calls: &[Said], until: Timestamp) -> Settlement {
         let inputs: Vec<Input<'_>> = calls.iter().map(Said::input).collect();
-        meter::settle_from(terms, state, &inputs, until)
+        meter::settle_from(terms, from, &inputs, until)
     }
 
     /// The same of the calls up to an instant, and what is left then, if settlement can go on from there.
@@ -132,13 +132,13 @@ impl InForce {
     pub fn settle_between(
         &self,
         terms: &Terms<'_>,
-        state: State,
+        from: &Quiet,
         calls: &[Said],
         until: Timestamp,
         end: Timestamp,
     ) -> (Settlement, Option<State>) {
         let inputs: Vec<Input<'_>> = calls.iter().map(Said::input).collect();
-        meter::settle_between(terms, state, &inputs, until, end)
+        meter::settle_between(terms, from, &inputs, until, end)
     }
 
     /// The record of a call nobody pays.
