@@ -21,3 +21,4 @@ mod systemd;
 mod tidy;
 mod tools;
 mod walks;
+mod years;
