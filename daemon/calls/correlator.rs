@@ -1,14 +1,14 @@
 //! The correlator: leg events in, calls out. It owns every leg and call under way, and knows what time it is only from
 //! what it is told.
 
-use super::call::{Call, Correlation, End, Mark};
+use super::call::{Correlation, End, Mark};
 use super::directory::{Caller, Directory, Withheld};
 use super::due::Due;
 use super::ends::SETTLE_MICROS;
 use super::index::Index;
-use super::leg::{CallNo, Dialog, Leg, Role, role};
+use super::leg::{CALL_ID, CallNo, Dialog, Leg, Named, Role, role};
 use super::news::{News, Unmetered, Update};
-use super::open::{Kind, Open, call_id};
+use super::open::{Kind, Open};
 use super::table::Table;
 use crate::sip::{BranchId, DialogId, Invitation, LegEvent, LegEventKind, LegId};
 use crate::units::{Alarms, RawNumber, Timestamp};
@@ -91,27 +91,21 @@ impl Calls {
                 }
             }
             LegEventKind::Referred { dialog, by, target, replaces } => self.referred(id, *dialog, *by, target, replaces.as_ref(), at, out),
-            LegEventKind::Bye { dialog, by, reason } => self.bye(id, *dialog, *by, *reason, at),
-            LegEventKind::ByeUnanswered { .. } => self.mark(call, Mark::LostParty),
+            LegEventKind::Bye { dialog, by, reason } => {
+                self.bye(id, *dialog, *by, *reason, at);
+                self.named_before(call, at, out);
+            }
+            LegEventKind::ByeRepeated { .. } => self.await_answer(id, at),
+            LegEventKind::ByeAnswered { .. } => leg.unanswered = false,
+            LegEventKind::Gone { .. } => {
+                leg.unanswered = false;
+                self.mark(call, Mark::LostParty);
+            }
             LegEventKind::Expired { dialog, proof_of_life } => self.expired(id, *dialog, *proof_of_life),
         }
         self.review_leg(id, at, out);
         let Self { due, legs, open, .. } = self;
         due.sweep(|at, due| super::due::is_wanted(legs, open, at, due));
-    }
-
-    /// Calls that run, as they stand; those nobody answered yet included.
-    pub fn running(&self) -> impl Iterator<Item = Call> {
-        self.listed().filter(|open| open.conclude_at.is_none()).map(|open| self.call_of(open))
-    }
-
-    /// Calls whose customer has gone, but whose other legs may still say something: as they stand.
-    pub fn ended(&self) -> impl Iterator<Item = Call> {
-        self.listed().filter(|open| open.conclude_at.is_some()).map(|open| self.call_of(open))
-    }
-
-    fn listed(&self) -> impl Iterator<Item = &Open> {
-        self.open.iter().map(|(_, open)| open).filter(|open| open.kind != Kind::Internal)
     }
 
     /// The company's own numbers.
@@ -143,27 +137,29 @@ impl Calls {
         std::mem::take(&mut self.dropped)
     }
 
-    pub(super) fn call_of(&self, open: &Open) -> Call {
-        open.call(&self.directory, &self.legs)
-    }
-
     fn invited(&mut self, id: LegId, at: Timestamp, invitation: &Invitation, out: &mut Vec<Update>) {
+        if let Some(call) = self.picked_up(invitation) {
+            self.legs.insert(id, Leg::new(Role::PickUp, &self.directory, invitation, at));
+            return self.join(id, call, Correlation::Explicit, at, out);
+        }
         let Some(role) = role(&self.directory, invitation) else {
             self.unmetered.unrelated = self.unmetered.unrelated.saturating_add(1);
             return;
         };
         let leg = Leg::new(role, &self.directory, invitation, at);
         match role {
-            Role::Customer => self.customer_calls(id, leg, invitation, at),
+            Role::Customer => self.customer_calls(id, leg, invitation, at, out),
             Role::AgentOut => {
                 let called = (leg.target.clone(), self.directory.dial_plan.normalize(leg.target.as_str().as_bytes()));
                 let caller = Caller { raw: leg.from.clone(), number: None, withheld: Withheld::No };
-                self.start(Kind::Callback, id, leg, invitation, caller, called, None);
+                self.start(Kind::Callback, id, leg, Named::by(invitation), caller, called, None);
             }
             Role::Internal => self.agent_calls_agent(id, leg, invitation, at),
+            // Only an INVITE with Replaces makes one: see above.
+            Role::PickUp => {}
             Role::ToAgent => {
                 self.legs.insert(id, leg);
-                self.place_agent_leg(id, at, out);
+                self.place_agent_leg(id, &invitation.diverted, at, out);
             }
             Role::ToOutside => {
                 self.legs.insert(id, leg);
@@ -172,9 +168,9 @@ impl Calls {
         }
     }
 
-    fn customer_calls(&mut self, id: LegId, leg: Leg, invitation: &Invitation, at: Timestamp) {
+    fn customer_calls(&mut self, id: LegId, leg: Leg, invitation: &Invitation, at: Timestamp, out: &mut Vec<Update>) {
         let caller = self.directory.caller(invitation);
-        let called_number = self.directory.dial_plan.normalize(leg.target.as_str().as_bytes());
+        let called_number = leg.target_number;
         // A box in between (a session border controller) sends the same call on: one call, not two.
         let outer = self.index.of_caller(caller.number, caller.withheld).iter().copied().find(|call| {
             self.open.get(call).is_some_and(|open| {
@@ -194,7 +190,8 @@ impl Calls {
             self.directory.hotlines.iter().position(|one| std::ptr::eq(one, hotline))
         });
         let called = (leg.target.clone(), called_number);
-        self.start(Kind::Inbound, id, leg, invitation, caller, called, hotline);
+        let call = self.start(Kind::Inbound, id, leg, Named::by(invitation), caller, called, hotline);
+        self.place_early_legs(call, at, out);
     }
 
     /// The second leg of an internal call (the switch's to the agent called) joins the first.
@@ -212,7 +209,7 @@ impl Calls {
         }
         let caller = Caller { raw: leg.from.clone(), number: None, withheld: Withheld::No };
         let called = (leg.target.clone(), None);
-        self.start(Kind::Internal, id, leg, invitation, caller, called, None);
+        self.start(Kind::Internal, id, leg, Named::by(invitation), caller, called, None);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of a new call, each named at its few callers")]
@@ -221,7 +218,7 @@ impl Calls {
         kind: Kind,
         first: LegId,
         mut leg: Leg,
-        invitation: &Invitation,
+        named: Named,
         caller: Caller,
         called: (RawNumber, Option<crate::units::E164>),
         hotline: Option<usize>,
@@ -230,18 +227,24 @@ impl Calls {
         self.next = self.next.saturating_add(1);
         leg.call = Some(number);
         let started_at = leg.invited_at;
+        // Some switches name the first leg to the second by its Call-ID.
+        if !self.directory.identity.leg_headers.is_empty() {
+            leg.keys.push((CALL_ID, String::from_utf8_lossy(&leg.call_id).into()));
+        }
         self.index.add_keys(number, &leg.keys);
         self.legs.insert(first, leg);
         let open = Open {
             kind,
-            id: call_id(&invitation.call_id, &invitation.from_tag),
+            id: named.id,
             first,
             customer: None,
+            again: Vec::new(),
+            passed_on: false,
             agents: Vec::new(),
             caller,
             called,
             hotline,
-            contract: invitation.contract.clone(),
+            contract: named.contract,
             started_at,
             end: End::Observed,
             correlation: Correlation::Explicit,
@@ -275,10 +278,8 @@ impl Calls {
     }
 
     pub(super) fn mark(&mut self, call: Option<CallNo>, mark: Mark) {
-        if let Some(open) = call.and_then(|call| self.open.get_mut(&call))
-            && let Err(place) = open.marks.binary_search(&mark)
-        {
-            open.marks.insert(place, mark);
+        if let Some(open) = call.and_then(|call| self.open.get_mut(&call)) {
+            open.mark(mark);
         }
     }
 }

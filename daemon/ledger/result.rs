@@ -3,9 +3,10 @@
 //! Names and their order are an interface. What is unknown is null; a number that was forgotten is unknown. Beyond the
 //! interface there are `correlation` and `marks`, and in exports of a range `line`, `seq` and `reverses`.
 
+pub use super::json::Object;
 use super::numbers::is_forgotten;
 use crate::meter::{Line, Party, Record, RecordKey};
-use crate::units::{Money, Timestamp, Word};
+use crate::units::{Money, Timestamp, Word, write_decimal};
 use rust_decimal::Decimal;
 use std::borrow::Cow;
 
@@ -124,15 +125,17 @@ pub fn write_json(out: &mut Vec<u8>, record: &Record, style: &Style) {
     object.maybe("hotline", record.hotline.as_deref());
     object.maybe("service", Some(&*record.service).filter(|service| !service.is_empty()));
     object.maybe("direction", record.direction.map(Word::word));
-    object.maybe("caller", style.party(&record.caller).as_deref());
-    object.maybe("called", style.party(&record.called).as_deref());
+    write_party(&mut object, "caller", &record.caller, style);
+    write_party(&mut object, "called", &record.called, style);
     object.maybe("agent", record.agent.as_deref().and_then(|agent| style.number(agent)).as_deref());
     object.maybe("severity", record.severity.as_deref());
     object.maybe("incident", record.incident.as_deref());
-    let time = |time: Timestamp| time.rfc3339(record.zone);
-    object.text("started_at", &time(record.started_at));
-    object.maybe("connected_at", record.connected_at.map(time).as_deref());
-    object.maybe("ended_at", record.ended_at.map(time).as_deref());
+    let mut time = |name: &str, time: Option<Timestamp>| {
+        object.optional(name, time, |object, name, time| object.written(name, |out| time.write_rfc3339(out, record.zone)));
+    };
+    time("started_at", Some(record.started_at));
+    time("connected_at", record.connected_at);
+    time("ended_at", record.ended_at);
     object.maybe("end", record.end.map(Word::word));
     object.maybe("billed_from", record.billed_from.map(Word::word));
     object.integer("wait_s", style.count(record.wait.get()));
@@ -142,11 +145,12 @@ pub fn write_json(out: &mut Vec<u8>, record: &Record, style: &Style) {
     object.maybe("reason", record.reason.as_deref());
     object.flag("late", record.late);
     let charge = &record.charge;
-    let money = |amount: Decimal| Money::new(style.amount(amount), charge.currency).to_fixed();
-    object.text("net", &money(charge.net));
-    object.raw("vat_percent", &charge.vat_percent.normalize().to_string());
-    object.text("vat", &money(charge.vat));
-    object.text("gross", &money(charge.gross));
+    let money = |amount: Decimal| Money::new(style.amount(amount), charge.currency);
+    object.written("net", |out| money(charge.net).write_fixed(out));
+    let percent = if charge.vat_percent.scale() == 0 { charge.vat_percent } else { charge.vat_percent.normalize() };
+    object.decimal("vat_percent", percent);
+    object.written("vat", |out| money(charge.vat).write_fixed(out));
+    object.written("gross", |out| money(charge.gross).write_fixed(out));
     object.text("currency", charge.currency.code());
     object.list("allowances", &record.allowances, |mut object, usage| {
         object.text("id", &usage.id);
@@ -193,104 +197,14 @@ fn write_line(mut object: Object<'_>, line: &Line, style: &Style) {
     object.maybe("allowance", line.allowance.as_deref());
     object.integer("count", style.count(line.count));
     object.optional("increment_s", line.increment.and_then(|span| i64::try_from(span.get()).ok()), Object::integer);
-    object.text("unit_price", &line.unit_price.to_string());
-    object.text("amount", &style.amount(line.amount).to_string());
+    object.written("unit_price", |out| write_decimal(out, line.unit_price));
+    object.written("amount", |out| write_decimal(out, style.amount(line.amount)));
     object.end();
 }
 
-/// A JSON object in the making. Members appear in the order in which they are written.
-pub struct Object<'a> {
-    out: &'a mut Vec<u8>,
-    empty: bool,
-}
-
-impl<'a> Object<'a> {
-    /// Opens an object.
-    pub fn begin(out: &'a mut Vec<u8>) -> Self {
-        out.push(b'{');
-        Self { out, empty: true }
+fn write_party(object: &mut Object<'_>, name: &str, party: &Party, style: &Style) {
+    match (party, style.digits) {
+        (Party::Number(number), Digits::All) => object.written(name, |out| number.write(out)),
+        _ => object.maybe(name, style.party(party).as_deref()),
     }
-
-    /// Opens an object again that was written last, for members beyond the interface.
-    pub fn reopen(out: &'a mut Vec<u8>) -> Self {
-        let closed = out.pop();
-        debug_assert_eq!(closed, Some(b'}'), "an object was written last");
-        let empty = out.last() == Some(&b'{');
-        Self { out, empty }
-    }
-
-    /// Closes it.
-    pub fn end(self) {
-        self.out.push(b'}');
-    }
-
-    /// A text.
-    pub fn text(&mut self, name: &str, value: &str) {
-        self.name(name);
-        write_text(self.out, value);
-    }
-
-    /// A text, or null.
-    pub fn maybe(&mut self, name: &str, value: Option<&str>) {
-        self.optional(name, value, Self::text);
-    }
-
-    /// A whole number.
-    pub fn integer(&mut self, name: &str, value: i64) {
-        self.raw(name, &value.to_string());
-    }
-
-    /// true or false.
-    pub fn flag(&mut self, name: &str, value: bool) {
-        self.raw(name, if value { "true" } else { "false" });
-    }
-
-    /// JSON that is made already, such as a decimal number.
-    pub fn raw(&mut self, name: &str, json: &str) {
-        self.name(name);
-        self.out.extend_from_slice(json.as_bytes());
-    }
-
-    /// A value, or null.
-    pub fn optional<T>(&mut self, name: &str, value: Option<T>, write: impl FnOnce(&mut Self, &str, T)) {
-        match value {
-            Some(value) => write(self, name, value),
-            None => self.raw(name, "null"),
-        }
-    }
-
-    /// An array of objects; `write` gets each one opened, and closes it.
-    pub fn list<T>(&mut self, name: &str, values: &[T], mut write: impl FnMut(Object<'_>, &T)) {
-        self.array(name, values.iter(), |out, value| write(Object::begin(out), value));
-    }
-
-    /// An array of texts.
-    pub fn list_of<'t>(&mut self, name: &str, values: impl Iterator<Item = &'t str>) {
-        self.array(name, values, write_text);
-    }
-
-    fn array<T>(&mut self, name: &str, values: impl Iterator<Item = T>, mut write: impl FnMut(&mut Vec<u8>, T)) {
-        self.name(name);
-        self.out.push(b'[');
-        for (place, value) in values.enumerate() {
-            if place > 0 {
-                self.out.push(b',');
-            }
-            write(self.out, value);
-        }
-        self.out.push(b']');
-    }
-
-    fn name(&mut self, name: &str) {
-        if !self.empty {
-            self.out.push(b',');
-        }
-        self.empty = false;
-        write_text(self.out, name);
-        self.out.push(b':');
-    }
-}
-
-fn write_text(out: &mut Vec<u8>, text: &str) {
-    serde_json::to_writer(out, text).expect("a text can be written to memory");
 }

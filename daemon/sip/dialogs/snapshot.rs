@@ -5,15 +5,18 @@
 
 use super::dialog::{Ask, Bye, Dialog, Offer, Phase, Timer, Transaction};
 use super::leg::{Branch, Leg, Progress};
+use super::strays::Strays;
 use super::{Dialogs, Options};
 use crate::sip::event::{BranchId, DialogId, LegId, Replaces, Side};
+use crate::sip::scan::scan;
 use crate::sip::sdp::Flow;
 use crate::units::codec::{Reader, Writer};
 use crate::units::{RawNumber, Seconds};
+use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The form of these bytes; another one is not read.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 impl Dialogs {
     /// Appends the table to a snapshot.
@@ -23,6 +26,7 @@ impl Dialogs {
         let mut legs: Vec<&Leg> = self.legs.iter().map(|leg| &**leg).collect();
         legs.sort_unstable_by_key(|leg| leg.id);
         out.list(legs.into_iter(), |out, leg| leg.write(out));
+        self.strays.write(out);
     }
 
     /// A table as it was written; `None` where the bytes are not that. With a smaller `max_legs` than before, none is
@@ -40,6 +44,7 @@ impl Dialogs {
             }
             table.insert(leg);
         }
+        table.strays = Strays::read(from, |payload| Some(table.options.key.hash_one(scan(payload).ok()?.call_id)))?;
         Some(table)
     }
 }
@@ -81,7 +86,8 @@ impl Leg {
 
 impl Dialog {
     fn write(&self, out: &mut Writer) {
-        let Self { far_tag, branch, phase, rung, acknowledged, answered_at, named, seen, held, timer, transactions, bye } = self;
+        let Self { far_tag, branch, phase, rung, acknowledged, answered_at, named, seen, held, timer, forgotten_at, transactions, bye } =
+            self;
         out.bytes(far_tag);
         out.option(*branch, |out, branch| out.number(u64::from(branch.0)));
         out.number(match phase {
@@ -104,6 +110,7 @@ impl Dialog {
             out.number(timer.interval.get());
             out.time(timer.since);
         });
+        out.option(*forgotten_at, Writer::time);
         out.list(transactions.iter(), |out, transaction| transaction.write(out));
         out.option(bye.as_ref(), |out, bye| bye.write(out));
     }
@@ -126,6 +133,7 @@ impl Dialog {
             seen: [from.time()?, from.time()?],
             held: [from.flag()?, from.flag()?],
             timer: from.option(|from| Some(Timer { interval: Seconds::new(from.number()?), since: from.time()? }))?,
+            forgotten_at: from.option(Reader::time)?,
             transactions: from.list(Transaction::read)?,
             bye: from.option(Bye::read)?,
         })
@@ -183,10 +191,11 @@ impl Transaction {
 
 impl Bye {
     fn write(&self, out: &mut Writer) {
-        let Self { at, by, branch, told, repeated, settled } = self;
+        let Self { at, by, branch, copy, told, repeated, settled } = self;
         out.time(*at);
         write_side(out, *by);
         out.bytes(branch);
+        out.option(copy.as_deref(), Writer::bytes);
         out.option(*told, |out, id| out.number(u64::from(id.0)));
         out.flag(*repeated);
         out.flag(*settled);
@@ -197,6 +206,7 @@ impl Bye {
             at: from.time()?,
             by: read_side(from)?,
             branch: from.bytes()?.into(),
+            copy: from.option(|from| from.bytes().map(Into::into))?,
             told: from.option(|from| from.small().map(DialogId))?,
             repeated: from.flag()?,
             settled: from.flag()?,
@@ -266,7 +276,7 @@ fn read_progress(from: &mut Reader<'_>) -> Option<Progress> {
     }
 }
 
-fn write_address(out: &mut Writer, address: SocketAddr) {
+pub(super) fn write_address(out: &mut Writer, address: SocketAddr) {
     match address.ip() {
         IpAddr::V4(ip) => out.bytes(&ip.octets()),
         IpAddr::V6(ip) => out.bytes(&ip.octets()),
@@ -274,7 +284,7 @@ fn write_address(out: &mut Writer, address: SocketAddr) {
     out.number(u64::from(address.port()));
 }
 
-fn read_address(from: &mut Reader<'_>) -> Option<SocketAddr> {
+pub(super) fn read_address(from: &mut Reader<'_>) -> Option<SocketAddr> {
     let octets = from.bytes()?;
     let ip = match (<[u8; 4]>::try_from(octets), <[u8; 16]>::try_from(octets)) {
         (Ok(octets), _) => IpAddr::V4(Ipv4Addr::from(octets)),
