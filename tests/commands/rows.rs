@@ -44,9 +44,10 @@ fn freeswitch() {
     std::fs::write(spool.join("b.cdr.json"), &agent).expect("written");
     std::fs::write(spool.join("c.cdr.json"), &agent[..50]).expect("written");
     for _ in 0..2 {
+        // The caller stayed on the line for a second after the agent had gone: that is wait, too.
         let said = desk.taktd(&["replay", "--as", "freeswitch", &spool.display().to_string()]).fine();
         assert!(said.contains("1 set aside"), "{said}");
-        assert_eq!(desk.calls().iter().map(short).collect::<Vec<_>>(), ["10:00:00 in K-1 201 wait 10 talk 59 agent"]);
+        assert_eq!(desk.calls().iter().map(short).collect::<Vec<_>>(), ["10:00:00 in K-1 201 wait 11 talk 59 agent"]);
         desk.verified();
     }
 }
