@@ -16,14 +16,14 @@ const LINES: usize = 300;
 const LONG: &[(&str, usize)] = &[
     ("daemon/calls/records.rs", 560),
     ("daemon/config/contracts.rs", 350),
-    ("daemon/config/daemon.rs", 320),
+    ("daemon/config/daemon.rs", 330),
     ("daemon/config/reader.rs", 410),
     ("daemon/config/tariff.rs", 490),
     ("daemon/ledger/numbers.rs", 340),
     ("daemon/ledger/query.rs", 350),
     ("daemon/ledger/verify.rs", 370),
-    ("daemon/pipeline/live.rs", 350),
-    ("daemon/pipeline/replay.rs", 390),
+    ("daemon/pipeline/live.rs", 380),
+    ("daemon/pipeline/replay.rs", 430),
     ("daemon/pipeline/signalling.rs", 310),
     ("daemon/sip/addr.rs", 380),
     ("daemon/sip/dialogs/dialog.rs", 350),
@@ -73,7 +73,22 @@ const IMPURE: &[&str] = &[
 const NUMBERS: &[&str] = &["u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64", "char"];
 
 /// Words of a room below that a room above translates into: values without any doing.
-const WORDS_BELOW: &[(&str, &str, &[&str])] = &[("sources", "calls", &["CdrRow", "Disposition", "Precision", "QueueEvent", "QueueLine"])];
+const WORDS_BELOW: &[(&str, &str, &[&str])] = &[(
+    "sources",
+    "calls",
+    &[
+        "CdrRow",
+        "Disposition",
+        "Precision",
+        "QueueEvent",
+        "QueueLine",
+        "Application",
+        "Change",
+        "ChannelEvent",
+        "ChannelFacts",
+        "DialStatus",
+    ],
+)];
 
 /// A room of the map.
 struct Room {

@@ -6,6 +6,7 @@ mod assemble;
 mod call;
 mod cdr;
 mod channel;
+mod channels;
 mod correlator;
 mod decide;
 mod directory;
@@ -29,6 +30,7 @@ mod words;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
 pub use cdr::{CdrRow, Disposition, Precision, QueueEvent, QueueLine};
+pub use channels::{Application, Change, ChannelEvent, ChannelFacts, Channels, DialStatus};
 pub use correlator::Calls;
 pub use directory::{
     Agent, AgentPattern, BillFrom, Caller, Directory, Hotline, IdentityHeader, IdentityRules, OnHold, Withheld, WithheldNumbers,

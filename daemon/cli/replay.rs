@@ -5,9 +5,9 @@ use super::{Common, Failure, Result, table};
 use crate::config::{Columns, SourceConfig};
 use crate::pipeline::books::Books;
 use crate::pipeline::replay::{Ending, Recording, Step, Summary, replay};
-use crate::sources::asterisk_cdr;
 use crate::sources::asterisk_cdr::layout::Layout;
 use crate::sources::pcap::is_capture;
+use crate::sources::{asterisk_cdr, asterisk_cel};
 use crate::units::KeyedState;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,6 +20,11 @@ use std::process::ExitCode;
 
 /// Legs kept at most; beyond, the oldest unanswered goes. 6,000 calls at once have about 15,000.
 pub const MAX_LEGS: usize = 200_000;
+/// Kinds of sources that are files.
+const CDR: &str = "asterisk-cdr";
+const CEL: &str = "asterisk-cel";
+/// Where the open channels of a channel event log are kept that no source configures.
+const UNCONFIGURED: usize = usize::MAX;
 /// More calls than these are not printed after a replay.
 const MOST_ROWS: u64 = 200;
 
@@ -27,11 +32,11 @@ const MOST_ROWS: u64 = 200;
 /// source of that path. Without FILE every configured file source is read from its beginning.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  taktd replay capture.pcap\n  taktd replay --as asterisk-cdr /var/log/asterisk/cdr-csv/Master.csv.1\n  taktd replay --ledger /tmp/try.db --final capture.pcapng"
+    after_help = "Examples:\n  taktd replay capture.pcap\n  taktd replay --as asterisk-cdr /var/log/asterisk/cdr-csv/Master.csv.1\n  taktd replay --as asterisk-cel /var/log/asterisk/cel-custom/cel.csv\n  taktd replay --ledger /tmp/try.db --final capture.pcapng"
 )]
 pub struct Arguments {
     /// Read files as records of this kind.
-    #[arg(long = "as", value_name = "KIND", value_parser = ["asterisk-cdr"])]
+    #[arg(long = "as", value_name = "KIND", value_parser = [CDR, CEL])]
     kind: Option<String>,
     /// Conclude calls whose end was not seen, at their last proof of life.
     #[arg(long = "final")]
@@ -57,15 +62,9 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
 
 /// What to read, in order.
 fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> {
-    let sources = || {
-        office.config.sources.iter().enumerate().filter_map(|(place, source)| match source {
-            SourceConfig::AsteriskCdr(source) => Some((place, source)),
-            SourceConfig::Hep(_) => None,
-        })
-    };
+    let sources = || office.config.sources.iter().enumerate().filter_map(|(place, source)| Some((place, source, kind_and_path(source)?)));
     if arguments.files.is_empty() {
-        let all = sources().map(|(place, source)| Ok(Recording::Records(place, Box::new(records_config(source, None)?))));
-        let all: Vec<Recording> = all.collect::<Result<_>>()?;
+        let all: Vec<Recording> = sources().map(|(place, source, _)| as_configured(place, source, None)).collect::<Result<_>>()?;
         return match all.as_slice() {
             [] => Err(Failure::Usage("no FILE is given and no file source is configured; name a capture or a file of records".into())),
             _ => Ok(all),
@@ -73,30 +72,54 @@ fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> 
     }
     let mut recordings = Vec::with_capacity(arguments.files.len());
     for file in &arguments.files {
-        let configured = sources().find(|(_, source)| source.path == *file);
+        let of_kind = |kind: &str| arguments.kind.as_deref().is_none_or(|wanted| wanted == kind);
+        let configured = sources().find(|(.., (kind, path))| *path == file && of_kind(kind));
         let source = match arguments.kind {
-            Some(_) => configured.or_else(|| sources().next()),
+            Some(_) => configured.or_else(|| sources().find(|(.., (kind, _))| of_kind(kind))),
             None => configured,
         };
-        recordings.push(match source {
-            Some((place, source)) if arguments.kind.is_some() || !begins_like_capture(file)? => {
-                Recording::Records(place, Box::new(records_config(source, Some(file))?))
+        recordings.push(match (source, arguments.kind.as_deref()) {
+            (Some((place, source, _)), kind) if kind.is_some() || !begins_like_capture(file)? => as_configured(place, source, Some(file))?,
+            (Some(_), _) => Recording::Capture(file.clone()),
+            // It needs no configuration: its columns and times explain themselves.
+            (None, Some(CEL)) => Recording::Events(
+                UNCONFIGURED,
+                Box::new(asterisk_cel::Config { path: file.clone(), layout: asterisk_cel::layout::Layout::Auto }),
+            ),
+            (None, Some(kind)) => {
+                return Err(Failure::Usage(format!("--as {kind} needs a [[source]] of that kind: it says timezone and columns")));
             }
-            Some(_) => Recording::Capture(file.clone()),
-            None if arguments.kind.is_some() => {
-                return Err(Failure::Usage("--as asterisk-cdr needs a [[source]] of that kind: it says timezone and columns".into()));
-            }
-            None if begins_like_capture(file)? => Recording::Capture(file.clone()),
-            None if std::fs::metadata(file).is_ok_and(|file| file.is_file() && file.len() == 0) => {
+            (None, None) if begins_like_capture(file)? => Recording::Capture(file.clone()),
+            (None, None) if std::fs::metadata(file).is_ok_and(|file| file.is_file() && file.len() == 0) => {
                 return Err(Failure::Usage(format!("{}: the file is empty", file.display())));
             }
-            None => {
+            (None, None) => {
                 let file = file.display();
-                return Err(Failure::Usage(format!("{file}: neither pcap nor pcapng, nor a configured source; say --as asterisk-cdr")));
+                return Err(Failure::Usage(format!(
+                    "{file}: neither pcap nor pcapng, nor a configured source; say --as {CDR} or --as {CEL}"
+                )));
             }
         });
     }
     Ok(recordings)
+}
+
+/// The word of a source's kind, and its file; `None` if it has none.
+fn kind_and_path(source: &SourceConfig) -> Option<(&'static str, &Path)> {
+    match source {
+        SourceConfig::Hep(_) => None,
+        SourceConfig::AsteriskCdr(source) => Some((CDR, &source.path)),
+        SourceConfig::AsteriskCel(source) => Some((CEL, &source.path)),
+    }
+}
+
+/// A configured source of files; read from another file, when one is named.
+fn as_configured(place: usize, source: &SourceConfig, file: Option<&Path>) -> Result<Recording> {
+    Ok(match source {
+        SourceConfig::AsteriskCdr(source) => Recording::Records(place, Box::new(records_config(source, file)?)),
+        SourceConfig::AsteriskCel(source) => Recording::Events(place, Box::new(events_config(source, file)?)),
+        SourceConfig::Hep(_) => return Err(Failure::Usage("a HEP port cannot be replayed; replay a capture of it".into())),
+    })
 }
 
 fn begins_like_capture(path: &Path) -> Result<bool> {
@@ -125,6 +148,19 @@ pub fn records_config(source: &crate::config::AsteriskCdr, file: Option<&Path>) 
     };
     let queue_log = source.queue_log.as_ref().and_then(beside);
     Ok(asterisk_cdr::Config { path, zone: source.timezone, layout, queue_log })
+}
+
+/// The same for a channel event log.
+pub fn events_config(source: &crate::config::AsteriskCel, file: Option<&Path>) -> Result<asterisk_cel::Config> {
+    use asterisk_cel::layout::{Columns as Known, Layout};
+    let layout = match &source.columns {
+        Columns::Auto => Layout::Auto,
+        Columns::Named(names) => {
+            let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+            Known::parse(&names).map(Layout::Columns).map_err(|error| Failure::Usage(format!("source.columns: {error}")))?
+        }
+    };
+    Ok(asterisk_cel::Config { path: file.map_or_else(|| source.path.clone(), Path::to_owned), layout })
 }
 
 /// Progress on a terminal; nothing elsewhere.

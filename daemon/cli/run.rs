@@ -2,7 +2,7 @@
 
 use super::export::settings;
 use super::office::Office;
-use super::replay::{MAX_LEGS, records_config};
+use super::replay::{MAX_LEGS, events_config, records_config};
 use super::{Common, Failure, Result};
 use crate::config::{LogFormat, LogLevel, SourceConfig};
 use crate::logging;
@@ -75,6 +75,7 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
                 Input::Hep(bound.map_err(|error| anyhow::anyhow!("source.listen: udp://{}: {error}", hep.listen))?)
             }
             SourceConfig::AsteriskCdr(source) => Input::Files(place, records_config(source, None)?),
+            SourceConfig::AsteriskCel(source) => Input::Events(place, events_config(source, None)?),
         });
     }
     Ok(inputs)

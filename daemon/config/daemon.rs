@@ -234,6 +234,9 @@ mod tests {
             columns = ["start", "-", "-", "src"]
             queue_log = "queue_log"
             contract_column = "accountcode"
+            [[source]]
+            kind = "asterisk-cel"
+            path = "cel.csv"
             [http]
             listen = "0.0.0.0:80"
             [export]
@@ -261,7 +264,10 @@ mod tests {
         let identity = &config.directory.identity;
         assert!(config.directory.trusts("192.0.2.77".parse().expect("an address")));
         assert_eq!((identity.contract_header.as_deref(), &*identity.leg_headers), (Some("x-contract"), &["x-cid".into()][..]));
-        let [SourceConfig::Hep(hep), SourceConfig::AsteriskCdr(cdr)] = &config.sources[..] else { panic!("two sources") };
+        let [SourceConfig::Hep(hep), SourceConfig::AsteriskCdr(cdr), SourceConfig::AsteriskCel(cel)] = &config.sources[..] else {
+            panic!("three sources")
+        };
+        assert_eq!((cel.path.as_path(), &cel.columns), (Path::new("/etc/taktd/cel.csv"), &Columns::Auto));
         assert_eq!(hep.auth_key_file.as_deref(), Some(Path::new("/etc/taktd/hep.key")));
         assert_eq!(cdr.columns, Columns::Named(["start", "-", "-", "src"].map(Into::into).to_vec()));
         assert_eq!((cdr.timezone, cdr.contract_column.as_deref()), (Tz::UTC, Some("accountcode")));
@@ -277,10 +283,11 @@ mod tests {
             ("[ledger]\n", "ledger.url: it is missing"),
             ("[ledger]\nurl = \"sqlite:\"\n", "it is no ledger"),
             ("[ledger]\nurl = \"postgresql://x\"\n", "is not built yet"),
-            ("[[source]]\nkind = \"hepp\"\n", "write \"hep\" or \"asterisk-cdr\""),
+            ("[[source]]\nkind = \"hepp\"\n", "write \"hep\", \"asterisk-cdr\" or \"asterisk-cel\""),
             ("[[source]]\nkind = \"hep\"\nlisten = \"tcp://127.0.0.1:9060\"\n", "write \"udp://\""),
             ("[[source]]\nkind = \"hep\"\nlisten = \"udp://localhost\"\n", "an address and a port"),
             ("[[source]]\nkind = \"asterisk-cdr\"\npath = \"M\"\ncolumns = \"auto\"\n", "source[1].timezone: it is missing"),
+            ("[[source]]\nkind = \"asterisk-cel\"\ncolumns = \"auto\"\n", "source[1].path: it is missing"),
             ("[[agent]]\nnumber = 201\n", "expected a text in quotes, found a number"),
             ("[[agent]]\nnumber = \"+49 89 2*\"\n", "a block of extensions"),
             ("[[agent]]\nnumber = \"201\"\n[[agent]]\nnumber = \"201\"\n", "stands above already"),

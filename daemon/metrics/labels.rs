@@ -197,6 +197,8 @@ labels! {
         Pcap = "pcap",
         /// Asterisk's CDR files.
         AsteriskCdr = "asterisk-cdr",
+        /// Asterisk's channel event log.
+        AsteriskCel = "asterisk-cel",
     }
 }
 

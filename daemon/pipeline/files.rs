@@ -20,12 +20,12 @@ use std::time::Duration;
 const POLL: Duration = Duration::from_millis(500);
 
 /// A switch's files, as configured, with what was kept of them.
-pub struct Files {
+pub struct Files<C> {
     /// The number of the source.
     pub place: usize,
     /// How its files are read.
-    pub config: asterisk_cdr::Config,
-    /// The gathered records, as kept.
+    pub config: C,
+    /// The gathered records, or the open channels, as kept.
     pub records: Option<Vec<u8>>,
     /// The place in the files, as kept.
     pub position: Option<Vec<u8>>,
@@ -40,7 +40,7 @@ pub fn position_key(place: usize) -> String {
 }
 
 /// Follows the files of a switch until told to end, or until they contradict their configuration.
-pub fn follow(shared: &Shared, files: &Files, source: &SourceMetrics) {
+pub fn follow(shared: &Shared, files: &Files<asterisk_cdr::Config>, source: &SourceMetrics) {
     source.up();
     let mut directory = lock(&files.directory).clone();
     let restored = files.records.as_deref().and_then(|body| Records::read(&directory, &mut Reader::new(body)));
@@ -118,11 +118,11 @@ fn warn_of_future(records: &Records, config: &asterisk_cdr::Config, now: Timesta
 }
 
 /// Whether two directories say the same: they hold plain values, so their text tells.
-fn same(one: &Directory, other: &Directory) -> bool {
+pub(super) fn same(one: &Directory, other: &Directory) -> bool {
     format!("{one:?}") == format!("{other:?}")
 }
 
-fn lock(directory: &Mutex<Directory>) -> MutexGuard<'_, Directory> {
+pub(super) fn lock(directory: &Mutex<Directory>) -> MutexGuard<'_, Directory> {
     directory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

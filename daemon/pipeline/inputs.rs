@@ -5,7 +5,7 @@
 use super::replay::SIP;
 use super::signalling::Signalling;
 use super::writer::Told;
-use crate::calls::{Stage, Update};
+use crate::calls::{Call, Stage, Update};
 use crate::clock;
 use crate::ledger::Snapshot;
 use crate::metrics::{Growth, HepOutcome, MessageKind, Metrics, Rejection, SourceMetrics};
@@ -13,7 +13,7 @@ use crate::sip::Observed;
 use crate::sources::SetAside;
 use crate::sources::hep::{Received, Receiver};
 use crate::units::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -38,6 +38,8 @@ pub struct Shared {
     pub writer: SyncSender<Told>,
     /// Counters.
     pub metrics: Metrics,
+    /// Running calls of inputs that share no dialogs, by the number of the source.
+    pub beside: Arc<Mutex<BTreeMap<usize, Vec<Call>>>>,
     /// Set when it is time to end.
     pub stop: Arc<AtomicBool>,
 }
@@ -49,6 +51,11 @@ impl Shared {
 
     pub(super) fn ends(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Says which calls of a source run.
+    pub(super) fn running(&self, place: usize, calls: Vec<Call>) {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner).insert(place, calls);
     }
 
     /// Sends on; when the writer is gone nothing is left to do.

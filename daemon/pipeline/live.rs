@@ -3,6 +3,7 @@
 use super::books::Books;
 use super::catalogue::InForce;
 use super::duties;
+use super::events::{self, channels_key};
 use super::files::{self, Files, position_key};
 use super::inbox;
 use super::inputs::{self, Shared};
@@ -16,8 +17,8 @@ use crate::export::Settings;
 use crate::http::{self, HttpState, Limits, View};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::{Metrics, SourceKind};
-use crate::sources::asterisk_cdr;
 use crate::sources::hep::Receiver;
+use crate::sources::{asterisk_cdr, asterisk_cel};
 use crate::tariff::Period;
 use crate::units::KeyedState;
 use chrono::NaiveTime;
@@ -44,6 +45,8 @@ pub enum Input {
     Hep(Receiver),
     /// The files of a switch: its number among the sources, and how they are read.
     Files(usize, asterisk_cdr::Config),
+    /// The channel event log of a switch, likewise.
+    Events(usize, asterisk_cel::Config),
 }
 
 /// Everything the daemon starts with.
@@ -129,12 +132,14 @@ async fn live(start: Start) -> Result<(), LiveError> {
         signalling: Arc::new(Mutex::new(signalling)),
         writer: sender,
         metrics: metrics.clone(),
+        beside: Arc::default(),
         stop: Arc::new(AtomicBool::new(false)),
     };
     let heartbeat = Arc::new(AtomicU64::new(0));
     let writer = Writer {
         books,
         signalling: Arc::clone(&shared.signalling),
+        beside: Arc::clone(&shared.beside),
         metrics: metrics.clone(),
         view,
         schedule: Schedule::new(in_force.zone(), close_after, keep, export_at, exported.map(|(at, _)| at), now),
@@ -234,7 +239,7 @@ fn restore(
     if kept.is_some() && restored.is_none() {
         tracing::warn!("the snapshot of open dialogs is of another version; running calls end when their BYE is seen");
     }
-    let mut signalling = restored.unwrap_or_else(|| Signalling::new(directory, max_legs, key));
+    let mut signalling = restored.unwrap_or_else(|| Signalling::new(directory.clone(), max_legs, key));
     let mut running = Vec::new();
     ledger.running_calls(|stored| {
         running.push(stored.call);
@@ -243,14 +248,23 @@ fn restore(
     if !running.is_empty() {
         tracing::info!(calls = running.len(), "running calls go on");
     }
-    signalling.resume(running);
     let mut files = Vec::new();
     for input in inputs {
-        if let Input::Files(place, _) = input {
-            let body = |key: &str| Ok::<_, LedgerError>(ledger.snapshot(key)?.map(|snapshot| snapshot.body));
-            files.push((*place, body(&records_key(*place))?, body(&position_key(*place))?));
+        let (place, key) = match input {
+            Input::Hep(_) => continue,
+            Input::Files(place, _) => (*place, records_key(*place)),
+            Input::Events(place, _) => (*place, channels_key(*place)),
+        };
+        let body = |key: &str| Ok::<_, LedgerError>(ledger.snapshot(key)?.map(|snapshot| snapshot.body));
+        let state = body(&key)?;
+        if let (Input::Events(..), Some(channels)) = (input, state.as_deref().and_then(|body| events::restore(&directory, body))) {
+            // These go on where they were begun.
+            let known = channels.running();
+            running.retain(|call| !known.iter().any(|known| known.id == call.id));
         }
+        files.push((place, state, body(&position_key(place))?));
     }
+    signalling.resume(running);
     Ok((signalling, files))
 }
 
@@ -276,14 +290,25 @@ fn start_inputs(
             Input::Files(place, config) => {
                 let source = shared.metrics.source(SourceKind::AsteriskCdr, number);
                 tracing::info!(path = %config.path.display(), "following a file of records");
-                let found = kept.iter_mut().find(|(known, ..)| *known == place);
-                let (records, position) = found.map_or((None, None), |(_, records, position)| (records.take(), position.take()));
-                let files = Files { place, config, records, position, directory: Arc::clone(directory) };
+                let files = take(&mut kept, place, config, directory);
                 spawn("records", move || files::follow(&shared, &files, &source))?
+            }
+            Input::Events(place, config) => {
+                let source = shared.metrics.source(SourceKind::AsteriskCel, number);
+                tracing::info!(path = %config.path.display(), "following a channel event log");
+                let files = take(&mut kept, place, config, directory);
+                spawn("events", move || events::follow(&shared, &files, &source))?
             }
         });
     }
     Ok(threads)
+}
+
+/// A source of files, with what was kept of it.
+fn take<C>(kept: &mut Kept, place: usize, config: C, directory: &Arc<Mutex<Directory>>) -> Files<C> {
+    let found = kept.iter_mut().find(|(known, ..)| *known == place);
+    let (records, position) = found.map_or((None, None), |(_, records, position)| (records.take(), position.take()));
+    Files { place, config, records, position, directory: Arc::clone(directory) }
 }
 
 /// The signals we answer.

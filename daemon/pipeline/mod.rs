@@ -4,6 +4,7 @@ pub mod audit;
 pub mod books;
 pub mod catalogue;
 mod duties;
+mod events;
 pub mod files;
 pub mod inbox;
 pub mod inputs;

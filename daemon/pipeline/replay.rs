@@ -3,11 +3,13 @@
 //! The one invariant: replaying anything again, or cut in parts, leaves the same records.
 
 use super::books::{Books, Done, News};
+use super::events::{self, channels_key};
 use super::streams::Streams;
-use crate::calls::{Records, Stage, Update};
+use crate::calls::{Channels, Records, Stage, Unmetered, Update};
 use crate::ledger::{LedgerError, Posted, Snapshot};
 use crate::sources::Tally;
 use crate::sources::asterisk_cdr::{self, AsteriskCdr, PollError, Stopped};
+use crate::sources::asterisk_cel;
 use crate::sources::pcap::{Capture, CaptureError, Progress};
 use crate::units::codec::{Reader, Writer};
 use crate::units::{KeyedState, Observation, Timestamp};
@@ -42,6 +44,8 @@ pub enum Recording {
     Capture(PathBuf),
     /// The files of the configured source with this number.
     Records(usize, Box<asterisk_cdr::Config>),
+    /// The channel event log of the configured source with this number.
+    Events(usize, Box<asterisk_cel::Config>),
 }
 
 /// How a replay goes on, for a progress bar.
@@ -157,6 +161,7 @@ fn replay_into(
 struct Reading {
     streams: Streams,
     records: Vec<(usize, Records)>,
+    channels: Vec<(usize, Channels, Unmetered)>,
     directory: crate::calls::Directory,
     kept: Vec<(usize, Vec<u8>)>,
     ledger_time: Timestamp,
@@ -167,13 +172,16 @@ fn prepare(books: &Books, recordings: &[Recording], max_legs: usize, key: KeyedS
     let streams = Streams::read(books.ledger(), &directory, max_legs, key)?;
     let mut kept = Vec::new();
     for recording in recordings {
-        if let Recording::Records(place, _) = recording
-            && let Some(snapshot) = books.ledger().snapshot(&records_key(*place))?
-        {
-            kept.push((*place, snapshot.body));
+        let (place, key) = match recording {
+            Recording::Capture(_) => continue,
+            Recording::Records(place, _) => (*place, records_key(*place)),
+            Recording::Events(place, _) => (*place, channels_key(*place)),
+        };
+        if let Some(snapshot) = books.ledger().snapshot(&key)? {
+            kept.push((place, snapshot.body));
         }
     }
-    Ok(Reading { streams, records: Vec::new(), directory, kept, ledger_time: books.ledger().time() })
+    Ok(Reading { streams, records: Vec::new(), channels: Vec::new(), directory, kept, ledger_time: books.ledger().time() })
 }
 
 fn journal_all(books: &mut Books, receiver: std::sync::mpsc::Receiver<News>) -> Result<Done, LedgerError> {
@@ -199,15 +207,26 @@ fn read_all(
         outcome = match recording {
             Recording::Capture(path) => read_capture(&mut reading, path, sender, summary, progress, &mut latest),
             Recording::Records(place, config) => read_records(&mut reading, *place, config, sender, summary, progress, &mut latest),
+            Recording::Events(place, config) => read_events(&mut reading, *place, config, sender, summary, progress, &mut latest),
         };
         if outcome.is_err() {
             break;
         }
     }
-    let Reading { mut streams, mut records, ledger_time, .. } = reading;
+    let Reading { mut streams, mut records, mut channels, ledger_time, .. } = reading;
     let mut updates = Vec::new();
     let time = latest.map(|latest| latest.max(ledger_time));
-    let running = streams.end(time, ending == Ending::Final, &mut updates);
+    let mut running = streams.end(time, ending == Ending::Final, &mut updates);
+    for (_, channels, _) in &mut channels {
+        if let Some(time) = time {
+            channels.expire(time, &mut updates);
+        }
+        if ending == Ending::Final {
+            channels.finish(&mut updates);
+        }
+        updates.extend(channels.ended().into_iter().map(|call| Update { stage: Stage::Concluded, call }));
+        running.extend(channels.running());
+    }
     updates.retain(|update| update.stage == Stage::Concluded);
     summary.running = running.len();
     let connected = running.into_iter().filter(|call| !call.talks.is_empty());
@@ -217,12 +236,18 @@ fn read_all(
     }
     note(summary, &updates);
     summary.unmetered = streams.unmetered();
+    for (_, channels, before) in &channels {
+        let Unmetered { internal, unrelated, .. } = channels.unmetered().since(*before);
+        summary.unmetered.internal += internal;
+        summary.unmetered.unrelated += unrelated;
+    }
     let mut snapshots = streams.write();
     for (place, records) in &records {
         let mut out = Writer::new();
         records.write(&mut out);
         snapshots.push((records_key(*place), Snapshot { position: String::new(), body: out.finish() }));
     }
+    snapshots.extend(channels.iter().map(|(place, channels, _)| (channels_key(*place), events::snapshot(channels))));
     // When the ledger failed, its error is the one to tell.
     let _ = sender.send(News { updates, snapshots, time });
     outcome
@@ -339,4 +364,34 @@ fn read_records(
     note(summary, &updates);
     let _ = sender.send(News { updates, ..News::default() });
     ended
+}
+
+fn read_events(
+    reading: &mut Reading,
+    place: usize,
+    config: &asterisk_cel::Config,
+    sender: &SyncSender<News>,
+    summary: &mut Summary,
+    progress: &mut dyn FnMut(Step<'_>),
+    latest: &mut Option<Timestamp>,
+) -> Result<(), ReplayError> {
+    open(&config.path)?;
+    if !reading.channels.iter().any(|(known, ..)| *known == place) {
+        let kept = reading.kept.iter().find(|(known, _)| *known == place);
+        let restored = kept.and_then(|(_, body)| events::restore(&reading.directory, body));
+        let channels = restored.unwrap_or_else(|| Channels::new(&reading.directory));
+        let before = channels.unmetered();
+        reading.channels.push((place, channels, before));
+    }
+    let Some((_, channels, _)) = reading.channels.iter_mut().find(|(known, ..)| *known == place) else { return Ok(()) };
+    let mut updates = Vec::new();
+    let ended = events::read(config, channels, &mut updates, |batch, updates| {
+        summary.read += batch.rows;
+        *latest = (*latest).max(batch.latest());
+        progress(Step::Rows(&config.path, summary.read));
+        send(updates, sender, summary)
+    });
+    note(summary, &updates);
+    let _ = sender.send(News { updates, ..News::default() });
+    ended.map_err(|error| ReplayError::Poll(error.to_string()))
 }

@@ -86,7 +86,8 @@ fn apart(one: &Call, other: &Call) -> i64 {
     one.started_at.since(other.started_at).abs()
 }
 
-fn is_same(one: &Call, other: &Call) -> bool {
+/// Whether two reports are of one conversation.
+pub(super) fn is_same(one: &Call, other: &Call) -> bool {
     let who = match one.direction {
         crate::units::Direction::In => one.caller == other.caller,
         crate::units::Direction::Out => one.caller_raw == other.caller_raw,

@@ -8,14 +8,15 @@ use super::catalogue::InForce;
 use super::requests::{Request, Unserved};
 use super::schedule::Schedule;
 use super::signalling::Signalling;
-use super::{inbox, view};
-use crate::calls::Update;
+use super::{inbox, twins, view};
+use crate::calls::{Call, Update};
 use crate::clock;
 use crate::export::Settings;
 use crate::http::View;
 use crate::ledger::{LedgerError, Snapshot};
 use crate::metrics::{EntryKind, Metrics};
 use crate::units::Timestamp;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -59,6 +60,8 @@ pub struct Writer {
     pub books: Books,
     /// The shared state of all SIP inputs.
     pub signalling: Arc<Mutex<Signalling>>,
+    /// Running calls of other inputs, by the number of the source.
+    pub beside: Arc<Mutex<BTreeMap<usize, Vec<Call>>>>,
     /// Where counters are kept.
     pub metrics: Metrics,
     /// Where running calls are published.
@@ -235,12 +238,18 @@ impl Writer {
     }
 
     fn publish(&self, reasons: &[String]) {
-        let (running, legs, now) = {
+        let (mut running, legs, now) = {
             let signalling = self.signalling.lock().unwrap_or_else(PoisonError::into_inner);
             let unmetered = signalling.unmetered();
             view::count_unmetered(&self.metrics, unmetered);
             (signalling.running(), signalling.legs(), signalling.feed_time(clock::now()))
         };
+        for call in self.beside.lock().unwrap_or_else(PoisonError::into_inner).values().flatten() {
+            // What the wire shows as well is shown once.
+            if !running.iter().any(|seen| seen.id == call.id || twins::is_same(seen, call)) {
+                running.push(call.clone());
+            }
+        }
         self.metrics.legs_open.set(i64::try_from(legs).unwrap_or(i64::MAX));
         let running = view::project(&self.books, running, now).unwrap_or_else(|error| {
             tracing::warn!(%error, "running calls cannot be shown");

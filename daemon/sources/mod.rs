@@ -3,6 +3,7 @@
 //! | kind | reads | yields |
 //! |---|---|---|
 //! | [`asterisk_cdr`] | Master.csv in its layouts, cdr_custom, and queue_log: whole, or as they grow | rows and lines |
+//! | [`asterisk_cel`] | cel_custom's file: whole, or as it grows | channel events |
 //! | [`hep`] | HEPv3 datagrams on a UDP port, and bare copies of SIP messages there | SIP messages |
 //! | [`pcap`] | pcap and pcapng from a file or a pipe: SIP over UDP, and HEPv3 inside UDP | SIP messages |
 //!
@@ -13,6 +14,9 @@
 //! Every buffer here has a stated bound, and nothing that arrives can stop a source or make it grow.
 
 pub mod asterisk_cdr;
+pub mod asterisk_cel;
+#[cfg(test)]
+mod channel_recordings;
 pub mod hep;
 pub mod pcap;
 mod set_aside;

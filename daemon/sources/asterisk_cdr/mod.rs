@@ -17,7 +17,7 @@ pub mod layout;
 pub mod line;
 pub mod queue_log;
 #[cfg(test)]
-mod recordings;
+pub(in crate::sources) mod recordings;
 pub mod row;
 pub mod tail;
 pub mod zone;
