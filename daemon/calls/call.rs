@@ -133,6 +133,8 @@ pub enum Mark {
     Ambiguous,
     /// The number that was dialled is not in the record.
     HotlineUnseen,
+    /// Only a source that is there to reconcile saw it: those that meter did not.
+    Reconciled,
 }
 
 impl Talk {
@@ -209,7 +211,7 @@ impl Call {
     fn knowledge(&self) -> (usize, Reverse<usize>, Reverse<Correlation>) {
         let (facts, doubts): (Vec<Mark>, Vec<Mark>) = self.marks.iter().partition(|mark| match mark {
             Mark::Transfer | Mark::Forward | Mark::ClickToCall | Mark::LostParty => true,
-            Mark::AnswerUnseen | Mark::Guessed | Mark::Ambiguous | Mark::HotlineUnseen => false,
+            Mark::AnswerUnseen | Mark::Guessed | Mark::Ambiguous | Mark::HotlineUnseen | Mark::Reconciled => false,
         });
         (facts.len(), Reverse(doubts.len()), Reverse(self.correlation))
     }

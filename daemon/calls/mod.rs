@@ -9,6 +9,7 @@ mod channel;
 mod channels;
 mod correlator;
 mod decide;
+mod differences;
 mod directory;
 mod due;
 mod ends;
@@ -26,15 +27,18 @@ mod snapshot;
 mod table;
 mod talks;
 mod transfers;
+mod witness;
 mod words;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
 pub use cdr::{CdrRow, Disposition, Precision, QueueEvent, QueueLine};
 pub use channels::{Application, Change, ChannelEvent, ChannelFacts, Channels, DialStatus};
 pub use correlator::Calls;
+pub use differences::{Difference, differences};
 pub use directory::{
     Agent, AgentPattern, BillFrom, Caller, Directory, Hotline, IdentityHeader, IdentityRules, OnHold, Withheld, WithheldNumbers,
 };
 pub use news::{News, Stage, Unmetered, Update};
 pub use open::call_id as call_id_of;
 pub use records::{RecordCounts, Records};
+pub use witness::{Role, Sighting, Speaker, Witness, merged};

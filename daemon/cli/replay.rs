@@ -52,7 +52,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
     let bar = Bar::new(common.json);
     let ending = if arguments.finalize { Ending::Final } else { Ending::Open };
     let key = KeyedState::new(RandomState::new().hash_one("taktd"));
-    let (summary, done) = replay(&mut books, &recordings, ending, MAX_LEGS, key, &mut |step| bar.show(&step));
+    let (summary, done) = replay(&mut books, &recordings, ending, &office.roles(), MAX_LEGS, key, &mut |step| bar.show(&step));
     bar.done();
     let told = tell(common, &books, &summary);
     done?;

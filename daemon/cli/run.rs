@@ -45,6 +45,7 @@ pub fn run(common: &Common) -> Result {
     let start = Start {
         ledger: office.writer()?,
         in_force: office.in_force.clone(),
+        roles: office.roles(),
         inputs,
         http: office.config.http,
         export,

@@ -7,6 +7,7 @@ use super::reader::{Source, Table};
 use super::settings::{CatalogueFiles, Config, CsvDialect, Export, ExportFormat, Ledger, Log, LogFormat, LogLevel, Privacy};
 use super::sources::{SourceConfig, source_of};
 use super::tariff::zone;
+use crate::calls::Role;
 use crate::tariff::Period;
 use crate::units::DialPlan;
 use chrono::NaiveTime;
@@ -49,7 +50,7 @@ pub(super) fn read(file: &Path, text: &str) -> Read {
     }
     let (directory, services, severities) = numbers::directory(&root, dial_plan.as_ref());
     let ledger = root.table("ledger").map(|table| ledger(table, base));
-    let sources: Vec<Option<SourceConfig>> = root.tables("source").into_iter().map(|table| source_of(table, base)).collect();
+    let sources = sources(&root, base);
     let http = http(&root);
     let export = root.table("export").map(|table| export(table, base));
     let privacy = privacy(&root, base, ledger.as_ref().and_then(Option::as_ref));
@@ -62,7 +63,8 @@ pub(super) fn read(file: &Path, text: &str) -> Read {
             catalogue: catalogue.clone(),
             directory: directory.clone()?,
             ledger: whole(ledger)?,
-            sources: sources.into_iter().collect::<Option<_>>()?,
+            roles: sources.as_ref()?.iter().map(|(role, _)| *role).collect(),
+            sources: sources?.into_iter().map(|(_, source)| source).collect(),
             http: http?,
             export: whole(export)?,
             privacy: privacy?,
@@ -71,6 +73,21 @@ pub(super) fn read(file: &Path, text: &str) -> Read {
     };
     let config = if problems.is_empty() { config() } else { None };
     Read { config, catalogue, tariff_places, contract_places, problems, warnings, services, severities, dial_plan }
+}
+
+/// All sources, each with its role. One of them has to meter.
+fn sources(root: &Table<'_>, base: Base<'_>) -> Option<Vec<(Role, SourceConfig)>> {
+    let tables = root.tables("source");
+    let roles: Vec<_> = tables.iter().filter_map(|table| table.optional("role")).collect();
+    let count = tables.len();
+    let read: Vec<Option<(Role, SourceConfig)>> = tables.into_iter().map(|table| source_of(table, base)).collect();
+    if let Some(role) = roles.last()
+        && roles.len() == count
+        && read.iter().all(|source| source.as_ref().is_some_and(|(role, _)| *role == Role::Reconcile))
+    {
+        role.wrong("no source meters; leave `role` out at the one that bills come from");
+    }
+    read.into_iter().collect()
 }
 
 fn ledger(table: Table<'_>, base: Base<'_>) -> Option<Ledger> {

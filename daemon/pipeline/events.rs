@@ -6,7 +6,7 @@ use super::files::{Files, lock, position_key, same};
 use super::inputs::{SNAPSHOT_MICROS, Shared};
 use super::signalling::AHEAD_MICROS;
 use super::writer::Told;
-use crate::calls::{Channels, Directory, Stage, Unmetered, Update};
+use crate::calls::{Channels, Directory, Stage, Unmetered, Update, Witness};
 use crate::clock;
 use crate::ledger::Snapshot;
 use crate::metrics::{Growth, Rejection, SourceMetrics};
@@ -126,7 +126,7 @@ pub fn follow(shared: &Shared, files: &Files<Config>, source: &SourceMetrics) {
         }
         shared.running(files.place, channels.running());
         if !(updates.is_empty() && snapshots.is_empty()) {
-            shared.tell(Told::News(updates, snapshots));
+            shared.tell(Told::News(shared.roles.of(files.place, Witness::AsteriskCel), updates, snapshots));
         } else if !batch.events.is_empty() {
             // A call was set up or rings: the view changes, the ledger does not. When the writer is busy it will look anyway.
             let _ = shared.writer.try_send(Told::Nudge);

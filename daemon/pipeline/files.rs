@@ -6,7 +6,7 @@ use super::inputs::{SNAPSHOT_MICROS, Shared};
 use super::replay::records_key;
 use super::signalling::AHEAD_MICROS;
 use super::writer::Told;
-use crate::calls::{Directory, Records, Stage, Update};
+use crate::calls::{Directory, Records, Stage, Update, Witness};
 use crate::clock;
 use crate::ledger::Snapshot;
 use crate::metrics::{Growth, Rejection, SourceMetrics};
@@ -89,7 +89,7 @@ pub fn follow(shared: &Shared, files: &Files<asterisk_cdr::Config>, source: &Sou
             (dirty, next_snapshot) = (false, now.plus_micros(SNAPSHOT_MICROS));
         }
         if !(updates.is_empty() && snapshots.is_empty()) {
-            shared.tell(Told::News(updates, snapshots));
+            shared.tell(Told::News(shared.roles.of(files.place, Witness::AsteriskCdr), updates, snapshots));
         }
         if ends {
             break;

@@ -3,9 +3,10 @@
 //! The one invariant: a snapshot is sent behind the news it contains, so that what is committed belongs together.
 
 use super::replay::SIP;
+use super::roles::Roles;
 use super::signalling::Signalling;
 use super::writer::Told;
-use crate::calls::{Call, Stage, Update};
+use crate::calls::{Call, Speaker, Stage, Update};
 use crate::clock;
 use crate::ledger::Snapshot;
 use crate::metrics::{Growth, HepOutcome, MessageKind, Metrics, Rejection, SourceMetrics};
@@ -40,6 +41,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Running calls of inputs that share no dialogs, by the number of the source.
     pub beside: Arc<Mutex<BTreeMap<usize, Vec<Call>>>>,
+    /// What each source is there for.
+    pub roles: Arc<Roles>,
     /// Set when it is time to end.
     pub stop: Arc<AtomicBool>,
 }
@@ -103,7 +106,7 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
             }
         }
         if !updates.is_empty() {
-            shared.tell(Told::News(std::mem::take(&mut updates), Vec::new()));
+            shared.tell(Told::News(shared.roles.signalling(), std::mem::take(&mut updates), Vec::new()));
         } else if seen {
             // A call was set up or rings: the view changes, the ledger does not. When the writer is busy it will look anyway.
             let _ = shared.writer.try_send(Told::Nudge);
@@ -125,7 +128,7 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
 pub fn conclude(shared: &Shared) {
     let updates: Vec<Update> = shared.signalling().calls().ended().map(|call| Update { stage: Stage::Concluded, call }).collect();
     if !updates.is_empty() {
-        shared.tell(Told::News(updates, Vec::new()));
+        shared.tell(Told::News(shared.roles.signalling(), updates, Vec::new()));
     }
 }
 
@@ -146,7 +149,7 @@ pub fn last_snapshot(shared: &Shared) {
 }
 
 fn kept_dialogs(signalling: &Signalling) -> Told {
-    Told::News(Vec::new(), vec![(SIP.to_owned(), Snapshot { position: String::new(), body: signalling.write() })])
+    Told::News(Speaker::default(), Vec::new(), vec![(SIP.to_owned(), Snapshot { position: String::new(), body: signalling.write() })])
 }
 
 fn count_drops(shared: &Shared, receiver: &Receiver, drops: &mut Growth) {

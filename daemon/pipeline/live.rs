@@ -8,6 +8,7 @@ use super::files::{self, Files, position_key};
 use super::inbox;
 use super::inputs::{self, Shared};
 use super::replay::{SIP, records_key};
+use super::roles::Roles;
 use super::schedule::Schedule;
 use super::signalling::Signalling;
 use super::writer::{Told, Writer};
@@ -57,6 +58,8 @@ pub struct Start {
     pub in_force: Arc<InForce>,
     /// What is read.
     pub inputs: Vec<Input>,
+    /// What each of them is there for.
+    pub roles: Roles,
     /// Where HTTP listens.
     pub http: SocketAddr,
     /// Where exports go.
@@ -113,7 +116,7 @@ pub fn run(start: Start) -> Result<(), LiveError> {
 async fn live(start: Start) -> Result<(), LiveError> {
     // Before anything else: a signal that comes while we start must not kill us.
     let mut signals = Signals::listen()?;
-    let Start { ledger, in_force, inputs, http, export, export_at, close_after, keep, mask_digits, max_legs, key, reload } = start;
+    let Start { ledger, in_force, inputs, http, export, export_at, close_after, keep, mask_digits, max_legs, key, reload, roles } = start;
     let metrics = Metrics::new();
     let now = clock::now();
     let (signalling, kept) = restore(&ledger, &in_force, max_legs, key, &inputs)?;
@@ -133,6 +136,7 @@ async fn live(start: Start) -> Result<(), LiveError> {
         writer: sender,
         metrics: metrics.clone(),
         beside: Arc::default(),
+        roles: Arc::new(roles),
         stop: Arc::new(AtomicBool::new(false)),
     };
     let heartbeat = Arc::new(AtomicU64::new(0));

@@ -4,8 +4,9 @@
 
 use super::books::{Books, Done, News};
 use super::events::{self, channels_key};
+use super::roles::Roles;
 use super::streams::Streams;
-use crate::calls::{Channels, Records, Stage, Unmetered, Update};
+use crate::calls::{Call, Channels, Records, Speaker, Stage, Unmetered, Update, Witness};
 use crate::ledger::{LedgerError, Posted, Snapshot};
 use crate::sources::Tally;
 use crate::sources::asterisk_cdr::{self, AsteriskCdr, PollError, Stopped};
@@ -124,12 +125,13 @@ pub fn replay(
     books: &mut Books,
     recordings: &[Recording],
     ending: Ending,
+    roles: &Roles,
     max_legs: usize,
     key: KeyedState,
     progress: &mut (dyn FnMut(Step<'_>) + Send),
 ) -> (Summary, Result<(), ReplayError>) {
     let mut summary = Summary::default();
-    let done = replay_into(&mut summary, books, recordings, ending, max_legs, key, progress);
+    let done = replay_into(&mut summary, books, recordings, ending, roles, (max_legs, key), progress);
     (summary, done)
 }
 
@@ -138,11 +140,11 @@ fn replay_into(
     books: &mut Books,
     recordings: &[Recording],
     ending: Ending,
-    max_legs: usize,
-    key: KeyedState,
+    roles: &Roles,
+    (max_legs, key): (usize, KeyedState),
     progress: &mut (dyn FnMut(Step<'_>) + Send),
 ) -> Result<(), ReplayError> {
-    let reading = prepare(books, recordings, max_legs, key)?;
+    let reading = Reading { roles: roles.clone(), ..prepare(books, recordings, max_legs, key)? };
     let (sender, receiver) = sync_channel(HANDS_WAITING);
     let (read, journaled) = std::thread::scope(|scope| {
         let books = &mut *books;
@@ -159,6 +161,7 @@ fn replay_into(
 
 /// What is needed to read: the state that earlier replays left.
 struct Reading {
+    roles: Roles,
     streams: Streams,
     records: Vec<(usize, Records)>,
     channels: Vec<(usize, Channels, Unmetered)>,
@@ -181,7 +184,15 @@ fn prepare(books: &Books, recordings: &[Recording], max_legs: usize, key: KeyedS
             kept.push((place, snapshot.body));
         }
     }
-    Ok(Reading { streams, records: Vec::new(), channels: Vec::new(), directory, kept, ledger_time: books.ledger().time() })
+    Ok(Reading {
+        roles: Roles::default(),
+        streams,
+        records: Vec::new(),
+        channels: Vec::new(),
+        directory,
+        kept,
+        ledger_time: books.ledger().time(),
+    })
 }
 
 fn journal_all(books: &mut Books, receiver: std::sync::mpsc::Receiver<News>) -> Result<Done, LedgerError> {
@@ -213,11 +224,24 @@ fn read_all(
             break;
         }
     }
-    let Reading { mut streams, mut records, mut channels, ledger_time, .. } = reading;
-    let mut updates = Vec::new();
+    let Reading { roles, mut streams, mut records, mut channels, ledger_time, .. } = reading;
     let time = latest.map(|latest| latest.max(ledger_time));
-    let mut running = streams.end(time, ending == Ending::Final, &mut updates);
-    for (_, channels, _) in &mut channels {
+    let mut last = |by: Speaker, mut updates: Vec<Update>, running: Vec<Call>, snapshots: Vec<(String, Snapshot)>| {
+        updates.retain(|update| update.stage == Stage::Concluded);
+        summary.running += running.len();
+        let connected = running.into_iter().filter(|call| !call.talks.is_empty());
+        updates.extend(connected.map(|call| Update { stage: Stage::Connected, call }));
+        note(summary, &updates);
+        // When the ledger failed, its error is the one to tell.
+        let _ = sender.send(News { by, updates, snapshots, time });
+    };
+    let mut updates = Vec::new();
+    let running = streams.end(time, ending == Ending::Final, &mut updates);
+    let unmetered = streams.unmetered();
+    last(roles.signalling(), updates, running, streams.write());
+    let mut others = Unmetered::default();
+    for (place, channels, before) in &mut channels {
+        let mut updates = Vec::new();
         if let Some(time) = time {
             channels.expire(time, &mut updates);
         }
@@ -225,42 +249,33 @@ fn read_all(
             channels.finish(&mut updates);
         }
         updates.extend(channels.ended().into_iter().map(|call| Update { stage: Stage::Concluded, call }));
-        running.extend(channels.running());
-    }
-    updates.retain(|update| update.stage == Stage::Concluded);
-    summary.running = running.len();
-    let connected = running.into_iter().filter(|call| !call.talks.is_empty());
-    updates.extend(connected.map(|call| Update { stage: Stage::Connected, call }));
-    for (_, records) in &mut records {
-        updates.extend(records.flush().into_iter().map(|call| Update { stage: Stage::Concluded, call }));
-    }
-    note(summary, &updates);
-    summary.unmetered = streams.unmetered();
-    for (_, channels, before) in &channels {
         let Unmetered { internal, unrelated, .. } = channels.unmetered().since(*before);
-        summary.unmetered.internal += internal;
-        summary.unmetered.unrelated += unrelated;
+        others.internal += internal;
+        others.unrelated += unrelated;
+        let kept = vec![(channels_key(*place), events::snapshot(channels))];
+        last(roles.of(*place, Witness::AsteriskCel), updates, channels.running(), kept);
     }
-    let mut snapshots = streams.write();
-    for (place, records) in &records {
+    for (place, records) in &mut records {
+        let updates = records.flush().into_iter().map(|call| Update { stage: Stage::Concluded, call }).collect();
         let mut out = Writer::new();
         records.write(&mut out);
-        snapshots.push((records_key(*place), Snapshot { position: String::new(), body: out.finish() }));
+        let kept = vec![(records_key(*place), Snapshot { position: String::new(), body: out.finish() })];
+        last(roles.of(*place, Witness::AsteriskCdr), updates, Vec::new(), kept);
     }
-    snapshots.extend(channels.iter().map(|(place, channels, _)| (channels_key(*place), events::snapshot(channels))));
-    // When the ledger failed, its error is the one to tell.
-    let _ = sender.send(News { updates, snapshots, time });
+    summary.unmetered = unmetered;
+    summary.unmetered.internal += others.internal;
+    summary.unmetered.unrelated += others.unrelated;
     outcome
 }
 
 /// Sends news on; `false` when the ledger takes no more.
-fn send(updates: &mut Vec<Update>, sender: &SyncSender<News>, summary: &mut Summary) -> bool {
+fn send(by: Speaker, updates: &mut Vec<Update>, sender: &SyncSender<News>, summary: &mut Summary) -> bool {
     updates.retain(|update| update.stage == Stage::Concluded);
     if updates.len() < UPDATES_AT_ONCE {
         return true;
     }
     note(summary, updates);
-    sender.send(News { updates: std::mem::take(updates), ..News::default() }).is_ok()
+    sender.send(News { by, updates: std::mem::take(updates), ..News::default() }).is_ok()
 }
 
 fn note(summary: &mut Summary, updates: &[Update]) {
@@ -289,6 +304,7 @@ fn read_capture(
     let (file, size) = open(path)?;
     let mut capture = Capture::new(&path.display().to_string(), file);
     let mut updates = Vec::with_capacity(UPDATES_AT_ONCE);
+    let by = reading.roles.signalling();
     let streams = &mut reading.streams;
     streams.begin();
     let ended = loop {
@@ -304,7 +320,7 @@ fn read_capture(
             ControlFlow::Continue(())
         });
         progress(Step::Reading(path, capture.position(), size));
-        if !send(&mut updates, sender, summary) {
+        if !send(by, &mut updates, sender, summary) {
             break Ok(());
         }
         match advanced {
@@ -318,7 +334,7 @@ fn read_capture(
         }
     };
     note(summary, &updates);
-    let _ = sender.send(News { updates, ..News::default() });
+    let _ = sender.send(News { by, updates, ..News::default() });
     summary.read += capture.counters().packets;
     summary.set_aside.merge(&capture.counters().set_aside);
     ended
@@ -334,6 +350,7 @@ fn read_records(
     latest: &mut Option<Timestamp>,
 ) -> Result<(), ReplayError> {
     open(&config.path)?;
+    let by = reading.roles.of(place, Witness::AsteriskCdr);
     if !reading.records.iter().any(|(known, _)| *known == place) {
         let kept = reading.kept.iter().find(|(known, _)| *known == place);
         let restored = kept.and_then(|(_, body)| Records::read(&reading.directory, &mut Reader::new(body)));
@@ -357,12 +374,12 @@ fn read_records(
             updates.extend(records.settled(now).into_iter().map(|call| Update { stage: Stage::Concluded, call }));
         }
         progress(Step::Rows(&config.path, summary.read));
-        if !send(&mut updates, sender, summary) || !batch.more {
+        if !send(by, &mut updates, sender, summary) || !batch.more {
             break source.finish().map_err(Into::into);
         }
     };
     note(summary, &updates);
-    let _ = sender.send(News { updates, ..News::default() });
+    let _ = sender.send(News { by, updates, ..News::default() });
     ended
 }
 
@@ -376,6 +393,7 @@ fn read_events(
     latest: &mut Option<Timestamp>,
 ) -> Result<(), ReplayError> {
     open(&config.path)?;
+    let by = reading.roles.of(place, Witness::AsteriskCel);
     if !reading.channels.iter().any(|(known, ..)| *known == place) {
         let kept = reading.kept.iter().find(|(known, _)| *known == place);
         let restored = kept.and_then(|(_, body)| events::restore(&reading.directory, body));
@@ -389,9 +407,9 @@ fn read_events(
         summary.read += batch.rows;
         *latest = (*latest).max(batch.latest());
         progress(Step::Rows(&config.path, summary.read));
-        send(updates, sender, summary)
+        send(by, updates, sender, summary)
     });
     note(summary, &updates);
-    let _ = sender.send(News { updates, ..News::default() });
+    let _ = sender.send(News { by, updates, ..News::default() });
     ended.map_err(|error| ReplayError::Poll(error.to_string()))
 }

@@ -9,7 +9,7 @@ use super::requests::{Request, Unserved};
 use super::schedule::Schedule;
 use super::signalling::Signalling;
 use super::{inbox, twins, view};
-use crate::calls::{Call, Update};
+use crate::calls::{Call, Speaker, Update};
 use crate::clock;
 use crate::export::Settings;
 use crate::http::View;
@@ -42,8 +42,8 @@ const VIEW_MICROS: i64 = 100_000;
 /// What the inputs and the shell tell the writer.
 #[derive(Debug)]
 pub enum Told {
-    /// Calls, and the snapshots that belong to them.
-    News(Vec<Update>, Vec<(String, Snapshot)>),
+    /// Who tells of which calls, and the snapshots that belong to them.
+    News(Speaker, Vec<Update>, Vec<(String, Snapshot)>),
     /// Something about running calls changed; nothing to write.
     Nudge,
     /// Tariffs and contracts that changed.
@@ -81,9 +81,15 @@ pub struct Writer {
 /// What waits to be written.
 #[derive(Default)]
 struct Waiting {
-    updates: Vec<Update>,
+    told: Vec<(Speaker, Vec<Update>)>,
     snapshots: Vec<(String, Snapshot)>,
     reload: Option<Arc<InForce>>,
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        self.told.iter().map(|(_, updates)| updates.len()).sum()
+    }
 }
 
 impl Writer {
@@ -101,7 +107,7 @@ impl Writer {
             self.heartbeat.fetch_add(1, Ordering::Relaxed);
             let nap = if changed { Duration::from_micros(u64::try_from(VIEW_MICROS).unwrap_or(0)) } else { NAP };
             let mut ended = false;
-            if waiting.updates.len() < MOST_WAITING {
+            if waiting.len() < MOST_WAITING {
                 ended = match inbox.recv_timeout(nap) {
                     Ok(told) => hear(told, &mut waiting, &mut reasons, &mut changed),
                     Err(RecvTimeoutError::Timeout) => false,
@@ -109,13 +115,13 @@ impl Writer {
                 };
             }
             while !ended
-                && waiting.updates.len() < UPDATES_AT_ONCE
+                && waiting.len() < UPDATES_AT_ONCE
                 && let Ok(told) = inbox.try_recv()
             {
                 ended = hear(told, &mut waiting, &mut reasons, &mut changed);
             }
             let written = self.write(&mut waiting);
-            self.tell_of(&written, waiting.updates.len(), &mut reasons);
+            self.tell_of(&written, waiting.len(), &mut reasons);
             if ended {
                 return written;
             }
@@ -181,11 +187,11 @@ impl Writer {
     }
 
     fn take(&mut self, waiting: &mut Waiting) -> Result<(), LedgerError> {
-        if waiting.updates.is_empty() && waiting.snapshots.is_empty() {
+        if waiting.told.is_empty() && waiting.snapshots.is_empty() {
             return Ok(());
         }
         let watch = clock::Stopwatch::start();
-        let (done, ended) = self.books.take(waiting.updates.clone(), &waiting.snapshots, None)?;
+        let (done, ended) = self.books.take(waiting.told.clone(), &waiting.snapshots, None)?;
         self.metrics.commit_seconds.observe(watch.elapsed().as_secs_f64());
         self.metrics.evidence_rows.inc_by(done.new + done.changed);
         self.count_entries(done.posted);
@@ -267,8 +273,12 @@ impl Writer {
 fn hear(told: Told, waiting: &mut Waiting, reasons: &mut Vec<String>, changed: &mut bool) -> bool {
     *changed = true;
     match told {
-        Told::News(updates, snapshots) => {
-            waiting.updates.extend(updates);
+        Told::News(by, updates, snapshots) => {
+            match waiting.told.last_mut() {
+                Some((last, told)) if *last == by => told.extend(updates),
+                _ if updates.is_empty() => {}
+                _ => waiting.told.push((by, updates)),
+            }
             for (source, snapshot) in snapshots {
                 waiting.snapshots.retain(|(known, _)| *known != source);
                 waiting.snapshots.push((source, snapshot));

@@ -6,6 +6,7 @@ mod hep;
 
 use super::base::Base;
 use super::reader::Table;
+use crate::calls::Role;
 
 pub use asterisk_cdr::{AsteriskCdr, Columns};
 pub use asterisk_cel::AsteriskCel;
@@ -30,7 +31,14 @@ enum Kind {
 }
 
 /// Reads one `[[source]]`.
-pub(in crate::config) fn source_of(table: Table<'_>, base: Base<'_>) -> Option<SourceConfig> {
+pub(in crate::config) fn source_of(table: Table<'_>, base: Base<'_>) -> Option<(Role, SourceConfig)> {
+    let role =
+        table.optional("role").map_or(Some(Role::Meter), |value| value.word(&[("meter", Role::Meter), ("reconcile", Role::Reconcile)]));
+    let source = of_kind(table, base);
+    Some((role?, source?))
+}
+
+fn of_kind(table: Table<'_>, base: Base<'_>) -> Option<SourceConfig> {
     let kinds = [("hep", Kind::Hep), ("asterisk-cdr", Kind::AsteriskCdr), ("asterisk-cel", Kind::AsteriskCel)];
     match table.required("kind", "\"hep\"").and_then(|value| value.word(&kinds))? {
         Kind::Hep => hep::read(table, base).map(SourceConfig::Hep),
