@@ -36,7 +36,7 @@ impl fmt::Display for Difference {
 pub fn differences(one: &Sighting, other: &Sighting, tolerance: Seconds) -> Vec<Difference> {
     let (Some(ended), Some(over)) = (one.call.ended_at, other.call.ended_at) else { return Vec::new() };
     let mut found = Vec::new();
-    if !(tells_talk(one) && tells_talk(other)) {
+    if !(tells_talk(one) && tells_talk(other)) || is_beyond_rows(one, other) {
         return found;
     }
     let talked = |call: &Call| !call.talks.is_empty();
@@ -65,15 +65,22 @@ pub fn differences(one: &Sighting, other: &Sighting, tolerance: Seconds) -> Vec<
     found
 }
 
-/// Whether a report claims to know the talk: not by likelihood, nor from the answer of a machine, nor rows of a call that was
-/// passed on, which say nothing of the time between two agents.
+/// Whether a report claims to know the talk: not by likelihood, nor by rows from the answer of a machine.
 fn tells_talk(sighting: &Sighting) -> bool {
-    let Sighting { by, call } = sighting;
-    let marked = |marks: &[Mark]| marks.iter().any(|mark| call.marks.contains(mark));
-    let rows = matches!(by.witness, Witness::AsteriskCdr | Witness::Csv | Witness::FritzBox);
-    let machine = call.billed_from == BilledFrom::Answer && !call.talks.is_empty() && rows;
-    let doubtful = marked(&[Mark::AnswerUnseen, Mark::Guessed, Mark::Ambiguous]);
-    !machine && !doubtful && !(rows && marked(&[Mark::Transfer, Mark::Forward, Mark::ClickToCall]))
+    let Sighting { call, .. } = sighting;
+    let machine = is_rows(sighting) && call.billed_from == BilledFrom::Answer && !call.talks.is_empty();
+    !machine && ![Mark::AnswerUnseen, Mark::Guessed, Mark::Ambiguous].iter().any(|mark| call.marks.contains(mark))
+}
+
+/// Rows of a call that was passed on say nothing of the time between two agents, and of one that the switch began they say
+/// when the agent lifted: often they do not even know that it was such a call.
+fn is_beyond_rows(one: &Sighting, other: &Sighting) -> bool {
+    let passed_on = |call: &Call| [Mark::Transfer, Mark::Forward, Mark::ClickToCall].iter().any(|mark| call.marks.contains(mark));
+    (is_rows(one) || is_rows(other)) && (passed_on(&one.call) || passed_on(&other.call))
+}
+
+const fn is_rows(sighting: &Sighting) -> bool {
+    matches!(sighting.by.witness, Witness::AsteriskCdr | Witness::Csv | Witness::FritzBox)
 }
 
 fn first_wait(call: &Call) -> Seconds {
