@@ -21,3 +21,5 @@ mod systemd;
 mod tidy;
 mod tools;
 mod walks;
+mod wire;
+mod years;
