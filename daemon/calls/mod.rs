@@ -8,6 +8,7 @@ mod cdr;
 mod channel;
 mod channels;
 mod correlator;
+mod decide;
 mod directory;
 mod due;
 mod ends;
