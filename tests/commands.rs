@@ -1,5 +1,6 @@
 //! The program from outside, as its users, its accountant and its attackers meet it.
 
+mod channels;
 mod check;
 mod decide;
 mod explain;

@@ -186,7 +186,7 @@ fn replayed(folder: &Path, recording: &str) -> BTreeMap<String, Value> {
 }
 
 /// Holds two sets of records against each other, and shows only what differs.
-fn same(ours: &BTreeMap<String, Value>, theirs: &BTreeMap<String, Value>) {
+pub(crate) fn same(ours: &BTreeMap<String, Value>, theirs: &BTreeMap<String, Value>) {
     let mut differing = Vec::new();
     for id in ours.keys().chain(theirs.keys()).collect::<std::collections::BTreeSet<_>>() {
         match (ours.get(id), theirs.get(id)) {

@@ -24,7 +24,7 @@ const LONG: &[(&str, usize)] = &[
     ("daemon/ledger/verify.rs", 370),
     ("daemon/pipeline/live.rs", 380),
     ("daemon/pipeline/replay.rs", 430),
-    ("daemon/pipeline/signalling.rs", 310),
+    ("daemon/pipeline/signalling.rs", 320),
     ("daemon/sip/addr.rs", 380),
     ("daemon/sip/dialogs/dialog.rs", 350),
     ("daemon/sip/dialogs/leg.rs", 320),

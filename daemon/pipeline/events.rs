@@ -124,6 +124,7 @@ pub fn follow(shared: &Shared, files: &Files<Config>, source: &SourceMetrics) {
         if keep {
             (dirty, next_snapshot) = (false, now.plus_micros(SNAPSHOT_MICROS));
         }
+        shared.follows(&updates);
         shared.running(files.place, channels.running());
         if !(updates.is_empty() && snapshots.is_empty()) {
             shared.tell(Told::News(shared.roles.of(files.place, Witness::AsteriskCel), updates, snapshots));

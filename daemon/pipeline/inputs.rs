@@ -61,6 +61,14 @@ impl Shared {
         self.beside.lock().unwrap_or_else(PoisonError::into_inner).insert(place, calls);
     }
 
+    /// Calls that this input follows are not adrift, also when the ledger knew them before their snapshot did.
+    pub(super) fn follows(&self, updates: &[Update]) {
+        if !updates.is_empty() {
+            let mut signalling = self.signalling();
+            updates.iter().for_each(|update| signalling.is_followed(&update.call.id));
+        }
+    }
+
     /// Sends on; when the writer is gone nothing is left to do.
     pub(super) fn tell(&self, told: Told) {
         if self.writer.send(told).is_err() {

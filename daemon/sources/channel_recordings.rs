@@ -1,6 +1,6 @@
 //! What a switch's channel events come to, against the truth of every call of a recording (tests/recordings, truth.json).
 
-use super::asterisk_cdr::recordings::{directory, folder, millis, missed};
+use super::asterisk_cdr::{directory, folder, millis, missed};
 use crate::calls::{Call, ChannelEvent, Channels, End, Mark, Stage, Update};
 use crate::units::codec::{Reader, Writer};
 use crate::units::{Direction, Timestamp};

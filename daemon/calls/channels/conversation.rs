@@ -124,7 +124,7 @@ impl Conversation {
             let number = directory.dial_plan.normalize(exten.as_bytes())?;
             Some((directory.hotline(number)?, exten.clone()))
         });
-        let serves = |hotline: &&Hotline| hotline.queues.iter().any(|name| *name == self.queue);
+        let serves = |hotline: &&Hotline| hotline.queues.contains(&self.queue);
         by_number.or_else(|| {
             // A trunk without numbers: the queue tells, if it serves one hotline only.
             let mut served = directory.hotlines.iter().filter(serves);

@@ -6,32 +6,34 @@
 //! | `table` | the channels, the bridges, and who is connected with whom |
 //! | `talk` | when an agent was connected with a customer |
 //! | `conversation` | what is known of one conversation, and the call it comes to |
+//! | `intake` | what an event shows of its channel and conversation |
+//! | `endings` | how a conversation ends, and what is told of it |
 //! | `snapshot` | writes all of it, and reads it back |
 //!
 //! The invariant: what is told of a conversation follows from its events alone, whichever of the switch's interfaces they
 //! came by, and wherever the feed was cut and resumed. Memory is bounded by [`MOST_CHANNELS`].
 
 mod conversation;
+mod endings;
 mod event;
+mod intake;
+#[cfg(test)]
+mod script;
 mod snapshot;
 mod table;
 mod talk;
 
 pub use event::{Application, Change, ChannelEvent, ChannelFacts, DialStatus};
 
-use super::channel::targets;
 use super::records::call_id;
 use super::{Call, Directory, End, Mark, Stage, Unmetered, Update};
 use crate::units::{Seconds, Timestamp};
-use conversation::{Conversation, Found, MOST_EXTENS, NO_AUDIO, Way};
+use conversation::{Conversation, Found, NO_AUDIO};
 use std::collections::{BTreeMap, BTreeSet};
-use table::{Channel, Table};
+use table::Table;
 
 /// How many channels are followed; beyond, the oldest conversation is given up.
 pub const MOST_CHANNELS: usize = 20_000;
-
-/// Events of one channel come in order, but for this, in microseconds: what is older was heard before.
-const DISORDER_MICROS: i64 = 1_000_000;
 
 /// The conversations of one switch.
 #[derive(Clone, Debug)]
@@ -138,78 +140,6 @@ impl Channels {
         match conversation.call(call_id(name)?, &self.directory) {
             Found::Call(call) => Some(call),
             Found::Internal | Found::Unrelated => None,
-        }
-    }
-
-    /// Whether the channel of an event is followed, from now on at least, and the event is news of it.
-    fn is_known(&mut self, event: &ChannelEvent) -> bool {
-        let ChannelEvent { at, channel: facts, change } = event;
-        if let Some(channel) = self.table.get(&facts.uniqueid) {
-            return at.since(channel.seen_at) > -DISORDER_MICROS;
-        }
-        let alive = matches!(change, Change::Begins | Change::Answers | Change::EntersBridge(_));
-        if facts.uniqueid.is_empty() || facts.name.is_empty() || !alive {
-            return false;
-        }
-        let root = facts.uniqueid == facts.linkedid || facts.linkedid.is_empty();
-        let conversation = if root { facts.uniqueid.clone() } else { facts.linkedid.clone() };
-        let channel = Channel { name: facts.name.clone(), conversation: conversation.clone(), ..Channel::default() };
-        let originated = channel.local().is_some() || matches!(&*facts.exten, "" | "s");
-        self.table.insert(&facts.uniqueid, channel);
-        if root && !self.conversations.contains_key(&conversation) {
-            let unseen = *change != Change::Begins;
-            let started_at = if unseen { began(&facts.uniqueid).unwrap_or(*at) } else { *at };
-            let mut new = Conversation { started_at, name: facts.name.clone(), number: facts.number.clone(), ..Conversation::default() };
-            new.originated = originated && !unseen;
-            if unseen {
-                new.mark(Mark::AnswerUnseen);
-            }
-            if new.way(&self.directory) == Way::In {
-                new.customer = Some(facts.uniqueid.clone());
-                self.customers.insert(facts.uniqueid.clone(), conversation.clone());
-            }
-            self.ages.insert((started_at, conversation.clone()));
-            self.conversations.insert(conversation, new);
-        }
-        true
-    }
-
-    /// Takes what an event shows of its channel, and of the conversation if it is the first one.
-    fn learn(&mut self, facts: &ChannelFacts, at: Timestamp) {
-        let Some(channel) = self.table.get_mut(&facts.uniqueid) else { return };
-        channel.learn(facts, at);
-        let is_local = channel.local().is_some();
-        let Some(one) = self.conversations.get_mut(&channel.conversation) else { return };
-        one.seen_at = one.seen_at.max(at);
-        let root = facts.uniqueid == channel.conversation;
-        if root || is_local && one.originated {
-            let dials = targets(&facts.data).any(|target| target.number.is_some());
-            if dials && Application::parse(&facts.app) == Application::Dial {
-                one.dials = facts.data.clone();
-            }
-        }
-        if !root {
-            return;
-        }
-        if one.number.is_empty() {
-            one.number = facts.number.clone();
-        }
-        for (to, from) in [
-            (&mut one.shown, &facts.number),
-            (&mut one.contract, &facts.contract),
-            (&mut one.ticket, &facts.ticket),
-            (&mut one.severity, &facts.severity),
-        ] {
-            if !from.is_empty() {
-                *to = from.clone();
-            }
-        }
-        let fresh = one.spans.is_empty() && !one.marks.contains(&Mark::Transfer) && one.extens.len() < MOST_EXTENS;
-        if fresh && !matches!(&*facts.exten, "" | "s") && !one.extens.contains(&facts.exten) {
-            one.extens.push(facts.exten.clone());
-        }
-        if one.queue.is_empty() && Application::parse(&facts.app) == Application::Queue {
-            one.queue = facts.data.split([',', '|']).next().unwrap_or_default().into();
         }
     }
 
@@ -336,83 +266,4 @@ impl Channels {
             }
         }
     }
-
-    /// Tells of the conversations that changed.
-    fn tell(&mut self, out: &mut Vec<Update>) {
-        while let Some(name) = self.touched.pop_first() {
-            let Some(one) = self.conversations.get(&name) else { continue };
-            let over = one.ended_at.is_some() && self.table.made_for(&name).next().is_none();
-            if over {
-                self.conclude(&name, out);
-                continue;
-            }
-            let stage = match (one.ended_at, one.told_connected, one.told_ended) {
-                (Some(_), true, false) => Stage::Ended,
-                (None, false, _) => Stage::Connected,
-                (Some(_), _, _) | (None, true, _) => continue,
-            };
-            let Some(call) = self.call(&name, one).filter(|call| !call.talks.is_empty()) else { continue };
-            if let Some(one) = self.conversations.get_mut(&name) {
-                one.told_connected = true;
-                one.told_ended = stage == Stage::Ended;
-            }
-            out.push(Update { stage, call });
-        }
-    }
-
-    fn conclude(&mut self, name: &str, out: &mut Vec<Update>) {
-        let Some(one) = self.conversations.remove(name) else { return };
-        self.ages.remove(&(one.started_at, name.into()));
-        if let Some(customer) = &one.customer {
-            self.customers.remove(customer);
-        }
-        self.talkers.retain(|_, of| **of != *name);
-        let Some(id) = call_id(name) else { return };
-        match one.call(id, &self.directory) {
-            Found::Call(call) => out.push(Update { stage: Stage::Concluded, call }),
-            Found::Internal => self.unmetered.internal = self.unmetered.internal.saturating_add(1),
-            Found::Unrelated => self.unmetered.unrelated = self.unmetered.unrelated.saturating_add(1),
-        }
-    }
-
-    /// Concludes a conversation whose end was not seen: talk ends at the last sign of its customer, or at `alive`, until
-    /// when it is known to have been there.
-    pub(super) fn give_up(&mut self, name: &str, alive: Option<Timestamp>, out: &mut Vec<Update>) {
-        let ids: Vec<Box<str>> = self.table.made_for(name).map(|(id, _)| id.clone()).collect();
-        if let Some(one) = self.conversations.get_mut(name)
-            && one.ended_at.is_none()
-        {
-            let seen = one.customer.as_ref().and_then(|id| self.table.get(id)).map_or(one.seen_at, |channel| channel.seen_at);
-            let last = alive.map_or(seen, |alive| alive.max(seen)).max(one.started_at);
-            for span in one.spans.iter_mut().filter(|span| span.to.is_none()) {
-                span.to = Some(last.max(span.from));
-            }
-            (one.ended_at, one.end) = (Some(last), Some(End::Estimated));
-            one.mark(Mark::LostParty);
-        }
-        for id in ids {
-            self.table.remove(&id);
-            self.talkers.remove(&id);
-        }
-        self.conclude(name, out);
-    }
-
-    fn make_room(&mut self, out: &mut Vec<Update>) {
-        self.crowded_out = self.crowded_out.saturating_add(1);
-        match self.ages.first().cloned() {
-            Some((_, name)) => self.give_up(&name, None, out),
-            None => {
-                // Channels of conversations that began before we listened.
-                let first = self.table.iter().next().map(|(id, _)| id.clone());
-                first.map(|id| self.table.remove(&id));
-            }
-        }
-    }
-}
-
-/// The second in which a channel was made, out of its unique id: `epoch.counter`, after `name-` if the switch has one.
-fn began(uniqueid: &str) -> Option<Timestamp> {
-    let (rest, _) = uniqueid.rsplit_once('.')?;
-    let epoch = rest.rsplit_once('-').map_or(rest, |(_, epoch)| epoch);
-    Some(Timestamp::from_parts(epoch.parse().ok()?, 0))
 }

@@ -36,8 +36,8 @@ fn agent_at(directory: &Directory, table: &Table, id: &str, channel: &Channel, b
         // Several agents rang through one trunk: the one whose number is shown, or one of them.
         (Some(_), Some(_)) => {
             let shown = directory.dial_plan.normalize(channel.number.as_bytes());
-            let same = |number: &&Box<str>| shown.is_some() && directory.dial_plan.normalize(number.as_bytes()) == shown;
-            Some(numbers.iter().find(same).cloned().unwrap_or_default())
+            let mut same = numbers.iter().filter(|number| directory.dial_plan.normalize(number.as_bytes()) == shown);
+            Some(same.next().filter(|_| shown.is_some()).cloned().unwrap_or_default())
         }
         (None, _) => channel.member.then(|| device.into()),
     }

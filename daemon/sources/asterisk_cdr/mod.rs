@@ -17,7 +17,7 @@ pub mod layout;
 pub mod line;
 pub mod queue_log;
 #[cfg(test)]
-pub(in crate::sources) mod recordings;
+mod recordings;
 pub mod row;
 pub mod tail;
 pub mod zone;
@@ -29,6 +29,8 @@ use chrono_tz::Tz;
 use layout::Layout;
 use line::{Framed, Quotes};
 use queue_log::Parsed;
+#[cfg(test)]
+pub(in crate::sources) use recordings::{directory, folder, millis, missed};
 use row::RowError;
 use std::ops::ControlFlow;
 use std::path::PathBuf;

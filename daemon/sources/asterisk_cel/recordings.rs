@@ -2,7 +2,7 @@
 
 use super::layout::Layout;
 use super::*;
-use crate::sources::asterisk_cdr::recordings::folder;
+use crate::sources::asterisk_cdr::folder;
 use crate::sources::channel_recordings::{check, concluded, told};
 
 const RECORDINGS: [&str; 4] = ["asterisk-16", "asterisk-22", "asterisk-16-clock/back", "asterisk-16-clock/forth"];
