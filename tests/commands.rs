@@ -8,6 +8,7 @@ mod faults;
 mod hostile;
 mod rate;
 mod readme;
+mod reconcile;
 mod records;
 
 mod replay;

@@ -95,3 +95,43 @@ fn outcome(call: &Call) -> Box<str> {
         None => "talk".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::witness::tests::{call, seen, talk};
+    use super::*;
+
+    /// What is said of a call that talked from 5 to 20, and of the same as another source has it.
+    fn found(witness: Witness, change: impl FnOnce(&mut Call)) -> Vec<String> {
+        let wire = seen(Witness::Signalling, call("w", vec![talk("201", 5, 20)], Some(20)));
+        let mut other = call("o", vec![talk("201", 5, 20)], Some(20));
+        change(&mut other);
+        differences(&wire, &seen(witness, other), Seconds::new(2)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let none: [&str; 0] = [];
+        assert_eq!(found(Witness::AsteriskCdr, |_| {}), none);
+        assert_eq!(found(Witness::AsteriskCdr, |call| call.talks = vec![talk("201", 5, 22)]), none, "within the tolerance");
+        assert_eq!(found(Witness::AsteriskCdr, |call| call.talks = vec![talk("201", 5, 23)]), ["talk 15 s and 18 s"]);
+        assert_eq!(found(Witness::AsteriskCel, |call| call.talks = vec![talk("202", 1, 16)]), ["wait 5 s and 1 s", "agent 201 and 202"]);
+        let missed = |call: &mut Call| (call.talks, call.missed) = (vec![], Some(crate::calls::MissedReason::Busy));
+        assert_eq!(found(Witness::AsteriskCdr, missed), ["talk and missed (busy)"]);
+    }
+
+    #[test]
+    fn what_a_source_cannot_know_is_no_finding() {
+        let longer = || vec![talk("201", 1, 99)];
+        for mark in [Mark::Transfer, Mark::Forward, Mark::ClickToCall] {
+            let passed_on = |call: &mut Call| (call.talks, call.marks) = (longer(), vec![mark]);
+            assert!(found(Witness::AsteriskCdr, passed_on).is_empty(), "{mark:?}");
+            assert!(!found(Witness::AsteriskCel, passed_on).is_empty(), "{mark:?}: channel events know it");
+        }
+        let machine = |call: &mut Call| (call.talks, call.billed_from) = (longer(), BilledFrom::Answer);
+        assert!(found(Witness::AsteriskCdr, machine).is_empty());
+        let vanished = |call: &mut Call| (call.talks, call.marks) = (vec![talk("201", 5, 99)], vec![Mark::LostParty]);
+        assert!(found(Witness::AsteriskCel, vanished).is_empty());
+        assert!(found(Witness::AsteriskCel, |call| (call.talks, call.ended_at) = (longer(), None)).is_empty(), "it still runs");
+    }
+}

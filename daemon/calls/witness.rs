@@ -145,3 +145,125 @@ fn end_as(call: &mut Call, other: &Call) {
         last.to = Some(other.talks.last().and_then(|talk| talk.to).unwrap_or(ended).max(last.from));
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::calls::{Correlation, MissedReason, Withheld};
+    use crate::units::{Direction, RawNumber};
+
+    pub(in crate::calls) fn at(second: i64) -> Timestamp {
+        Timestamp::from_micros(second * 1_000_000)
+    }
+
+    pub(in crate::calls) fn talk(agent: &str, from: i64, to: i64) -> Talk {
+        Talk { agent: agent.into(), level: None, from: at(from), to: Some(at(to)) }
+    }
+
+    pub(in crate::calls) fn call(id: &str, talks: Vec<Talk>, ended: Option<i64>) -> Call {
+        Call {
+            id: CallId::new(id).expect("a name"),
+            direction: Direction::In,
+            hotline: Some("Support".into()),
+            service: "support".into(),
+            caller_raw: RawNumber::from_bytes(b"+4930123"),
+            caller: None,
+            withheld: Withheld::No,
+            called_raw: RawNumber::from_bytes(b"+498955"),
+            called: None,
+            contract: None,
+            started_at: at(0),
+            answered_at: None,
+            missed: (talks.is_empty() && ended.is_some()).then_some(MissedReason::Abandoned),
+            talks,
+            ended_at: ended.map(at),
+            end: End::Observed,
+            billed_from: BilledFrom::Agent,
+            severity: None,
+            ticket: None,
+            correlation: Correlation::Explicit,
+            marks: Vec::new(),
+        }
+    }
+
+    pub(in crate::calls) fn seen(witness: Witness, call: Call) -> Sighting {
+        Sighting { by: Speaker { role: Role::Meter, witness }, call }
+    }
+
+    /// Merges in every order, which must not matter.
+    fn all(sightings: &[Sighting]) -> Call {
+        let name = CallId::new("name").expect("a name");
+        let first = merged(&name, sightings).expect("there are some");
+        let mut turned = sightings.to_vec();
+        for _ in 0..turned.len() {
+            turned.rotate_left(1);
+            assert_eq!(merged(&name, &turned).as_ref(), Some(&first));
+            let reversed: Vec<Sighting> = turned.iter().rev().cloned().collect();
+            assert_eq!(merged(&name, &reversed).as_ref(), Some(&first));
+        }
+        first
+    }
+
+    #[test]
+    fn the_best_report_stands() {
+        let wire = call("w", vec![talk("201", 5, 20)], Some(20));
+        let rows = call("r", vec![talk("201", 0, 21)], Some(21));
+        let told = all(&[seen(Witness::AsteriskCdr, rows), seen(Witness::Signalling, wire.clone())]);
+        assert_eq!(told, Call { id: told.id.clone(), ..wire });
+    }
+
+    #[test]
+    fn a_lost_end_is_that_of_another() {
+        let mut wire = call("w", vec![talk("201", 5, 9)], Some(9));
+        wire.end = End::Estimated;
+        let told = all(&[seen(Witness::Signalling, wire), seen(Witness::AsteriskCel, call("e", vec![talk("201", 5, 14)], Some(14)))]);
+        assert_eq!((told.end, told.ended_at, told.talks), (End::Reconciled, Some(at(14)), vec![talk("201", 5, 14)]));
+    }
+
+    #[test]
+    fn a_call_whose_end_one_has_not_come_to_yet_is_what_the_other_says() {
+        let told = all(&[
+            seen(Witness::Signalling, call("w", vec![], None)),
+            seen(Witness::AsteriskCdr, call("r", vec![talk("201", 3, 8)], Some(8))),
+        ]);
+        assert_eq!((told.end, told.talks, told.missed), (End::Reconciled, vec![talk("201", 3, 8)], None));
+    }
+
+    #[test]
+    fn an_end_that_was_seen_stands_against_a_later_one() {
+        let told = all(&[
+            seen(Witness::Signalling, call("w", vec![talk("201", 5, 9)], Some(9))),
+            seen(Witness::AsteriskCdr, call("r", vec![talk("201", 5, 101)], Some(101))),
+        ]);
+        assert_eq!((told.end, told.talk_micros(at(200))), (End::Observed, 4_000_000));
+    }
+
+    #[test]
+    fn what_was_given_to_nobody_is_told_by_who_knows() {
+        let mut wire = call("w", vec![], Some(30));
+        wire.mark(Mark::Ambiguous);
+        let events = call("e", vec![talk("202", 10, 31)], Some(31));
+        let told = all(&[seen(Witness::Signalling, wire), seen(Witness::AsteriskCel, events)]);
+        assert_eq!(told.talks, vec![talk("202", 10, 30)], "and ends where the wire saw the end");
+        assert!(told.marks.is_empty() && told.missed.is_none());
+    }
+
+    #[test]
+    fn a_hotline_that_rows_lost_is_filled_in() {
+        let mut lost = call("r", vec![talk("", 5, 9)], Some(9));
+        (lost.hotline, lost.service) = (None, "".into());
+        lost.mark(Mark::HotlineUnseen);
+        let told = all(&[seen(Witness::AsteriskCdr, lost), seen(Witness::Csv, call("c", vec![talk("204", 6, 9)], Some(9)))]);
+        assert_eq!((told.hotline.as_deref(), &*told.service, &*told.talks[0].agent), (Some("Support"), "support", "204"));
+        assert!(told.marks.is_empty());
+    }
+
+    #[test]
+    fn whoever_meters_stands_before_whoever_reconciles() {
+        let meter = seen(Witness::AsteriskCdr, call("r", vec![talk("201", 5, 9)], Some(9)));
+        let mut other = seen(Witness::Signalling, call("w", vec![talk("201", 6, 10)], Some(10)));
+        other.by.role = Role::Reconcile;
+        assert_eq!(all(&[meter, other.clone()]).talks, vec![talk("201", 5, 9)]);
+        assert_eq!(all(&[other]).marks, [Mark::Reconciled]);
+    }
+}
