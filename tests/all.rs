@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod daemon;
 mod generated;
+mod hep_streams;
 mod hostile;
 mod http;
 mod metrics;

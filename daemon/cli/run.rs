@@ -4,15 +4,17 @@ use super::export::settings;
 use super::office::Office;
 use super::replay::{MAX_LEGS, records_config};
 use super::{Common, Failure, Result};
-use crate::config::{LogFormat, LogLevel, SourceConfig};
+use crate::config::{BareCopies, Hep, HepTransport, LogFormat, LogLevel, SourceConfig};
 use crate::logging;
+use crate::pipeline::inputs::HepServer;
 use crate::pipeline::live::{self, Input, Start};
-use crate::sources::hep::Receiver;
+use crate::sources::hep::{Bare, Listener, Reader, Receiver, Tls};
 use crate::tariff::Period;
 use crate::units::KeyedState;
 use std::collections::hash_map::RandomState;
 use std::fs;
 use std::hash::BuildHasher;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -69,15 +71,33 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
     let mut inputs = Vec::with_capacity(office.config.sources.len());
     for (place, source) in office.config.sources.iter().enumerate() {
         inputs.push(match source {
-            SourceConfig::Hep(hep) => {
-                let key = hep.auth_key_file.as_deref().map(auth_key).transpose()?;
-                let bound = Receiver::bind(hep.listen, key.as_deref());
-                Input::Hep(bound.map_err(|error| anyhow::anyhow!("source.listen: udp://{}: {error}", hep.listen))?)
-            }
+            SourceConfig::Hep(source) => hep(source)?,
             SourceConfig::AsteriskCdr(source) => Input::Files(place, records_config(source, None)?),
         });
     }
     Ok(inputs)
+}
+
+/// Opens a HEP port.
+fn hep(source: &Hep) -> Result<Input> {
+    let key = source.auth_key_file.as_deref().map(auth_key).transpose()?;
+    let bare = match source.bare_copies {
+        BareCopies::AsSent => Bare::AsSent,
+        BareCopies::Siptrace => Bare::Siptrace,
+    };
+    let failed = |scheme: &'static str| move |error: io::Error| anyhow::anyhow!("source.listen: {scheme}://{}: {error}", source.listen);
+    let (scheme, tls) = match &source.transport {
+        HepTransport::Udp => {
+            let bound = Receiver::bind(source.listen, Reader::new(key.as_deref(), bare));
+            return Ok(Input::Hep(bound.map_err(failed("udp"))?));
+        }
+        HepTransport::Tcp => ("tcp", None),
+        HepTransport::Tls { cert_file, key_file } => {
+            ("tls", Some(Tls::read(cert_file, key_file).map_err(|error| Failure::Usage(error.to_string()))?))
+        }
+    };
+    let listener = Listener::bind(source.listen, tls).map_err(failed(scheme))?;
+    Ok(Input::HepServer(HepServer { listener, key: key.map(Into::into), bare }))
 }
 
 /// The key that every packet must carry; a line end behind it does not belong to it.

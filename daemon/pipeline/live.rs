@@ -5,7 +5,7 @@ use super::catalogue::InForce;
 use super::duties;
 use super::files::{self, Files, position_key};
 use super::inbox;
-use super::inputs::{self, Shared};
+use super::inputs::{self, HepServer, Shared};
 use super::replay::{SIP, records_key};
 use super::schedule::Schedule;
 use super::signalling::Signalling;
@@ -42,6 +42,8 @@ const GRACE: Duration = Duration::from_secs(30);
 pub enum Input {
     /// A HEP port that is bound already.
     Hep(Receiver),
+    /// A HEP port that agents connect to, bound already.
+    HepServer(HepServer),
     /// The files of a switch: its number among the sources, and how they are read.
     Files(usize, asterisk_cdr::Config),
 }
@@ -272,6 +274,11 @@ fn start_inputs(
                 let source = shared.metrics.source(SourceKind::Hep, number);
                 tracing::info!(address = %receiver.local_addr(), "listening for HEP");
                 spawn("hep", move || inputs::hep(&shared, receiver, &source))?
+            }
+            Input::HepServer(server) => {
+                let source = shared.metrics.source(SourceKind::Hep, number);
+                tracing::info!(address = %server.listener.local_addr(), "listening for HEP");
+                spawn("hep", move || inputs::hep_server(&shared, server, &source))?
             }
             Input::Files(place, config) => {
                 let source = shared.metrics.source(SourceKind::AsteriskCdr, number);

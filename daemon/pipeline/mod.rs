@@ -7,6 +7,7 @@ mod duties;
 pub mod files;
 pub mod inbox;
 pub mod inputs;
+mod intake;
 mod journaling;
 pub mod live;
 mod quiets;

@@ -7,12 +7,12 @@ use super::base::Base;
 use super::reader::Table;
 
 pub use asterisk_cdr::{AsteriskCdr, Columns};
-pub use hep::Hep;
+pub use hep::{BareCopies, Hep, HepTransport};
 
 /// A `[[source]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceConfig {
-    /// HEPv3 over UDP.
+    /// HEP over UDP, TCP or TLS.
     Hep(Hep),
     /// Rows of Asterisk's cdr_csv or cdr_custom.
     AsteriskCdr(AsteriskCdr),
