@@ -64,7 +64,7 @@ static TARIFFS: LazyLock<Vec<(Written, Tariff, NaiveDate)>> = LazyLock::new(|| {
     drawn
 });
 
-fn numbers(count: usize) -> impl Strategy<Value = Vec<u32>> {
+pub(crate) fn numbers(count: usize) -> impl Strategy<Value = Vec<u32>> {
     prop::collection::vec(any::<u32>(), count)
 }
 
@@ -90,8 +90,8 @@ impl Case {
     pub(crate) fn settle(&self, told: &[Told], until: Timestamp) -> Settlement {
         let terms = Terms::new(std::slice::from_ref(self.tariff), self.rows.iter().collect(), self.tariff.zone);
         let input = |told| {
-            let Told { call, authorised, verdict }: &Told = told;
-            Input { call, authorised: *authorised, reason: None, verdict: *verdict, timing: Timing::InTime }
+            let Told { call, authorised, verdict, timing }: &Told = told;
+            Input { call, authorised: *authorised, reason: None, verdict: *verdict, timing: *timing }
         };
         let inputs: Vec<Input<'_>> = told.iter().map(input).collect();
         settle(&terms, &inputs, until)
@@ -110,10 +110,11 @@ impl Case {
             let talks: Vec<String> = talks.iter().map(talk).collect();
             let (level, talks) = (told.call.level(), talks.join(", "));
             format!(
-                "{} {direction:?} {service} {severity:?} {ticket:?} {caller_raw:?} level {level:?} authorised {} {:?}: {talks}",
+                "{} {direction:?} {service} {severity:?} {ticket:?} {caller_raw:?} level {level:?} authorised {} {:?} {:?}: {talks}",
                 id.as_str(),
                 told.authorised,
-                told.verdict
+                told.verdict,
+                told.timing
             )
         };
         let lines: Vec<String> = rows.chain(self.told.iter().map(call)).collect();
@@ -186,6 +187,8 @@ proptest! {
         let Some(begun) = last.call.connected_at() else { return Ok(()) };
         let mut told: Vec<Told> = case.told.iter().filter(|told| told.call.ended_at.is_some_and(|ended| ended < begun)).cloned().collect();
         told.push(last.clone());
+        // What is late is settled after all others, whenever it began.
+        told.iter_mut().for_each(|told| told.timing = Timing::InTime);
         let until = case.until.plus(Seconds::new(100 * 86_400));
         let net = |told: &[Told]| -> (Decimal, Decimal) {
             let settled = case.settle(told, until);

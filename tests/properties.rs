@@ -15,7 +15,7 @@ use taktd::pipeline::catalogue::{InForce, Said};
 use taktd::units::{CallId, Direction, E164, RawNumber, Seconds, Timestamp};
 
 /// The example that ships.
-static IN_FORCE: LazyLock<InForce> = LazyLock::new(in_force);
+pub(crate) static IN_FORCE: LazyLock<InForce> = LazyLock::new(in_force);
 
 fn in_force() -> InForce {
     let (config, catalogue) = taktd::config::load(Path::new("config/taktd.toml")).expect("the example is right");
@@ -25,7 +25,7 @@ fn in_force() -> InForce {
 }
 
 /// The contracts' numbers, and one of nobody.
-const CALLERS: &[(&str, &str)] = &[
+pub(crate) const CALLERS: &[(&str, &str)] = &[
     ("K-1001", "491713920021"),
     ("K-1002", "491713920022"),
     ("K-1003", "4915228817386"),
@@ -43,10 +43,10 @@ const CALLERS: &[(&str, &str)] = &[
 ];
 
 /// A call as a few numbers: caller, whether to the emergency line, seconds from the first of March, wait, talk (0: missed).
-type Drawn = (usize, bool, u64, u64, u64);
+pub(crate) type Drawn = (usize, bool, u64, u64, u64);
 
 /// Five weeks with the hour that summer time skips; often in the hours of the general support, often at once with another.
-fn drawn() -> impl Strategy<Value = Drawn> {
+pub(crate) fn drawn() -> impl Strategy<Value = Drawn> {
     let day = 0..35_u64;
     let second = prop_oneof![3 => 34_000..62_000_u64, 1 => 0..86_400_u64, 2 => (0..8_u64).prop_map(|step| 36_000 + step * 30)];
     let at = (day, second).prop_map(|(day, second)| day * 86_400 + second);
@@ -87,7 +87,7 @@ fn call(place: usize, drawn: Drawn) -> Call {
     }
 }
 
-fn calls(drawn: &[Drawn]) -> Vec<Call> {
+pub(crate) fn calls(drawn: &[Drawn]) -> Vec<Call> {
     drawn.iter().enumerate().map(|(place, drawn)| call(place, *drawn)).collect()
 }
 

@@ -6,11 +6,12 @@ use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
 use taktd::calls::{
-    Agent, AgentPattern, BillFrom, Call, Directory, Hotline, IdentityHeader, IdentityRules, Mark, OnHold, Stage, Update, WithheldNumbers,
+    Agent, AgentPattern, BillFrom, Call, Correlation, Directory, End, Hotline, IdentityHeader, IdentityRules, Mark, MissedReason, OnHold,
+    Stage, Update, WithheldNumbers,
 };
 use taktd::pipeline::signalling::Signalling;
 use taktd::sources::pcap::{Capture, Progress};
-use taktd::units::{DialPlan, Direction, KeyedState, Observation, Seconds, Timestamp};
+use taktd::units::{DialPlan, Direction, KeyedState, Observation, Seconds, Timestamp, Word};
 
 /// The company of the recordings.
 pub fn directory() -> Directory {
@@ -84,84 +85,180 @@ pub fn replay(path: &str, cuts: &[u64]) -> BTreeMap<String, Call> {
     calls
 }
 
+/// What a capture cannot tell, and why. (Folder, capture, call, the fault.)
+const UNTOLD: &[(&str, &str, &str, &str)] = &[
+    // A trace per dialog leaves out what the proxy's transactions repeat, and their 408: the desk's BYE without an answer looks
+    // like one whose answer was not captured. Talk ends with that BYE all the same.
+    ("tests/recordings/kamailio", "hep.pcap", "K18", "LostParty is marked: false"),
+];
+
+/// A call as its parties saw it, by their own logs.
 struct Truth {
     id: String,
     scenario: String,
     caller: String,
     called: String,
-    direction: &'static str,
+    direction: Direction,
     started: f64,
+    /// With people: consultation and hold included, as the hotlines here have it.
     talk: f64,
+    /// All the rest, from the first INVITE to the end: ringing, queue, between two agents.
+    wait: f64,
+    /// Who talked to the outside party, in order, each once.
+    agents: Vec<String>,
+    missed: Option<MissedReason>,
+}
+
+impl Truth {
+    /// `None` for what is no call of a hotline: internal, to a number nobody has, a registration.
+    fn of(call: &Value) -> Option<Self> {
+        let text = |key: &str| call[key].as_str().unwrap_or_default().to_owned();
+        let number = |key: &str| call[key].as_f64();
+        let (id, scenario, caller, did) = (text("id"), text("scenario"), text("caller"), text("did"));
+        let (inbound, dialled) = (did.starts_with('+'), text("dialled_as"));
+        let outbound = !inbound && caller.starts_with("20") && !dialled.is_empty();
+        if ["wrong-number", "internal"].contains(&scenario.as_str()) || !(inbound || outbound) {
+            return None;
+        }
+        let talk = number("with_people_s").or(number("talk_s")).unwrap_or(0.0);
+        let (started, ended) = (number("t_invite").expect("a time"), number("t_end").expect("a time"));
+        let words = |list: &Value| list.as_array().expect("a list").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let mut agents: Vec<String> = match (&call["segments"], &call["answered_by"]) {
+            (Value::Array(segments), _) => segments.iter().filter_map(|segment| segment["who"].as_str()).map(str::to_owned).collect(),
+            (_, answered_by) if inbound => words(answered_by),
+            _ => (talk > 0.0).then(|| caller.clone()).into_iter().collect(),
+        };
+        agents.dedup();
+        // Of two who answer at one moment, neither is first.
+        if call["dialogs_answered"].as_u64().is_some_and(|answered| answered > 1) {
+            agents.sort();
+        }
+        let missed = match text("hung_up").as_str() {
+            _ if talk > 0.0 => None,
+            "cancelled by caller" => Some(MissedReason::Canceled),
+            "refused 486" => Some(MissedReason::Busy),
+            "refused 403" | "refused 603" => Some(MissedReason::Declined),
+            // Answered by the switch, and by nobody else: a mailbox once the phone had rung in vain, or a queue.
+            _ if scenario == "direct-voicemail" => Some(MissedReason::NoAnswer),
+            _ => Some(MissedReason::Abandoned),
+        };
+        let (called, direction) = if inbound { (did, Direction::In) } else { (dialled, Direction::Out) };
+        Some(Self { id, scenario, caller, called, direction, started, talk, wait: ended - started - talk, agents, missed })
+    }
+
+    fn is_lost(&self) -> bool {
+        self.scenario.starts_with("lost-")
+    }
+
+    /// Talk as design.md §3 ranks the ends of a lost party: the first BYE on either leg. `truth.json` counts until the agent's
+    /// phone was released; a switch that watches a session timer hangs up on the caller before.
+    fn talk_to_the_first_bye(&self) -> f64 {
+        match self.scenario.as_str() {
+            // The caller was to refresh: after the interval of 90 s less a third of it (RFC 4028 §10).
+            "lost-caller-timer-peer" => 60.0,
+            // The switch refreshes after half of it, and repeats that for 32 s (RFC 3261 §17.1.2.2).
+            "lost-caller-timer-pbx" => 77.0,
+            _ => self.talk,
+        }
+    }
+
+    fn is(&self, call: &Call, plan: &DialPlan) -> bool {
+        let caller = match call.direction {
+            Direction::In => call.caller == plan.normalize(self.caller.as_bytes()),
+            Direction::Out => call.caller_raw.as_str() == self.caller,
+        };
+        let started = Timestamp::from_micros((self.started * 1e6) as i64);
+        caller && call.called == plan.normalize(self.called.as_bytes()) && call.started_at.since(started).abs() < 100_000
+    }
+
+    /// What a record of this call says otherwise.
+    fn faults(&self, call: &Call) -> Vec<String> {
+        let (talk, wait) = (talk_of(call), wait_of(call));
+        let mut agents: Vec<String> = call.talks.iter().map(|talk| talk.agent.to_string()).collect();
+        agents.dedup();
+        if self.agents.is_sorted() {
+            agents.sort();
+        }
+        let first_bye = self.talk_to_the_first_bye();
+        // How legs were joined, and that somebody passed the caller on, takes nothing from the times.
+        let doubts = [Mark::AnswerUnseen, Mark::Guessed, Mark::Ambiguous, Mark::HotlineUnseen];
+        let doubted: Vec<Mark> = call.marks.iter().copied().filter(|mark| doubts.contains(mark)).collect();
+        let marked = |mark: Mark| call.marks.contains(&mark);
+        let facts = [
+            (Mark::LostParty, self.is_lost()),
+            (Mark::Transfer, self.scenario.contains("transfer")),
+            (Mark::Forward, self.scenario.contains("forwarded")),
+            (Mark::ClickToCall, self.scenario == "click-to-call"),
+        ];
+        let mut faults = Vec::new();
+        let mut note = |wrong: bool, what: String| {
+            if wrong {
+                faults.push(what);
+            }
+        };
+        note(call.direction != self.direction, format!("direction {:?}", call.direction));
+        note((talk - first_bye).abs() > 1.0, format!("talk {talk:.3}, should be {first_bye:.3}"));
+        note(talk > self.talk + 1.0, format!("talk {talk:.3}, later than {:.3}", self.talk));
+        note((wait - self.wait).abs() > 1.0, format!("wait {wait:.3}, should be {:.3}", self.wait));
+        note(agents != self.agents, format!("agents {agents:?}, should be {:?}", self.agents));
+        note(call.missed != self.missed, format!("missed {:?}, should be {:?}", call.missed, self.missed));
+        // In every recording a BYE, a CANCEL or a refusal was seen.
+        note(call.end != End::Observed, format!("end {:?}", call.end));
+        note(!doubted.is_empty() || call.correlation == Correlation::Guess, format!("{:?}, {doubted:?}", call.correlation));
+        for (mark, expected) in facts {
+            note(marked(mark) != expected, format!("{mark:?} is marked: {}", marked(mark)));
+        }
+        faults
+    }
 }
 
 fn truth(folder: &str) -> Vec<Truth> {
     let text = std::fs::read_to_string(Path::new(folder).join("truth.json")).expect("truth is there");
     let value: Value = serde_json::from_str(&text).expect("JSON");
-    let text = |call: &Value, key: &str| call[key].as_str().unwrap_or_default().to_owned();
-    let calls = value["calls"].as_array().expect("calls");
-    calls
-        .iter()
-        .filter_map(|call| {
-            let caller = text(call, "caller");
-            let did = text(call, "did");
-            let inbound = did.starts_with('+');
-            let outbound =
-                !inbound && caller.starts_with("20") && text(call, "scenario") != "internal" && !text(call, "dialled_as").is_empty();
-            if text(call, "scenario") == "wrong-number" || !(inbound || outbound) {
-                return None;
-            }
-            Some(Truth {
-                id: text(call, "id"),
-                scenario: text(call, "scenario"),
-                called: if inbound { did } else { text(call, "dialled_as") },
-                direction: if inbound { "in" } else { "out" },
-                caller,
-                started: call["t_invite"].as_f64().expect("a time"),
-                talk: call["with_people_s"].as_f64().or(call["talk_s"].as_f64()).unwrap_or(0.0),
-            })
-        })
-        .collect()
+    value["calls"].as_array().expect("calls").iter().filter_map(Truth::of).collect()
 }
 
-/// The table of one recording: `id scenario in|out caller called truth ours difference marks`.
+fn talk_of(call: &Call) -> f64 {
+    call.talk_micros(Timestamp::from_micros(i64::MAX)) as f64 / 1e6
+}
+
+fn wait_of(call: &Call) -> f64 {
+    call.ended_at.expect("it is over").since(call.started_at) as f64 / 1e6 - talk_of(call)
+}
+
+/// The table of one recording: what the parties saw, and how far the record is from it.
 pub fn table(folder: &str, capture: &str) -> (String, Vec<String>) {
     let calls = replay(&format!("{folder}/{capture}"), &[]);
-    let mut lines = String::new();
+    let mut lines = format!("{:<28} {:>8} {:>7} {:>7} {:>7}  who, how it ended, how it was joined\n", "call", "talk", "", "wait", "");
     let mut wrong = Vec::new();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let plan = DialPlan::new("DE", "89").expect("known");
     for truth in truth(folder) {
-        let started = Timestamp::from_micros((truth.started * 1e6) as i64);
-        let fitting: Vec<&Call> = calls
-            .values()
-            .filter(|call| {
-                let caller = match call.direction {
-                    Direction::In => call.caller == plan.normalize(truth.caller.as_bytes()),
-                    Direction::Out => call.caller_raw.as_str() == truth.caller,
-                };
-                caller && call.called == plan.normalize(truth.called.as_bytes()) && call.started_at.since(started).abs() < 100_000
-            })
-            .collect();
+        let fitting: Vec<&Call> = calls.values().filter(|call| truth.is(call, &plan)).collect();
         let [call] = fitting.as_slice() else {
             wrong.push(format!("{} {}: found {} times", truth.id, truth.scenario, fitting.len()));
             continue;
         };
         *seen.entry(call.id.to_string()).or_default() += 1;
-        let ours = call.talk_micros(Timestamp::from_micros(i64::MAX)) as f64 / 1e6;
-        let marks = call.marks.iter().map(|mark| format!("{mark:?}")).collect::<Vec<_>>().join(",");
-        let direction = call.direction.as_str();
+        let (talk, wait) = (talk_of(call) - truth.talk, wait_of(call) - truth.wait);
+        let outcome = call.missed.map_or_else(|| truth.agents.join(" "), |missed| missed.word().to_owned());
+        let marks: String = call.marks.iter().map(|mark| format!(" {}", mark.word())).collect();
         lines += &format!(
-            "{} {} {direction} {:.3} {ours:.3} {:+.3} {:?} {:?} [{marks}]\n",
-            truth.id,
-            truth.scenario,
+            "{:<28} {:>8.3} {talk:>+7.3} {:>7.3} {wait:>+7.3}  {} {outcome}, {}, {}{marks}\n",
+            format!("{} {}", truth.id, truth.scenario),
             truth.talk,
-            ours - truth.talk,
-            call.missed,
-            call.correlation
+            truth.wait,
+            call.direction.as_str(),
+            call.end.word(),
+            call.correlation.word(),
         );
-        let may_be_off = [Mark::Transfer, Mark::Forward, Mark::ClickToCall, Mark::LostParty].iter().any(|mark| call.marks.contains(mark));
-        if direction != truth.direction || ((ours - truth.talk).abs() > 1.0 && !may_be_off) || (ours > 0.0) != (truth.talk > 0.0) {
-            wrong.push(format!("{} {}: {direction} talk {ours:.3}, truth {:.3}", truth.id, truth.scenario, truth.talk));
+        let untold = UNTOLD.iter().filter(|(of, by, id, _)| (*of, *by, *id) == (folder, capture, truth.id.as_str()));
+        let untold: Vec<&str> = untold.map(|(.., fault)| *fault).collect();
+        let (excused, faults): (Vec<String>, Vec<String>) =
+            truth.faults(call).into_iter().partition(|fault| untold.contains(&fault.as_str()));
+        wrong.extend(faults.iter().map(|fault| format!("{} {}: {fault}", truth.id, truth.scenario)));
+        if excused.len() != untold.len() {
+            wrong.push(format!("{}: {untold:?} is told after all, and has to leave the list", truth.id));
         }
     }
     for (id, call) in &calls {

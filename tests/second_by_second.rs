@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use stories::{Story, story};
 use taktd::contracts::Contract;
-use taktd::meter::{Input, Outcome, Record, Rule, Settlement, Terms, Timing, fees, settle};
+use taktd::meter::{Input, Outcome, Record, Rule, Settlement, Terms, fees, settle};
 use taktd::tariff::{FeePer, Tariff};
 use taktd::units::Timestamp;
 use world::World;
@@ -42,8 +42,8 @@ fn contract(story: &Story) -> Contract {
 
 fn quickly(terms: &Terms<'_>, story: &Story) -> Settlement {
     let input = |told| {
-        let Told { call, authorised, verdict }: &Told = told;
-        Input { call, authorised: *authorised, reason: None, verdict: *verdict, timing: Timing::InTime }
+        let Told { call, authorised, verdict, timing }: &Told = told;
+        Input { call, authorised: *authorised, reason: None, verdict: *verdict, timing: *timing }
     };
     let inputs: Vec<Input<'_>> = story.told.iter().map(input).collect();
     settle(terms, &inputs, story.until)

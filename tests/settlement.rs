@@ -1,34 +1,18 @@
 //! The worked examples of design.md §10 through the pure core, with the tariff files that ship.
 
-use chrono::{NaiveDate, TimeZone};
+use crate::sample;
+pub(crate) use crate::sample::contract;
+use chrono::TimeZone;
 use chrono_tz::Europe::Berlin;
-use taktd::calls::{BilledFrom, Call, Correlation, End, Talk, Withheld};
-use taktd::contracts::Contract;
+use taktd::calls::Call;
 use taktd::meter::{Input, Outcome, Record, Settlement, Terms, Timing, fees, settle};
 use taktd::tariff::Tariff;
-use taktd::units::{CallId, Direction, RawNumber, Seconds, Timestamp};
+use taktd::units::{RawNumber, Seconds, Timestamp};
 
 pub(crate) fn tariff(name: &str) -> Tariff {
     let path = format!("config/tariffs/{name}.toml");
     let text = std::fs::read_to_string(&path).expect("the tariff ships");
     taktd::config::tariff::parse(&path, &text).expect("the tariff is right")
-}
-
-pub(crate) fn contract(plans: &[&str]) -> Contract {
-    Contract {
-        id: "K-1".into(),
-        customer: "Beispiel GmbH".into(),
-        plans: plans.iter().map(|plan| (*plan).into()).collect(),
-        starts_on: NaiveDate::from_ymd_opt(2026, 1, 1).expect("a date"),
-        cancelled_on: None,
-        ends_on: None,
-        activated_on: None,
-        stations: 1,
-        numbers: Vec::new(),
-        authorised: Vec::new(),
-        partner: None,
-        place: ("contracts.csv".into(), 2),
-    }
 }
 
 pub(crate) fn local(text: &str) -> Timestamp {
@@ -38,30 +22,7 @@ pub(crate) fn local(text: &str) -> Timestamp {
 
 pub(crate) fn call(id: &str, service: &str, begins: &str, talk: u64) -> Call {
     let from = local(begins);
-    let to = from.plus(Seconds::new(talk));
-    Call {
-        id: CallId::new(id).expect("not empty"),
-        direction: Direction::In,
-        hotline: Some("Hotline".into()),
-        service: service.into(),
-        caller_raw: RawNumber::from_bytes(b"+491713920021"),
-        caller: None,
-        withheld: Withheld::No,
-        called_raw: RawNumber::from_bytes(b"+4989555010"),
-        called: None,
-        contract: None,
-        started_at: from,
-        answered_at: Some(from),
-        talks: vec![Talk { agent: "201".into(), level: Some(1), from, to: Some(to) }],
-        ended_at: Some(to),
-        end: End::Observed,
-        billed_from: BilledFrom::Agent,
-        missed: None,
-        severity: None,
-        ticket: None,
-        correlation: Correlation::Explicit,
-        marks: Vec::new(),
-    }
+    sample::call(id, service, from, from.plus(Seconds::new(talk)))
 }
 
 fn run(tariff: &Tariff, plans: &[&str], calls: &[Call], authorised: bool) -> Settlement {

@@ -28,7 +28,7 @@ const LONG: &[(&str, usize)] = &[
     ("daemon/sip/addr.rs", 380),
     ("daemon/sip/dialogs/dialog.rs", 350),
     ("daemon/sip/dialogs/leg.rs", 320),
-    ("daemon/sip/dialogs/script.rs", 830),
+    ("daemon/sip/dialogs/script.rs", 660),
     ("daemon/sip/scan.rs", 360),
     ("daemon/sources/asterisk_cdr/layout.rs", 460),
     ("daemon/sources/asterisk_cdr/mod.rs", 360),

@@ -183,7 +183,9 @@ impl Call {
         self.talks.iter().map(|talk| talk.from).min()
     }
 
-    /// The level that counts: the highest of the agents talked to.
+    /// The level that the tariff sees: the highest of the agents talked to in the whole call. A price of a level is for what the
+    /// third level was asked to do, and one conversation is one call (design.md §3, §5); who escalates and is sent back has
+    /// been served by it all the same.
     #[must_use]
     pub fn level(&self) -> Option<u8> {
         self.talks.iter().filter_map(|talk| talk.level).max()

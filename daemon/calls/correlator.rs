@@ -6,7 +6,7 @@ use super::directory::{Caller, Directory, Withheld};
 use super::due::Due;
 use super::ends::SETTLE_MICROS;
 use super::index::Index;
-use super::leg::{CallNo, Dialog, Leg, Role, role};
+use super::leg::{CALL_ID, CallNo, Dialog, Leg, Role, role};
 use super::news::{News, Unmetered, Update};
 use super::open::{Kind, Open, call_id};
 use super::table::Table;
@@ -92,7 +92,12 @@ impl Calls {
             }
             LegEventKind::Referred { dialog, by, target, replaces } => self.referred(id, *dialog, *by, target, replaces.as_ref(), at, out),
             LegEventKind::Bye { dialog, by, reason } => self.bye(id, *dialog, *by, *reason, at),
-            LegEventKind::ByeUnanswered { .. } => self.mark(call, Mark::LostParty),
+            LegEventKind::ByeRepeated { .. } => self.await_answer(id, at),
+            LegEventKind::ByeAnswered { .. } => leg.unanswered = false,
+            LegEventKind::Gone { .. } => {
+                leg.unanswered = false;
+                self.mark(call, Mark::LostParty);
+            }
             LegEventKind::Expired { dialog, proof_of_life } => self.expired(id, *dialog, *proof_of_life),
         }
         self.review_leg(id, at, out);
@@ -148,22 +153,28 @@ impl Calls {
     }
 
     fn invited(&mut self, id: LegId, at: Timestamp, invitation: &Invitation, out: &mut Vec<Update>) {
+        if let Some(call) = self.picked_up(invitation) {
+            self.legs.insert(id, Leg::new(Role::PickUp, &self.directory, invitation, at));
+            return self.join(id, call, Correlation::Explicit, at, out);
+        }
         let Some(role) = role(&self.directory, invitation) else {
             self.unmetered.unrelated = self.unmetered.unrelated.saturating_add(1);
             return;
         };
         let leg = Leg::new(role, &self.directory, invitation, at);
         match role {
-            Role::Customer => self.customer_calls(id, leg, invitation, at),
+            Role::Customer => self.customer_calls(id, leg, invitation, at, out),
             Role::AgentOut => {
                 let called = (leg.target.clone(), self.directory.dial_plan.normalize(leg.target.as_str().as_bytes()));
                 let caller = Caller { raw: leg.from.clone(), number: None, withheld: Withheld::No };
                 self.start(Kind::Callback, id, leg, invitation, caller, called, None);
             }
             Role::Internal => self.agent_calls_agent(id, leg, invitation, at),
+            // Only an INVITE with Replaces makes one: see above.
+            Role::PickUp => {}
             Role::ToAgent => {
                 self.legs.insert(id, leg);
-                self.place_agent_leg(id, at, out);
+                self.place_agent_leg(id, &invitation.diverted, at, out);
             }
             Role::ToOutside => {
                 self.legs.insert(id, leg);
@@ -172,9 +183,9 @@ impl Calls {
         }
     }
 
-    fn customer_calls(&mut self, id: LegId, leg: Leg, invitation: &Invitation, at: Timestamp) {
+    fn customer_calls(&mut self, id: LegId, leg: Leg, invitation: &Invitation, at: Timestamp, out: &mut Vec<Update>) {
         let caller = self.directory.caller(invitation);
-        let called_number = self.directory.dial_plan.normalize(leg.target.as_str().as_bytes());
+        let called_number = leg.target_number;
         // A box in between (a session border controller) sends the same call on: one call, not two.
         let outer = self.index.of_caller(caller.number, caller.withheld).iter().copied().find(|call| {
             self.open.get(call).is_some_and(|open| {
@@ -194,7 +205,8 @@ impl Calls {
             self.directory.hotlines.iter().position(|one| std::ptr::eq(one, hotline))
         });
         let called = (leg.target.clone(), called_number);
-        self.start(Kind::Inbound, id, leg, invitation, caller, called, hotline);
+        let call = self.start(Kind::Inbound, id, leg, invitation, caller, called, hotline);
+        self.place_early_legs(call, at, out);
     }
 
     /// The second leg of an internal call (the switch's to the agent called) joins the first.
@@ -230,6 +242,10 @@ impl Calls {
         self.next = self.next.saturating_add(1);
         leg.call = Some(number);
         let started_at = leg.invited_at;
+        // Some switches name the first leg to the second by its Call-ID.
+        if !self.directory.identity.leg_headers.is_empty() {
+            leg.keys.push((CALL_ID, String::from_utf8_lossy(&leg.call_id).into()));
+        }
         self.index.add_keys(number, &leg.keys);
         self.legs.insert(first, leg);
         let open = Open {
@@ -237,6 +253,8 @@ impl Calls {
             id: call_id(&invitation.call_id, &invitation.from_tag),
             first,
             customer: None,
+            again: Vec::new(),
+            passed_on: false,
             agents: Vec::new(),
             caller,
             called,
@@ -275,10 +293,8 @@ impl Calls {
     }
 
     pub(super) fn mark(&mut self, call: Option<CallNo>, mark: Mark) {
-        if let Some(open) = call.and_then(|call| self.open.get_mut(&call))
-            && let Err(place) = open.marks.binary_search(&mark)
-        {
-            open.marks.insert(place, mark);
+        if let Some(open) = call.and_then(|call| self.open.get_mut(&call)) {
+            open.mark(mark);
         }
     }
 }

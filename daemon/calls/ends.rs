@@ -5,6 +5,7 @@
 use super::call::{End, Mark};
 use super::correlator::Calls;
 use super::due::Due;
+use super::join::SENT_MICROS;
 use super::leg::{CallNo, Leg};
 use super::news::{News, Stage, Update};
 use super::open::{Kind, Open};
@@ -41,24 +42,57 @@ impl Calls {
                 self.mark(call, Mark::AnswerUnseen);
             }
         }
-        if matches!(reason, Some(Reason::Q850(44) | Reason::Sip(408))) {
+        if reason.is_some_and(tells_of_a_loss) {
             self.mark(call, Mark::LostParty);
         }
     }
 
+    /// A BYE that is repeated: until it is known whether anybody heard it, the call is not concluded.
+    pub(super) fn await_answer(&mut self, id: LegId, at: Timestamp) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        leg.unanswered = true;
+        let Some(call) = leg.call else { return };
+        if let Some(open) = self.open.get_mut(&call).filter(|open| open.conclude_at.is_some()) {
+            let due = at.plus_micros(LINGER_MICROS);
+            open.conclude_at = Some(due);
+            self.due.set(due, Due::Conclude(call));
+        }
+    }
+
+    /// The session timer ran out. A BYE that was seen on the other side comes first (design.md §3): talk ended with it, or,
+    /// where there was none, at the last proof of life.
     pub(super) fn expired(&mut self, id: LegId, dialog: DialogId, proof_of_life: Timestamp) {
+        let Some(call) = self.legs.get(&id).map(|leg| leg.call) else { return };
+        let seen = call.and_then(|call| self.end_beside(call, id)).filter(|seen| *seen >= proof_of_life);
+        let at = seen.unwrap_or(proof_of_life);
         let Some(leg) = self.legs.get_mut(&id) else { return };
         if let Some(dialog) = leg.dialog(dialog) {
-            dialog.to.get_or_insert(proof_of_life.max(dialog.from));
+            dialog.to.get_or_insert(at.max(dialog.from));
         }
         if leg.dialogs.iter().all(|dialog| dialog.to.is_some()) {
-            leg.end(proof_of_life);
+            leg.end(at);
         }
-        let call = leg.call;
-        if let Some(open) = call.and_then(|call| self.open.get_mut(&call)).filter(|open| open.conclude_at.is_none()) {
+        if seen.is_none()
+            && let Some(open) = call.and_then(|call| self.open.get_mut(&call)).filter(|open| open.conclude_at.is_none())
+        {
             open.end = End::SessionTimer;
         }
         self.mark(call, Mark::LostParty);
+    }
+
+    /// When the other side of a leg was seen to end: of the customer's leg, the agents' (once none of them is connected); of
+    /// an agent's leg, the customer's.
+    fn end_beside(&self, call: CallNo, id: LegId) -> Option<Timestamp> {
+        let open = self.open.get(&call)?;
+        let customer = open.customer.unwrap_or(open.first);
+        if id != customer && open.agents.iter().any(|(leg, _)| *leg == id) {
+            return self.legs.get(&customer).filter(|leg| leg.ended_by.is_some())?.ended_at;
+        }
+        let agents = open.agents.iter().filter(|(leg, _)| *leg != id).filter_map(|(leg, _)| self.legs.get(leg));
+        // Who passed the caller on did not end the call, nor did one whose own end was only supposed.
+        let dialogs = agents
+            .flat_map(|leg| leg.dialogs.iter().map(|dialog| dialog.to.filter(|_| dialog.referred_at.is_none() && leg.ended_by.is_some())));
+        dialogs.fold(Some(None), |latest: Option<Option<Timestamp>>, to| Some(latest?.max(Some(to?)))).flatten()
     }
 
     pub(super) fn review_leg(&mut self, id: LegId, at: Timestamp, out: &mut Vec<Update>) {
@@ -117,20 +151,30 @@ impl Calls {
         let agents_over = open.agents.iter().all(|(leg, _)| is_over(*leg));
         // A callback is over with its agents, too: whoever made it, and whoever the customer was passed on to.
         let by_agents = open.kind == Kind::Callback && is_over(open.first) && agents_over;
-        if !by_agents && !is_over(open.customer.unwrap_or(open.first)) {
+        let again_over = open.again.iter().all(|leg| is_over(*leg));
+        if !again_over || (!by_agents && !is_over(open.customer.unwrap_or(open.first))) {
             return;
         }
-        let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && agents_over;
-        let due = at.plus_micros(if all_over { SETTLE_MICROS } else { LINGER_MICROS });
+        // Who was asked to call somebody else itself may yet do so, and is the same conversation.
+        let expected = open.sent_to.as_ref().filter(|_| open.passed_on).map(|(.., sent)| sent.plus_micros(SENT_MICROS));
+        let expected = expected.filter(|until| *until > at);
+        let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && agents_over && !self.is_unanswered(open);
+        let due = at.plus_micros(if all_over { SETTLE_MICROS } else { LINGER_MICROS }).max(expected.unwrap_or(at));
         if open.conclude_at.is_none_or(|before| due < before) {
             self.due.set(due, Due::Conclude(call));
             let Some(open) = self.open.get_mut(&call) else { return };
             let first = open.conclude_at.replace(due).is_none();
-            let wanted = first && self.news == News::Stages;
+            let wanted = first && self.news == News::Stages && expected.is_none();
             if let Some(open) = self.open.get(&call).filter(|open| wanted && open.kind != Kind::Internal) {
                 out.push(Update { stage: Stage::Ended, call: self.call_of(open) });
             }
         }
+    }
+
+    /// Whether a BYE of the call is repeated, and nobody has answered it.
+    fn is_unanswered(&self, open: &Open) -> bool {
+        let legs = [Some(open.first), open.customer].into_iter().flatten().chain(open.agents.iter().map(|(leg, _)| *leg));
+        legs.filter_map(|leg| self.legs.get(&leg)).any(|leg| leg.unanswered)
     }
 
     /// A leg that ended with a call may turn out to be its own: that is waited for.
@@ -146,6 +190,9 @@ impl Calls {
     pub(super) fn conclude(&mut self, number: CallNo, out: &mut Vec<Update>) {
         let Some(mut open) = self.open.remove(&number) else { return };
         open.conclude_at.get_or_insert(open.started_at);
+        if self.is_unanswered(&open) {
+            open.mark(Mark::LostParty);
+        }
         // A callback whose agents hung up is over though the customer's own BYE was never seen.
         let by_us = open.agents.iter().map(|(leg, _)| *leg).chain([open.first]);
         let over = by_us.filter_map(|leg| self.legs.get(&leg)?.ended_at).max();
@@ -165,7 +212,7 @@ impl Calls {
         for leg in others {
             self.legs.remove(&leg);
             // A leg that ended is kept by its table for the repeats that may follow; one that never did would stay for good.
-            if open.end == End::Estimated {
+            if open.marks.contains(&Mark::LostParty) {
                 self.dropped.push(leg);
             }
         }
@@ -184,22 +231,33 @@ impl Calls {
         self.open.get(&call).map(|open| open.started_at.plus(open.max_call(&self.directory)))
     }
 
-    /// The longest a call may last has passed: it ended when its customer was last heard of.
+    /// The longest a call may last has passed: it ended when its customer was last heard of, or with the last BYE that was
+    /// seen of its agents, if that was later.
     pub(super) fn give_up(&mut self, number: CallNo, last_seen: &dyn Fn(LegId) -> Option<Timestamp>, out: &mut Vec<Update>) {
-        let Some(open) = self.open.get_mut(&number).filter(|open| open.conclude_at.is_none()) else { return };
-        open.end = End::Estimated;
-        let customer = open.customer.unwrap_or(open.first);
-        let legs: Vec<LegId> = [open.first, customer].into_iter().chain(open.agents.iter().map(|(leg, _)| *leg)).collect();
+        let Some(open) = self.open.get(&number).filter(|open| open.conclude_at.is_none()) else { return };
+        let customer = open.customer_now();
+        let legs = [open.first, open.customer.unwrap_or(open.first)].into_iter().chain(open.again.iter().copied());
+        let legs: Vec<LegId> = legs.chain(open.agents.iter().map(|(leg, _)| *leg)).collect();
         // An end that was seen, of the customer's dialog or of an agent's, is later proof than a message before it.
-        let dialogs = legs.iter().filter_map(|leg| self.legs.get(leg)).flat_map(|leg| &leg.dialogs);
-        let released = dialogs.filter_map(|dialog| dialog.to).max();
+        let dialogs = || legs.iter().filter_map(|leg| self.legs.get(leg)).flat_map(|leg| &leg.dialogs);
+        let released = dialogs().filter_map(|dialog| dialog.to).max();
         let at = [last_seen(customer), released].into_iter().flatten().max().unwrap_or(open.started_at);
+        let seen = released == Some(at) && self.end_beside(number, customer) == released;
         for leg in legs {
             if let Some(leg) = self.legs.get_mut(&leg) {
                 leg.end(at);
             }
         }
+        if let Some(open) = self.open.get_mut(&number).filter(|open| !seen || open.end != End::Observed) {
+            open.end = open.end.max(End::Estimated);
+        }
         self.mark(Some(number), Mark::LostParty);
         self.review(number, at, out);
     }
+}
+
+/// Whether a switch says in its BYE that the other party was gone: no audio (Q.850 44, as Asterisk counts it), a timer that
+/// ran out (Q.850 102), a request without answer (SIP 408).
+const fn tells_of_a_loss(reason: Reason) -> bool {
+    matches!(reason, Reason::Q850(44 | 102) | Reason::Sip(408))
 }

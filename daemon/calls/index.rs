@@ -3,7 +3,7 @@
 //! The one invariant: all of it follows from the calls and legs, except what [`Index::write`] keeps.
 
 use super::directory::Withheld;
-use super::leg::{CallNo, Leg};
+use super::leg::{CallNo, Leg, Role};
 use super::open::{Kind, Open};
 use super::table::Table;
 use crate::sip::LegId;
@@ -30,7 +30,7 @@ impl Shown {
     }
 
     /// What the legs of a call may show.
-    fn of(open: &Open) -> impl Iterator<Item = Self> {
+    pub fn of(open: &Open) -> impl Iterator<Item = Self> {
         let inbound = open.kind == Kind::Inbound;
         let number = open.caller.number.map(Self::Number);
         let hidden = (open.caller.withheld == Withheld::Yes).then_some(Self::Hidden);
@@ -208,7 +208,7 @@ impl Index {
     pub fn take_legs(&mut self, number: CallNo, open: &Open, legs: &Table<LegId, Leg>) -> Vec<LegId> {
         let mut all = self.beside.remove(&number).unwrap_or_default();
         all.extend([Some(open.first), open.customer].into_iter().flatten());
-        all.extend(open.agents.iter().map(|(leg, _)| *leg));
+        all.extend(open.agents.iter().map(|(leg, _)| *leg).chain(open.again.iter().copied()));
         all.retain(|leg| legs.get(leg).is_some_and(|leg| leg.call == Some(number)));
         all.sort_unstable();
         all.dedup();
@@ -236,7 +236,7 @@ impl Index {
                 index.add_keys(number, &first.keys);
             }
         }
-        for (id, leg) in legs.iter().filter(|(_, leg)| leg.call.is_none() && !leg.candidates.is_empty()) {
+        for (id, leg) in legs.iter().filter(|(_, leg)| leg.call.is_none() && leg.role == Role::ToAgent) {
             index.wait(id, leg);
         }
         index.sent = from.list(|from| Some((from.number()?, from.time()?)))?.into_iter().collect();

@@ -10,12 +10,11 @@ use super::correlator::Calls;
 use super::directory::Withheld;
 use super::due::Due;
 use super::index::Shown;
-use super::leg::{CallNo, Leg};
+use super::leg::{CALL_ID, CallNo, Leg};
 use super::news::Update;
 use super::open::{Kind, Open};
 use crate::sip::LegId;
 use crate::units::{E164, RawNumber, Timestamp};
-use std::collections::BTreeSet;
 
 /// The switch names the agent to the caller within this time of ringing the agent.
 const NAMED_MICROS: i64 = 150_000;
@@ -23,14 +22,14 @@ const NAMED_MICROS: i64 = 150_000;
 pub(super) const ANSWER_MICROS: i64 = 100_000;
 /// Packets of one instant may come in another order than they were sent.
 pub(super) const EARLY_MICROS: i64 = 5_000;
-/// A switch that rings a phone at once does so within this time of the caller's INVITE.
-const FRESH_MICROS: i64 = 100_000;
+/// Packets may come in another order than they were sent within this time: of several capture agents, of several threads.
+const REORDERED_MICROS: i64 = 500_000;
 /// A transfer or forward reaches its target within this time.
 pub(super) const SENT_MICROS: i64 = 5_000_000;
 
 impl Calls {
     /// The switch rings an agent: for whom?
-    pub(super) fn place_agent_leg(&mut self, id: LegId, at: Timestamp, out: &mut Vec<Update>) {
+    pub(super) fn place_agent_leg(&mut self, id: LegId, diverted: &[RawNumber], at: Timestamp, out: &mut Vec<Update>) {
         let Some(leg) = self.legs.get(&id) else { return };
         if let Some(call) = self.by_key(leg) {
             return self.join(id, call, Correlation::Explicit, at, out);
@@ -40,10 +39,21 @@ impl Calls {
         let candidates = self.waiting_callers(leg);
         // A leg that shows no number may be another's who waits: the one who was sent there must be the only one.
         if let Some(call) = sent.filter(|sent| Shown::by(leg) != Shown::Hidden || candidates.iter().all(|call| call == sent)) {
+            return if self.passed_on_itself(call) {
+                self.go_on(id, call, at, out)
+            } else {
+                self.join(id, call, Correlation::Numbers, at, out)
+            };
+        }
+        if candidates.len() != 1
+            && let Some(call) = self.diverted_from(diverted, &candidates, leg.invited_at)
+        {
+            self.mark(Some(call), Mark::Forward);
             return self.join(id, call, Correlation::Numbers, at, out);
         }
         match *candidates.as_slice() {
-            [] => {}
+            // Its caller's own INVITE may come a moment later.
+            [] => self.index.wait(id, leg),
             [call] => self.join(id, call, Correlation::Numbers, at, out),
             _ => {
                 let named = only(candidates.iter().copied().filter(|call| self.was_named(*call, id, leg)));
@@ -66,7 +76,24 @@ impl Calls {
     /// The call with the same value of a leg header, the best header first.
     pub(super) fn by_key(&self, leg: &Leg) -> Option<CallNo> {
         let serves = |call: &CallNo| self.may_serve(*call, leg.invited_at);
-        leg.keys.iter().find_map(|key| self.index.of_key(key).iter().copied().find(serves))
+        leg.keys.iter().find_map(|(place, value)| {
+            let same = self.index.of_key(&(*place, value.clone())).iter().copied().find(serves);
+            same.or_else(|| self.index.of_key(&(CALL_ID, value.clone())).iter().copied().find(serves))
+        })
+    }
+
+    /// Agents' legs whose INVITE came before that of the call they serve, though it was sent after it.
+    pub(super) fn place_early_legs(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
+        let Some(open) = self.open.get(&call) else { return };
+        let fits = |id: &LegId| {
+            let leg = self.legs.get(id).filter(|leg| leg.call.is_none() && leg.candidates.is_empty());
+            leg.is_some_and(|leg| (-EARLY_MICROS..REORDERED_MICROS).contains(&leg.invited_at.since(open.started_at)))
+        };
+        let lists = Shown::of(open).flat_map(|shown| self.index.undecided_of(shown));
+        let early: Vec<LegId> = lists.copied().filter(fits).collect();
+        for id in early {
+            self.place_agent_leg(id, &[], at, out);
+        }
     }
 
     /// Whether a leg of this time may serve a call: one that is under way, and was before the leg. A recording that is
@@ -86,7 +113,7 @@ impl Calls {
                 && self.open.get(call).is_some_and(|open| {
                     let customer = if open.kind == Kind::Callback { open.called.1 } else { open.caller.number };
                     let shown = if leg.hidden { open.caller.withheld == Withheld::Yes } else { customer == leg.from_number };
-                    open.conclude_at.is_none() && (ours || shown) && self.was_sent(**call, open, id, leg)
+                    (open.conclude_at.is_none() || open.passed_on) && (ours || shown) && self.was_sent(**call, open, id, leg)
                 })
         };
         self.index.sent.iter().filter(fits).max_by_key(|(_, when)| **when).map(|(call, _)| *call)
@@ -94,7 +121,7 @@ impl Calls {
 
     /// Whether a call was sent to a leg's target just before, and has no leg to it yet: one caller may call twice, and
     /// those who hide their number look all alike.
-    fn was_sent(&self, call: CallNo, open: &Open, id: LegId, leg: &Leg) -> bool {
+    pub(super) fn was_sent(&self, call: CallNo, open: &Open, id: LegId, leg: &Leg) -> bool {
         let same = |(to, of, _): &(RawNumber, Option<E164>, Timestamp)| *to == leg.target || (of.is_some() && *of == leg.target_number);
         let recently = |(_, _, when): &(RawNumber, Option<E164>, Timestamp)| leg.invited_at.since(*when) < SENT_MICROS;
         open.sent_to.as_ref().is_some_and(|sent| same(sent) && recently(sent)) && !self.rings(call, open, id, leg, SENT_MICROS)
@@ -131,7 +158,7 @@ impl Calls {
 
     /// Whether the caller was told the name of a leg's target when that was rung, and no other leg explains it.
     /// Two callers may ring one phone at the same time.
-    fn was_named(&self, call: CallNo, id: LegId, leg: &Leg) -> bool {
+    pub(super) fn was_named(&self, call: CallNo, id: LegId, leg: &Leg) -> bool {
         let Some(open) = self.open.get(&call) else { return false };
         let near = |when: Timestamp| leg.invited_at.since(when).abs() <= NAMED_MICROS;
         let named = open.connected.as_ref().is_some_and(|(number, when)| near(*when) && self.is_target(number, leg));
@@ -174,6 +201,7 @@ impl Calls {
             from_agent.then(|| legs.rfind(connected)).flatten().map(|leg| (number_of, leg))
         });
         if let Some((from, leg)) = consulted {
+            self.hold_for(from, call);
             self.take_over(call, from, &[leg], at, out);
         }
     }
@@ -188,80 +216,12 @@ impl Calls {
         }
     }
 
-    /// Evidence had its time.
-    pub(super) fn decide(&mut self, id: LegId, at: Timestamp, out: &mut Vec<Update>) {
-        let Some(leg) = self.legs.get(&id).filter(|leg| leg.call.is_none()) else { return };
-        let answered = leg.answered_at();
-        let invited = leg.invited_at;
-        // Who gave up while the phone rang is out of it; who left after it was answered may have been the one.
-        let stays = |call: &CallNo| self.open.get(call).is_some_and(|open| open.conclude_at.is_none());
-        let left = |call: &CallNo| {
-            let customer = self.open.get(call).and_then(|open| self.legs.get(&open.customer.unwrap_or(open.first)));
-            customer.and_then(|leg| leg.ended_at).is_some_and(|ended| answered.is_some_and(|answered| answered <= ended))
-        };
-        let contenders: Vec<CallNo> = leg.candidates.iter().copied().filter(|call| stays(call) || left(call)).collect();
-        let alive: Vec<CallNo> = contenders.iter().copied().filter(stays).collect();
-        // By now every caller who is told names was told this one.
-        let named = only(alive.iter().copied().filter(|call| self.was_named(*call, id, leg)));
-        let fresh: Vec<CallNo> = alive.iter().copied().filter(|call| self.is_fresh(*call, invited)).collect();
-        // A caller whose phone rings at once would have been answered with this leg by now.
-        let settled = fresh.is_empty() || answered.is_some_and(|answered| at.since(answered) >= ANSWER_MICROS);
-        let sent =
-            || only(alive.iter().copied().filter(|call| self.open.get(call).is_some_and(|open| self.was_sent(*call, open, id, leg))));
-        if let Some(call) = named.or_else(|| settled.then(sent).flatten()) {
-            return self.join(id, call, Correlation::Numbers, at, out);
-        }
-        let payers: BTreeSet<Option<E164>> =
-            contenders.iter().map(|call| self.open.get(call).and_then(|open| open.caller.number)).collect();
-        let one_payer = payers.len() == 1 && !payers.contains(&None);
-        match (fresh.as_slice(), alive.as_slice()) {
-            (_, []) => {}
-            (_, [only]) if one_payer || contenders.len() == 1 => self.guess(id, *only, contenders, at, out),
-            ([only], _) if one_payer => self.join(id, *only, Correlation::Numbers, at, out),
-            _ if answered.is_none() => {} // rings on: its answer will bring it back here
-            _ if one_payer => {
-                let longest = alive.iter().copied().find(|call| !self.is_served(*call));
-                if let Some(call) = fresh.last().copied().or(longest).or(alive.first().copied()) {
-                    self.guess(id, call, contenders, at, out);
-                }
-            }
-            _ => {
-                for call in &contenders {
-                    if !self.is_served(*call) {
-                        self.mark(Some(*call), Mark::Ambiguous);
-                    }
-                }
-                // Its end may tell: see `release`.
-                if let Some(leg) = self.legs.get_mut(&id) {
-                    leg.candidates = contenders;
-                }
-            }
-        }
-    }
-
-    /// The leg serves the likeliest of several calls; its end may tell that it was another's.
-    fn guess(&mut self, id: LegId, call: CallNo, contenders: Vec<CallNo>, at: Timestamp, out: &mut Vec<Update>) {
-        self.join(id, call, Correlation::Guess, at, out);
-        if let Some(leg) = self.legs.get_mut(&id).filter(|_| contenders.len() > 1) {
-            leg.candidates = contenders;
-        }
-    }
-
-    /// A call set up just before a leg, and not answered by the switch: it rings the phone at once.
-    fn is_fresh(&self, call: CallNo, invited: Timestamp) -> bool {
-        self.open.get(&call).is_some_and(|open| {
-            let unanswered = self.legs.get(&open.first).is_some_and(|leg| leg.dialogs.is_empty());
-            unanswered && (-EARLY_MICROS..=FRESH_MICROS).contains(&invited.since(open.started_at))
-        })
-    }
-
     /// The leg serves the call.
     pub(super) fn join(&mut self, id: LegId, call: CallNo, correlation: Correlation, at: Timestamp, out: &mut Vec<Update>) {
         let (Some(leg), Some(open)) = (self.legs.get_mut(&id), self.open.get_mut(&call)) else { return };
         leg.call = Some(call);
-        if !std::mem::take(&mut leg.candidates).is_empty() {
-            self.index.wait_no_more(id, leg);
-        }
+        leg.candidates.clear();
+        self.index.wait_no_more(id, leg);
         open.agents.reserve_exact(1);
         open.agents.push((id, None));
         weaken(open, correlation);
@@ -275,7 +235,7 @@ impl Calls {
 }
 
 /// What there is only one of.
-fn only<T>(mut all: impl Iterator<Item = T>) -> Option<T> {
+pub(super) fn only<T>(mut all: impl Iterator<Item = T>) -> Option<T> {
     let first = all.next()?;
     all.next().is_none().then_some(first)
 }

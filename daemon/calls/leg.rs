@@ -8,6 +8,9 @@ use std::net::IpAddr;
 /// A call under way: numbered as they come.
 pub type CallNo = u64;
 
+/// The place of a leg's own Call-ID among the values of leg headers: before it stand those that are configured.
+pub const CALL_ID: usize = 0xffff;
+
 /// What a leg is to the company.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -21,6 +24,8 @@ pub enum Role {
     ToAgent,
     /// The switch calls an outside number: a B-leg to a customer, or a forward.
     ToOutside,
+    /// An agent takes a call over by itself (an INVITE with Replaces, RFC 3891): the agent is the caller of this leg.
+    PickUp,
 }
 
 /// One leg.
@@ -60,6 +65,8 @@ pub struct Leg {
     pub ended_at: Option<Timestamp>,
     /// Who sent the BYE that ended it.
     pub ended_by: Option<Side>,
+    /// Its BYE is repeated, and nobody has answered it.
+    pub unanswered: bool,
     /// While it waits for evidence whose call it is, or that a guess was wrong: the calls it could belong to.
     pub candidates: Vec<CallNo>,
     /// Where its agent passed the caller on to, while it waits so.
@@ -81,8 +88,8 @@ pub struct Dialog {
     pub to: Option<Timestamp>,
     /// When its agent passed the caller on.
     pub referred_at: Option<Timestamp>,
-    /// When the answerer held, and took back.
-    pub holds: Vec<(Timestamp, Option<Timestamp>)>,
+    /// Who held, when, and when that side took back.
+    pub holds: Vec<(Side, Timestamp, Option<Timestamp>)>,
     /// When its agent passed the caller on in vain, and was back: wait, whatever hold is.
     pub away: Vec<(Timestamp, Timestamp)>,
 }
@@ -91,7 +98,7 @@ impl Leg {
     /// A leg from its first INVITE.
     pub fn new(role: Role, directory: &Directory, invitation: &Invitation, at: Timestamp) -> Self {
         let from = invitation.from.number.clone();
-        let target = target(invitation);
+        let target = target(directory, invitation);
         Self {
             role,
             call: None,
@@ -110,6 +117,7 @@ impl Leg {
             path: (invitation.source.ip(), invitation.destination.ip()),
             ended_at: None,
             ended_by: None,
+            unanswered: false,
             candidates: Vec::new(),
             passed_to: None,
             follows: None,
@@ -144,28 +152,45 @@ impl Leg {
         self.dialogs.iter_mut().find(|dialog| dialog.id == id)
     }
 
-    /// An agent's phone puts the caller on hold.
-    pub fn hold(&mut self, dialog: DialogId, by: Side, at: Timestamp) {
-        if self.role == Role::ToAgent
-            && by == Side::Callee
-            && let Some(dialog) = self.dialog(dialog)
-            && dialog.holds.last().is_none_or(|(_, resumed)| resumed.is_some())
-        {
-            dialog.holds.push((at, None));
+    /// The agent of this leg, if it is an agent's.
+    pub const fn agent(&self) -> &RawNumber {
+        match self.role {
+            Role::PickUp | Role::AgentOut => &self.from,
+            Role::Customer | Role::Internal | Role::ToAgent | Role::ToOutside => &self.target,
         }
     }
 
-    /// An agent takes the caller back: from hold, or after a transfer that led nowhere (unless somebody else serves the
-    /// caller now).
-    pub fn resume(&mut self, dialog: DialogId, by: Side, at: Timestamp, served: bool) {
-        if self.role != Role::ToAgent || by != Side::Callee {
-            return;
+    /// Whether a side of a dialog is an agent's phone: also where a proxy passed the caller's own INVITE on to it.
+    pub fn is_agents_side(&mut self, dialog: DialogId, side: Side) -> bool {
+        match self.role {
+            Role::ToAgent => side == Side::Callee,
+            Role::Customer => side == Side::Callee && self.dialog(dialog).is_some_and(|dialog| dialog.answerer.is_some()),
+            Role::AgentOut | Role::Internal | Role::PickUp => side == Side::Caller,
+            Role::ToOutside => false,
         }
+    }
+
+    /// A side puts the other on hold.
+    pub fn hold(&mut self, dialog: DialogId, by: Side, at: Timestamp) {
+        if let Some(dialog) = self.dialog(dialog)
+            && dialog.holds.iter().all(|(side, _, resumed)| *side != by || resumed.is_some())
+        {
+            dialog.holds.push((by, at, None));
+        }
+    }
+
+    /// A side takes the other back: from hold, or after a transfer that led nowhere (unless somebody else serves the caller
+    /// now).
+    pub fn resume(&mut self, dialog: DialogId, by: Side, at: Timestamp, served: bool) {
+        let by_agent = self.is_agents_side(dialog, by);
         let Some(dialog) = self.dialog(dialog) else { return };
-        if let Some((_, resumed)) = dialog.holds.last_mut() {
+        if let Some((_, _, resumed)) = dialog.holds.iter_mut().rfind(|(side, ..)| *side == by) {
             resumed.get_or_insert(at);
         }
-        if !served && let Some(referred_at) = dialog.referred_at.take() {
+        if by_agent
+            && !served
+            && let Some(referred_at) = dialog.referred_at.take()
+        {
             dialog.away.push((referred_at, at));
         }
     }
@@ -177,15 +202,27 @@ impl Leg {
     }
 }
 
-/// Whom an INVITE is for: the Request-URI, or To where that has no user part.
-fn target(invitation: &Invitation) -> RawNumber {
+/// Whom an INVITE is for: the Request-URI, or To where that has no user part. The provider may put the account of a trunk
+/// there, or where a call was forwarded to; then the hotline that was dialled stands in To, or in what was noted of the way.
+fn target(directory: &Directory, invitation: &Invitation) -> RawNumber {
     let requested = &invitation.request_user;
+    let hotline = |number: &RawNumber| {
+        let number = directory.dial_plan.normalize(number.as_str().as_bytes());
+        number.is_some_and(|number| directory.hotline(number).is_some())
+    };
+    let own = || hotline(requested) || directory.agent(requested).is_some();
+    if directory.trusts(invitation.source.ip()) && !own() {
+        let mut dialled = std::iter::once(&invitation.to_user).chain(&invitation.diverted);
+        if let Some(dialled) = dialled.find(|number| hotline(number)) {
+            return dialled.clone();
+        }
+    }
     if requested.as_str().is_empty() { invitation.to_user.clone() } else { requested.clone() }
 }
 
 /// What a new leg is; `None` if it concerns no hotline and no agent.
 pub fn role(directory: &Directory, invitation: &Invitation) -> Option<Role> {
-    let target = target(invitation);
+    let target = target(directory, invitation);
     let from_agent = is_extension(directory, &invitation.from.number);
     let number = directory.dial_plan.normalize(target.as_str().as_bytes());
     if directory.agent(&target).is_some() {
@@ -200,7 +237,7 @@ pub fn role(directory: &Directory, invitation: &Invitation) -> Option<Role> {
 }
 
 /// Whether a number is an agent's extension (an outside number of an agent may also be a customer's caller).
-fn is_extension(directory: &Directory, number: &RawNumber) -> bool {
+pub fn is_extension(directory: &Directory, number: &RawNumber) -> bool {
     use super::directory::AgentPattern::{Block, Extension, Outside};
     directory.agent(number).is_some_and(|Agent { number, .. }| match number {
         Extension(_) | Block(_) => true,

@@ -7,6 +7,7 @@ mod call;
 mod cdr;
 mod channel;
 mod correlator;
+mod decide;
 mod directory;
 mod due;
 mod ends;

@@ -2,7 +2,7 @@
 
 use super::call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
 use super::directory::{BillFrom, Caller, Directory, Hotline, OnHold};
-use super::leg::{Dialog, Leg};
+use super::leg::{Dialog, Leg, Role};
 use super::table::Table;
 use crate::sip::LegId;
 use crate::units::{CallId, Direction, E164, RawNumber, Seconds, Timestamp};
@@ -30,6 +30,10 @@ pub struct Open {
     pub first: LegId,
     /// The customer's leg, if it is another (of a callback: the switch's leg to the customer).
     pub customer: Option<LegId>,
+    /// The customer's own legs after it was passed on by a proxy, which lets the parties call each other.
+    pub again: Vec<LegId>,
+    /// The customer was told to call somebody else itself: the next leg to that is one of those.
+    pub passed_on: bool,
     /// The agents' legs, in the order in which they joined, with the time from which they count if that is not their answer.
     pub agents: Vec<(LegId, Option<Timestamp>)>,
     /// Who calls.
@@ -76,7 +80,19 @@ impl Open {
 
     /// Whether an agent is connected.
     pub fn is_served(&self, legs: &Table<LegId, Leg>) -> bool {
-        self.agents.iter().any(|(leg, _)| legs.get(leg).is_some_and(Leg::is_connected))
+        self.agents.iter().map(|(leg, _)| leg).chain(&self.again).any(|leg| legs.get(leg).is_some_and(Leg::is_connected))
+    }
+
+    /// Adds a mark, once, in order.
+    pub fn mark(&mut self, mark: Mark) {
+        if let Err(place) = self.marks.binary_search(&mark) {
+            self.marks.insert(place, mark);
+        }
+    }
+
+    /// The leg on which the customer is now.
+    pub fn customer_now(&self) -> LegId {
+        self.again.last().copied().or(self.customer).unwrap_or(self.first)
     }
 
     /// Whether the customer is there and with no agent.
@@ -110,6 +126,8 @@ impl Open {
         let answered_at = customer.and_then(Leg::answered_at);
         let ended_at = customer.and_then(|leg| leg.ended_at).filter(|_| self.conclude_at.is_some());
         let talks = self.talks(directory, legs);
+        let again = self.again.iter().filter_map(|leg| legs.get(leg)?.ended_at);
+        let ended_at = ended_at.map(|ended_at| again.fold(ended_at, Timestamp::max));
         let ended_at = ended_at.map(|ended_at| talks.iter().filter_map(|talk| talk.to).fold(ended_at, Timestamp::max));
         let missed = (talks.is_empty() && ended_at.is_some()).then(|| self.missed(customer, legs));
         let direction = if self.kind == Kind::Callback { Direction::Out } else { Direction::In };
@@ -149,36 +167,55 @@ impl Open {
         let first = legs.get(&self.first);
         let on_hold = self.hotline(directory).map_or(OnHold::Talk, |hotline| hotline.hold);
         let connected = customer.answered_at();
+        // Hold by either side, on either leg: a switch may pass it on, or play music itself.
+        let beside: Vec<_> = match on_hold {
+            OnHold::Talk => Vec::new(),
+            OnHold::Wait => {
+                let dialogs =
+                    customer.dialogs.iter().chain(first.filter(|_| self.customer.is_some()).into_iter().flat_map(|leg| &leg.dialogs));
+                dialogs.flat_map(|dialog| &dialog.holds).map(|(_, held, resumed)| (*held, *resumed)).collect()
+            }
+        };
         let mut talks = Vec::new();
-        let mut add = |agent: &RawNumber, dialog: &Dialog, not_before: Option<Timestamp>| {
+        let mut add = |agent: &RawNumber, dialog: &Dialog, not_before: Option<Timestamp>, limits: Limits| {
             let level = directory.agent(agent).and_then(|agent| agent.level);
-            let from = [connected, not_before].into_iter().flatten().fold(dialog.from, Timestamp::max);
+            let from = [limits.from, not_before].into_iter().flatten().fold(dialog.from, Timestamp::max);
             let own = [dialog.to, dialog.referred_at].into_iter().flatten().min();
-            let to = [own, customer.ended_at].into_iter().flatten().min();
+            let to = [own, limits.to].into_iter().flatten().min();
             // Of a customer who was lost before any sign of life in it, a talk remains, though none of it counts.
             let was_lost = self.end >= End::SessionTimer && own.is_none_or(|own| own >= from);
             if to.is_some_and(|to| to <= from) && !was_lost {
                 return;
             }
             let to = to.map(|to| to.max(from));
-            let holds = if on_hold == OnHold::Wait { dialog.holds.as_slice() } else { &[] };
+            let holds = dialog.holds.iter().filter(|_| on_hold == OnHold::Wait).map(|(_, held, resumed)| (*held, *resumed));
             let away = dialog.away.iter().map(|(referred, back)| (*referred, Some(*back)));
-            let mut gaps: Vec<_> = holds.iter().copied().chain(away).collect();
+            let mut gaps: Vec<_> = holds.chain(away).chain(beside.iter().copied()).collect();
             gaps.sort_unstable();
             talks.extend(without(Talk { agent: agent.as_str().into(), level, from, to }, &gaps));
         };
+        let with_customer = Limits { from: connected, to: customer.ended_at };
         for dialog in &customer.dialogs {
             if self.kind == Kind::Callback {
                 // One Call-ID through a proxy, or the switch's own leg to the customer.
-                add(&self.caller.raw, &cut(dialog, first), first.and_then(Leg::answered_at));
+                add(&self.caller.raw, &cut(dialog, first), first.and_then(Leg::answered_at), with_customer);
             } else if let Some(agent) = dialog.answerer.as_ref().filter(|answerer| directory.agent(answerer).is_some()) {
-                add(agent, dialog, None);
+                add(agent, dialog, None, with_customer);
             }
         }
         for (leg, not_before) in &self.agents {
             let Some(leg) = legs.get(leg) else { continue };
             for dialog in &leg.dialogs {
-                add(dialog.answerer.as_ref().unwrap_or(&leg.target), dialog, *not_before);
+                let answerer = dialog.answerer.as_ref().filter(|_| leg.role != Role::PickUp);
+                add(answerer.unwrap_or_else(|| leg.agent()), dialog, *not_before, with_customer);
+            }
+        }
+        for leg in self.again.iter().filter_map(|leg| legs.get(leg)) {
+            for dialog in &leg.dialogs {
+                let answerer = dialog.answerer.as_ref().unwrap_or(&leg.target);
+                if directory.agent(answerer).is_some() {
+                    add(answerer, dialog, None, Limits::default());
+                }
             }
         }
         talks.sort_by(|one, other| (one.from, one.to, &one.agent).cmp(&(other.from, other.to, &other.agent)));
@@ -204,11 +241,20 @@ impl Open {
     }
 }
 
+/// When the customer was there, at most.
+#[derive(Clone, Copy, Default)]
+struct Limits {
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+}
+
 /// A callback customer's dialog, as far as the agent of a leg is in it: until the leg ends, or the customer is passed on.
 fn cut(dialog: &Dialog, leg: Option<&Leg>) -> Dialog {
     let to = [dialog.to, leg.and_then(|leg| leg.ended_at)].into_iter().flatten().min();
-    let passed_on = leg.into_iter().flat_map(|leg| &leg.dialogs).filter_map(|dialog| dialog.referred_at);
-    Dialog { to, referred_at: passed_on.chain(dialog.referred_at).min(), ..dialog.clone() }
+    let dialogs = || leg.into_iter().flat_map(|leg| &leg.dialogs);
+    let passed_on = dialogs().filter_map(|dialog| dialog.referred_at);
+    let away = dialogs().flat_map(|dialog| dialog.away.iter().copied()).collect();
+    Dialog { to, referred_at: passed_on.chain(dialog.referred_at).min(), away, ..dialog.clone() }
 }
 
 /// With `bill_from = "answer"`, all the time the switch was connected to the customer.

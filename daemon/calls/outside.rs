@@ -23,9 +23,16 @@ impl Calls {
     pub(super) fn place_outside_leg(&mut self, id: LegId, invitation: &Invitation, at: Timestamp, out: &mut Vec<Update>) {
         let Some(leg) = self.legs.get(&id) else { return };
         let number = leg.target_number;
-        let beside = self.by_key(leg).filter(|call| self.open.get(call).is_some_and(|open| open.kind == Kind::Inbound));
-        if let Some(call) = beside.or_else(|| self.sent_to(id, at)) {
-            return self.stand_beside(id, call);
+        let by_key = self.by_key(leg).and_then(|call| Some((call, self.open.get(&call)?)));
+        match by_key {
+            Some((call, open)) if open.kind == Kind::Inbound => return self.stand_beside(id, call),
+            Some((call, open)) if open.kind == Kind::Callback && open.customer.is_none() => {
+                return self.reach_customer(id, call, Correlation::Explicit, at, out);
+            }
+            Some(_) | None => {}
+        }
+        if let Some(call) = self.sent_to(id, at) {
+            return if self.passed_on_itself(call) { self.go_on(id, call, at, out) } else { self.stand_beside(id, call) };
         }
         let Some(leg) = self.legs.get(&id) else { return };
         let callbacks = number.map(|number| self.index.called(number)).unwrap_or_default();
@@ -40,7 +47,7 @@ impl Calls {
         }
         let callers = leg.from_number.map(|from| self.index.shown(Shown::Number(from))).unwrap_or_default();
         let forwarded = callers.iter().rev().copied().find(|call| self.may_serve(*call, at));
-        if let Some(call) = forwarded {
+        if let Some(call) = forwarded.or_else(|| self.diverted_from(&invitation.diverted, &[], at)) {
             self.mark(Some(call), Mark::Forward);
             return self.stand_beside(id, call);
         }

@@ -1,21 +1,23 @@
 //! The correlator's state as bytes: a daemon that stopped, or a replay that ended, goes on as if it never had.
 
+mod legs;
+
 use super::call::{Correlation, End, Mark};
 use super::correlator::Calls;
 use super::directory::{Caller, Directory, Withheld};
 use super::due::{Due, is_wanted};
 use super::index::Index;
-use super::leg::{Dialog, Leg, Role};
+use super::leg::Leg;
 use super::news::{News, Unmetered};
 use super::open::{Kind, Open};
 use super::table::Table;
-use crate::sip::{BranchId, DialogId, LegId, Side};
+use crate::sip::LegId;
 use crate::units::codec::{Reader, Writer};
-use crate::units::{Alarms, CallId, E164, RawNumber, Word};
-use std::net::IpAddr;
+use crate::units::{Alarms, CallId, Word};
+use legs::{read_e164, read_leg, read_raw, write_e164, write_leg, write_raw};
 
 /// Raised with every change of the form; another form is not read.
-const FORM: u64 = 3;
+const FORM: u64 = 4;
 
 impl Calls {
     /// Appends the state.
@@ -84,134 +86,6 @@ impl Calls {
     }
 }
 
-fn write_raw(out: &mut Writer, number: &RawNumber) {
-    out.text(number.as_str());
-}
-
-fn read_raw(from: &mut Reader<'_>) -> Option<RawNumber> {
-    from.text().map(|text| RawNumber::from_bytes(text.as_bytes()))
-}
-
-fn write_e164(out: &mut Writer, number: Option<E164>) {
-    out.number(number.map_or(0, E164::get));
-}
-
-fn read_e164(from: &mut Reader<'_>) -> Option<Option<E164>> {
-    from.number().map(E164::from_integer)
-}
-
-fn write_ip(out: &mut Writer, address: IpAddr) {
-    match address {
-        IpAddr::V4(address) => out.bytes(&address.octets()),
-        IpAddr::V6(address) => out.bytes(&address.octets()),
-    }
-}
-
-fn read_ip(from: &mut Reader<'_>) -> Option<IpAddr> {
-    let bytes = from.bytes()?;
-    let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-    four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
-}
-
-fn write_leg(out: &mut Writer, leg: &Leg) {
-    out.number(match leg.role {
-        Role::Customer => 0,
-        Role::AgentOut => 1,
-        Role::Internal => 2,
-        Role::ToAgent => 3,
-        Role::ToOutside => 4,
-    });
-    out.option(leg.call, Writer::number);
-    out.bytes(&leg.call_id);
-    write_raw(out, &leg.from);
-    write_e164(out, leg.from_number);
-    out.flag(leg.hidden);
-    write_raw(out, &leg.target);
-    write_e164(out, leg.target_number);
-    out.time(leg.invited_at);
-    out.list(leg.keys.iter(), |out, (place, value)| {
-        out.number(u64::try_from(*place).unwrap_or(u64::MAX));
-        out.text(value);
-    });
-    out.list(leg.forks.iter(), |out, (branch, target)| {
-        out.number(branch.0.into());
-        write_raw(out, target);
-    });
-    out.list(leg.dialogs.iter(), write_dialog);
-    out.option(leg.refused, |out, status| out.number(status.into()));
-    out.option(leg.canceled_at, Writer::time);
-    write_ip(out, leg.path.0);
-    write_ip(out, leg.path.1);
-    out.option(leg.ended_at, Writer::time);
-    out.option(leg.ended_by, |out, side| out.flag(side == Side::Callee));
-    out.list(leg.candidates.iter(), |out, call| out.number(*call));
-    out.option(leg.passed_to.as_deref(), |out, (target, number)| {
-        write_raw(out, target);
-        write_e164(out, *number);
-    });
-    out.option(leg.follows, |out, leg| out.number(leg.0));
-}
-
-fn read_leg(from: &mut Reader<'_>) -> Option<Leg> {
-    Some(Leg {
-        role: match from.number()? {
-            0 => Role::Customer,
-            1 => Role::AgentOut,
-            2 => Role::Internal,
-            3 => Role::ToAgent,
-            4 => Role::ToOutside,
-            _ => return None,
-        },
-        call: from.option(Reader::number)?,
-        call_id: from.bytes()?.into(),
-        from: read_raw(from)?,
-        from_number: read_e164(from)?,
-        hidden: from.flag()?,
-        target: read_raw(from)?,
-        target_number: read_e164(from)?,
-        invited_at: from.time()?,
-        keys: from.list(|from| Some((from.small()?, from.text()?.into())))?,
-        forks: from.list(|from| Some((BranchId(from.small()?), read_raw(from)?)))?,
-        dialogs: from.list(read_dialog)?,
-        refused: from.option(Reader::small)?,
-        canceled_at: from.option(Reader::time)?,
-        path: (read_ip(from)?, read_ip(from)?),
-        ended_at: from.option(Reader::time)?,
-        ended_by: from.option(|from| from.flag().map(|callee| if callee { Side::Callee } else { Side::Caller }))?,
-        candidates: from.list(Reader::number)?,
-        passed_to: from.option(|from| Some(Box::new((read_raw(from)?, read_e164(from)?))))?,
-        follows: from.option(Reader::number)?.map(LegId),
-    })
-}
-
-fn write_dialog(out: &mut Writer, dialog: &Dialog) {
-    out.number(dialog.id.0.into());
-    out.option(dialog.answerer.as_ref(), write_raw);
-    out.time(dialog.from);
-    out.option(dialog.to, Writer::time);
-    out.option(dialog.referred_at, Writer::time);
-    out.list(dialog.holds.iter(), |out, (held, resumed)| {
-        out.time(*held);
-        out.option(*resumed, Writer::time);
-    });
-    out.list(dialog.away.iter(), |out, (referred, back)| {
-        out.time(*referred);
-        out.time(*back);
-    });
-}
-
-fn read_dialog(from: &mut Reader<'_>) -> Option<Dialog> {
-    Some(Dialog {
-        id: DialogId(from.small()?),
-        answerer: from.option(read_raw)?,
-        from: from.time()?,
-        to: from.option(Reader::time)?,
-        referred_at: from.option(Reader::time)?,
-        holds: from.list(|from| Some((from.time()?, from.option(Reader::time)?)))?,
-        away: from.list(|from| Some((from.time()?, from.time()?)))?,
-    })
-}
-
 fn write_open(out: &mut Writer, open: &Open, directory: &Directory) {
     out.number(match open.kind {
         Kind::Inbound => 0,
@@ -221,6 +95,8 @@ fn write_open(out: &mut Writer, open: &Open, directory: &Directory) {
     out.text(open.id.as_str());
     out.number(open.first.0);
     out.option(open.customer, |out, leg| out.number(leg.0));
+    out.list(open.again.iter(), |out, leg| out.number(leg.0));
+    out.flag(open.passed_on);
     out.list(open.agents.iter(), |out, (leg, since)| {
         out.number(leg.0);
         out.option(*since, Writer::time);
@@ -264,6 +140,8 @@ fn read_open(from: &mut Reader<'_>, directory: &Directory) -> Option<Open> {
         id: CallId::new(from.text()?)?,
         first: LegId(from.number()?),
         customer: from.option(Reader::number)?.map(LegId),
+        again: from.list(|from| from.number().map(LegId))?,
+        passed_on: from.flag()?,
         agents: from.list(|from| Some((LegId(from.number()?), from.option(Reader::time)?)))?,
         caller: Caller {
             raw: read_raw(from)?,

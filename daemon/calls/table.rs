@@ -61,6 +61,13 @@ impl<K: Copy + Ord + Hash, V> Table<K, V> {
         self.rows.iter().map(|(key, value)| (*key, &**value)).filter(|(_, value)| wanted(value)).max_by_key(|(key, _)| *key)
     }
 
+    /// The number of the only one that is wanted.
+    pub fn only_where(&self, wanted: impl Fn(K, &V) -> bool) -> Option<K> {
+        let mut found = self.rows.iter().filter(|(key, value)| wanted(**key, value)).map(|(key, _)| *key);
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+
     /// All values, in the order of their numbers.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (K, &V)> + ExactSizeIterator {
         let mut rows: Vec<(K, &V)> = self.rows.iter().map(|(key, value)| (*key, &**value)).collect();

@@ -2,11 +2,13 @@
 //!
 //! The one invariant: a caller who was passed on is still the same call; whoever serves it next joins that.
 
-use super::call::Mark;
+use super::call::{Correlation, Mark};
 use super::correlator::Calls;
-use super::leg::{CallNo, Role};
+use super::join::{only, weaken};
+use super::leg::{CallNo, Dialog, Role, is_extension};
 use super::news::Update;
-use crate::sip::{BranchId, DialogId, LegId, Replaces, Side};
+use super::open::{Kind, Open};
+use crate::sip::{BranchId, DialogId, Invitation, LegId, Replaces, Side};
 use crate::units::{RawNumber, Timestamp};
 
 impl Calls {
@@ -42,11 +44,7 @@ impl Calls {
         out: &mut Vec<Update>,
     ) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
-        let by_agent = match leg.role {
-            Role::ToAgent => by == Side::Callee,
-            Role::AgentOut | Role::Internal => by == Side::Caller,
-            Role::Customer | Role::ToOutside => false,
-        };
+        let by_agent = leg.is_agents_side(dialog, by);
         let Some(call) = leg.call else {
             // Nobody knows yet whose caller that was: whose the next leg is, will tell.
             if let Some(dialog) = leg.dialog(dialog).filter(|_| by_agent) {
@@ -60,18 +58,81 @@ impl Calls {
             self.mark(Some(call), Mark::Transfer);
             return;
         }
+        // Through a proxy, the customer itself is asked to call the other, who may be waiting in a consultation.
+        let itself = leg.dialog(dialog).is_some_and(|dialog| dialog.answerer.is_some());
+        let itself = self.open.get(&call).is_some_and(|open| {
+            let first = open.customer.unwrap_or(open.first) == id && open.kind != Kind::Internal;
+            (first && itself) || open.again.contains(&id)
+        });
+        if let Some(open) = self.open.get_mut(&call).filter(|_| itself) {
+            open.passed_on = true;
+        }
         match replaces {
+            Some(_) if itself => self.send_on(call, target, at, Mark::Transfer),
             Some(replaces) => {
                 self.mark(Some(call), Mark::Transfer);
                 self.adopt(call, replaces, at, out);
             }
             None => {
+                let Some(leg) = self.legs.get_mut(&id) else { return };
                 if let Some(dialog) = leg.dialog(dialog) {
                     dialog.referred_at.get_or_insert(at);
                 }
                 self.send_on(call, target, at, Mark::Transfer);
             }
         }
+    }
+
+    /// Whether a call's customer was asked to call somebody else itself.
+    pub(super) fn passed_on_itself(&self, call: CallNo) -> bool {
+        self.open.get(&call).is_some_and(|open| open.passed_on)
+    }
+
+    /// The customer calls whom it was passed on to: the same conversation.
+    pub(super) fn go_on(&mut self, id: LegId, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
+        let (Some(leg), Some(open)) = (self.legs.get_mut(&id), self.open.get_mut(&call)) else { return };
+        leg.call = Some(call);
+        open.again.push(id);
+        (open.passed_on, open.conclude_at) = (false, None);
+        weaken(open, Correlation::Numbers);
+        self.review(call, at, out);
+    }
+
+    /// The call of which an agent takes over a leg, ringing or connected, by an INVITE with Replaces.
+    pub(super) fn picked_up(&mut self, invitation: &Invitation) -> Option<CallNo> {
+        let over = self.legs.get(&invitation.takes_over?)?;
+        let agents = match over.role {
+            Role::ToAgent | Role::Internal | Role::PickUp => true,
+            Role::Customer | Role::AgentOut | Role::ToOutside => false,
+        };
+        let (call, connected) = (over.call?, over.is_connected());
+        let metered = self.open.get(&call).is_some_and(|open| open.kind != Kind::Internal && open.conclude_at.is_none());
+        if !agents || !metered || !is_extension(&self.directory, &invitation.from.number) {
+            return None;
+        }
+        if connected {
+            self.mark(Some(call), Mark::Transfer);
+        }
+        Some(call)
+    }
+
+    /// The one call that a switch sends elsewhere, as it says itself (Diversion, History-Info): it rang the phone that diverted
+    /// it, or came for the number that did.
+    pub(super) fn diverted_from(&self, diverted: &[RawNumber], among: &[CallNo], invited: Timestamp) -> Option<CallNo> {
+        diverted.iter().rev().find_map(|by| {
+            let number = self.directory.dial_plan.normalize(by.as_str().as_bytes());
+            let rang = |open: &Open| {
+                let mut legs = open.agents.iter().filter_map(|(leg, _)| self.legs.get(leg));
+                legs.any(|leg| leg.target == *by) || (number.is_some() && open.called.1 == number)
+            };
+            let fits = |call: CallNo, open: &Open| {
+                open.kind == Kind::Inbound && self.may_serve(call, invited) && !self.is_served(call) && rang(open)
+            };
+            if among.is_empty() {
+                return self.open.only_where(fits);
+            }
+            only(among.iter().copied().filter(|call| self.open.get(call).is_some_and(|open| fits(*call, open))))
+        })
     }
 
     /// An attended transfer: the agents of the consultation call go on with the caller.
@@ -83,6 +144,20 @@ impl Calls {
         });
         if let Some((consulted, agents)) = consulted {
             self.take_over(call, consulted, &agents, at, out);
+        }
+    }
+
+    /// A consultation by a key code shows no hold: it began when the switch called the other in the agent's name.
+    pub(super) fn hold_for(&mut self, consulted: CallNo, call: CallNo) {
+        let (Some(consulted), Some(open)) = (self.open.get(&consulted), self.open.get(&call)) else { return };
+        let (asked, begun) = (consulted.caller.raw.clone(), consulted.started_at);
+        for (id, _) in &open.agents {
+            let Some(leg) = self.legs.get_mut(id).filter(|leg| *leg.agent() == asked) else { continue };
+            let side = if leg.role == Role::PickUp { Side::Caller } else { Side::Callee };
+            let talking = |dialog: &&mut Dialog| dialog.from < begun && dialog.to.is_none_or(|to| to > begun);
+            for dialog in leg.dialogs.iter_mut().filter(talking) {
+                dialog.holds.push((side, begun, dialog.to));
+            }
         }
     }
 

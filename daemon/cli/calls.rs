@@ -1,10 +1,10 @@
 //! `taktd calls`: every call, running and ended, of any outcome.
 
 use super::office::{Office, span};
-use super::{Common, Result, table};
+use super::{Common, Result, agents, table};
 use crate::ledger::Ledger;
 use crate::ledger::result::{Object, Style, write_json};
-use crate::meter::{Deadline, Outcome, Record};
+use crate::meter::{Deadline, Outcome, Record, RecordKey};
 use crate::pipeline::books::say;
 use crate::pipeline::catalogue::InForce;
 use crate::pipeline::said::said;
@@ -61,6 +61,11 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
         if common.json {
             let mut line = Vec::with_capacity(1_024);
             write_json(&mut line, record, &Style::PLAIN);
+            if let RecordKey::Call(id) = &record.key
+                && let Some(stored) = ledger.call(id)?
+            {
+                agents::append(&mut line, &stored.call, record.zone);
+            }
             if let Some(Deadline { from, verdict, .. }) = waits {
                 let mut object = Object::reopen(&mut line);
                 object.text("decided_on", &from.to_string());

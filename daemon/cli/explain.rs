@@ -74,6 +74,9 @@ fn write_evidence(out: &mut impl Write, stored: &StoredCall, record: &Record) ->
             if talk.agent.is_empty() { "somebody" } else { &talk.agent }
         )?;
     }
+    if let Some(level) = call.level() {
+        writeln!(out, "  level     {level}, the highest of those who talked: what the tariff sees")?;
+    }
     if let Some(ended) = call.ended_at {
         writeln!(out, "  ended     {} ({})", ended.rfc3339(zone), call.end.word())?;
     }
@@ -158,7 +161,7 @@ fn as_json(office: &Office, stored: &StoredCall, record: &Record, origins: Optio
         .collect();
     let plan = record.plan.as_deref().and_then(|plan| place_of_plan(office, record, plan));
     let evidence = json!({
-        "first_seq": stored.first_seq, "last_seq": stored.last_seq, "talks": talks,
+        "first_seq": stored.first_seq, "last_seq": stored.last_seq, "talks": talks, "level": call.level(),
         "assigned": stored.assignment.as_ref().map(said_by), "correlation": call.correlation.word(),
     });
     let explained = json!({

@@ -1,5 +1,6 @@
 //! The commands of design.md §9, a file each. Exit status: 0 fine, 1 the work failed, 2 wrong usage or configuration.
 
+mod agents;
 mod assign;
 mod balance;
 mod calls;
@@ -13,6 +14,8 @@ mod office;
 mod quote;
 mod rate;
 mod rate_csv;
+mod rate_names;
+mod rate_row;
 mod replay;
 mod run;
 mod simulate;

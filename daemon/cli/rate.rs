@@ -1,15 +1,14 @@
 //! `taktd rate`: the calls of a file under the tariffs and contracts in force, without a ledger and without a clock.
 
 use super::office::{Office, instant};
-use super::rate_csv::{RatedCall, read, threads};
+use super::rate_csv::{RatedCall, RatedCalls, read, threads};
 use super::{Common, Result, table};
-use crate::contracts::Match;
+use crate::contracts::{History, Payer};
 use crate::ledger::result::{Style, write_json};
 use crate::meter::{self, Input, Record, Timing};
 use crate::pipeline::catalogue::InForce;
 use crate::units::Timestamp;
 use clap::Args;
-use std::collections::HashMap;
 use std::io::{self, Write};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
@@ -31,7 +30,7 @@ pub struct Arguments {
 
 pub fn run(common: &Common, arguments: &Arguments) -> Result {
     let office = Office::load(common)?;
-    let calls = read(&arguments.calls, office.in_force.directory())?;
+    let calls = read(&arguments.calls, &office.in_force)?;
     let last = calls.iter().filter_map(|rated| rated.call.ended_at).max().unwrap_or_default();
     let until = arguments.as_of.as_deref().map_or(Ok(last), |text| instant(text, office.in_force.zone()))?;
     let rating = Rating { in_force: &office.in_force, until: until.max(last), clock: arguments.as_of.is_some(), json: common.json };
@@ -41,6 +40,8 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
     }
     rating.rate(&calls, &mut out)?;
     out.flush()?;
+    // Millions of small pieces, and the program ends: its memory goes back as a whole.
+    std::mem::forget(calls);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -53,8 +54,8 @@ struct Rating<'a> {
     json: bool,
 }
 
-/// The calls of a contract, by their places in the file, with what the match says of each.
-type Share<'a> = (&'a str, Vec<(usize, Input<'a>)>);
+/// Who pays a call, and the call's place in the file.
+type Paid = (History, usize);
 
 /// Results as text: all of a thread in one piece, and where the one of a place lies in it.
 #[derive(Default)]
@@ -65,26 +66,24 @@ struct Told {
 
 impl Rating<'_> {
     /// One result per call, in input order: each contract's calls settled together, the contracts shared among threads.
-    fn rate(&self, calls: &[RatedCall], out: &mut impl Write) -> io::Result<()> {
-        let found: Vec<Match> = calls.iter().map(|rated| self.in_force.find(&rated.call)).collect();
-        let mut shares: HashMap<&str, Vec<(usize, Input<'_>)>> = HashMap::new();
+    fn rate(&self, calls: &RatedCalls, out: &mut impl Write) -> io::Result<()> {
+        let mut paid: Vec<Paid> = Vec::with_capacity(calls.len());
         let mut nobodys = Told::default();
-        for (place, (RatedCall { call, verdict, .. }, found)) in calls.iter().zip(&found).enumerate() {
-            match found {
-                Match::Contract { id, authorised, reason } => {
-                    let input =
-                        Input { call, authorised: *authorised, reason: reason.as_deref(), verdict: *verdict, timing: Timing::InTime };
-                    shares.entry(id).or_default().push((place, input));
-                }
-                found => nobodys.add(place, &self.in_force.unbilled(call, found, self.until), self.json),
+        for (place, rated) in calls.iter().enumerate() {
+            match &rated.payer {
+                Payer::Contract { history, .. } => paid.push((*history, place)),
+                Payer::Nobody(found) => nobodys.add(place, &self.in_force.unbilled(&rated.call, found, self.until), self.json),
             }
         }
-        let shares: Vec<Share<'_>> = shares.into_iter().collect();
+        paid.sort_unstable();
+        let shares: Vec<&[Paid]> = paid.chunk_by(|one, other| one.0 == other.0).collect();
         let next = AtomicUsize::new(0);
         let work = || {
-            let mut told = Told::default();
-            while let Some((contract, calls)) = shares.get(next.fetch_add(1, Ordering::Relaxed)) {
-                self.settle(contract, calls, &mut told);
+            let (mut told, mut inputs) = (Told::default(), Vec::new());
+            while let Some(share) = shares.get(next.fetch_add(1, Ordering::Relaxed)) {
+                inputs.clear();
+                inputs.extend(share.iter().filter_map(|(_, place)| calls.get(*place).and_then(input)));
+                self.settle(share, &inputs, &mut told);
             }
             told
         };
@@ -96,14 +95,25 @@ impl Rating<'_> {
         write_in_order(calls.len(), &all, out)
     }
 
-    fn settle(&self, contract: &str, calls: &[(usize, Input<'_>)], told: &mut Told) {
-        let Some(terms) = self.in_force.terms(contract) else { return };
+    /// Settles the calls of one contract.
+    fn settle(&self, share: &[Paid], inputs: &[Input<'_>], told: &mut Told) {
+        let Some(terms) = share.first().and_then(|(history, _)| self.in_force.terms_of(*history)) else { return };
         // Without a clock no deadline passes, however late the last call of the file is.
         let terms = if self.clock { terms } else { terms.without_clock() };
-        let inputs: Vec<Input<'_>> = calls.iter().map(|(_, input)| *input).collect();
-        for ((place, _), settled) in calls.iter().zip(meter::settle(&terms, &inputs, self.until).calls) {
+        for ((_, place), settled) in share.iter().zip(meter::settle(&terms, inputs, self.until).calls) {
             told.add(*place, &settled.record, self.json);
         }
+    }
+}
+
+/// A call as settlement takes it, if a contract pays.
+fn input(rated: &RatedCall) -> Option<Input<'_>> {
+    let RatedCall { call, verdict, payer, .. } = rated;
+    match payer {
+        Payer::Contract { authorised, reason, .. } => {
+            Some(Input { call, authorised: *authorised, reason: reason.as_deref(), verdict: *verdict, timing: Timing::InTime })
+        }
+        Payer::Nobody(_) => None,
     }
 }
 
@@ -112,7 +122,7 @@ impl Told {
         if json {
             write_json(&mut self.text, record, &Style::PLAIN);
         } else {
-            self.text.extend_from_slice(table::row(record).as_bytes());
+            table::write_row(&mut self.text, record);
         }
         self.text.push(b'\n');
         self.ends.push((place, self.text.len()));

@@ -2,44 +2,52 @@
 
 use super::csv_head;
 use super::decisions_csv::verdict;
+use super::rate_names::{Names, Place};
+use super::rate_row::{COLUMNS, Row};
 use super::{Failure, Result};
-use crate::calls::{BillFrom, BilledFrom, Call, Correlation, Directory, End, MissedReason, Talk, Withheld};
+use crate::calls::Call;
+use crate::contracts::Payer;
+use crate::pipeline::catalogue::InForce;
 use crate::tariff::Verdict;
-use crate::units::{CallId, DialPlan, Direction, RawNumber, Timestamp};
-use std::collections::HashSet;
 use std::fs::File;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-/// A call of the file, with its decision.
+/// A call of the file.
 pub struct RatedCall {
     /// The call.
     pub call: Call,
     /// The decision.
     pub verdict: Option<Verdict>,
+    /// Whose it is.
+    pub payer: Payer,
     /// The line of the file it begins on.
-    line: u64,
+    pub(super) line: u64,
 }
 
-const COLUMNS: [&str; 14] = [
-    "call_id",
-    "direction",
-    "caller",
-    "called",
-    "started_at",
-    "answered_at",
-    "connected_at",
-    "ended_at",
-    "agent",
-    "level",
-    "severity",
-    "ticket",
-    "contract",
-    "decision",
-];
+/// The calls of a file, in its order.
+#[derive(Default)]
+pub struct RatedCalls(Vec<Vec<RatedCall>>);
+
+impl RatedCalls {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
+    /// The one at a place; `None` beyond the last.
+    pub fn get(&self, place: usize) -> Option<&RatedCall> {
+        self.0.get(place / ROWS_AT_ONCE)?.get(place % ROWS_AT_ONCE)
+    }
+
+    /// All.
+    pub fn iter(&self) -> impl Iterator<Item = &RatedCall> {
+        self.0.iter().flatten()
+    }
+}
 
 /// So many rows go to a thread at once.
 const ROWS_AT_ONCE: usize = 1_024;
@@ -48,58 +56,56 @@ const HANDS_WAITING: usize = 16;
 /// After so many mistakes the rest is not read.
 const MOST_MISTAKES: usize = 100;
 
-/// Rows with their lines, and the place of the first among all.
-type Hand = (usize, Vec<(u64, csv::StringRecord)>);
+/// Rows as they stand in the file, in one piece of text: one allocation for a thousand rows, not two for each.
+#[derive(Default)]
+struct Hand {
+    number: u32,
+    text: String,
+    /// Where each field of all rows ends in the text.
+    ends: Vec<usize>,
+    /// Of each row: its line, where its text begins, and how many ends of fields there are after it.
+    rows: Vec<(u64, usize, usize)>,
+}
 
-/// What was read: rows converted, by the place of their first; and mistakes, each with its line.
+/// What was read: the calls of each hand, by its number; and mistakes, each with its line.
 #[derive(Default)]
 struct Read {
-    calls: Vec<(usize, Vec<RatedCall>)>,
+    calls: Vec<(u32, Vec<RatedCall>)>,
+    names: Names,
     mistakes: Vec<(u64, String)>,
 }
 
-/// Reads a file; all its mistakes at once. One thread reads rows, the others make calls of them.
-pub fn read(path: &Path, directory: &Directory) -> Result<Vec<RatedCall>> {
+/// Reads a file; all its mistakes at once. One thread reads rows, the others make calls of them and find who pays.
+pub fn read(path: &Path, in_force: &InForce) -> Result<RatedCalls> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| Failure::Work(anyhow::anyhow!("{name}: cannot be opened: {error}")))?;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).buffer_capacity(1 << 18).from_reader(file);
-    let header = reader.headers().map_err(|error| Failure::Usage(format!("{name}:1: {error}")))?.clone();
+    let mut reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(1 << 18).from_reader(file);
+    let mut header = reader.headers().map_err(|error| Failure::Usage(format!("{name}:1: {error}")))?.clone();
+    header.trim();
     let columns = csv_head::columns(&name, &header, &COLUMNS, &["call_id", "direction", "caller", "started_at"])?;
     let (sender, receiver) = sync_channel::<Hand>(HANDS_WAITING);
     let (receiver, enough) = (Mutex::new(receiver), AtomicBool::new(false));
+    let names = Names::default();
     let (mut unread, parts) = std::thread::scope(|scope| {
-        let convert = || {
-            let mut read = Read::default();
-            loop {
-                let hand = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                let Ok((first, rows)) = hand else { break read };
-                let mut calls = Vec::with_capacity(rows.len());
-                for (line, record) in rows {
-                    match (Row { columns: &columns, record: &record }).call(directory, line) {
-                        Ok(call) => calls.push(call),
-                        Err((key, what)) => read.mistakes.push((line, format!("{key}: {what}"))),
-                    }
-                }
-                read.calls.push((first, calls));
-                if read.mistakes.len() > MOST_MISTAKES {
-                    enough.store(true, Ordering::Relaxed);
-                }
-            }
-        };
+        let convert = || convert(&receiver, &columns, in_force, names.alike(), &enough);
         let threads: Vec<_> = (0..threads()).map(|_| scope.spawn(convert)).collect();
         let unread = read_rows(&mut reader, &sender, &enough);
         drop(sender);
         let parts: Vec<Read> = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect();
         (unread, parts)
     });
-    let mut calls = Vec::new();
+    let (mut hands, mut all_names) = (Vec::new(), Vec::with_capacity(parts.len()));
     for part in parts {
         unread.extend(part.mistakes);
-        calls.extend(part.calls);
+        hands.extend(part.calls);
+        all_names.push(part.names);
     }
-    calls.sort_by_key(|(first, _)| *first);
-    let calls: Vec<RatedCall> = calls.into_iter().flat_map(|(_, calls)| calls).collect();
-    unread.extend(named_twice(&calls));
+    hands.sort_unstable_by_key(|(number, _)| *number);
+    let calls = RatedCalls(hands.into_iter().map(|(_, calls)| calls).collect());
+    let at = |(hand, offset): Place| calls.0.get(usize::try_from(hand).ok()?)?.get(usize::try_from(offset).ok()?);
+    for again in Names::twice(all_names, |place| Some(at(place)?.call.id.as_str())).into_iter().filter_map(at) {
+        unread.push((again.line, format!("call_id: \"{}\" stands twice; each call has a name of its own", again.call.id)));
+    }
     if unread.is_empty() {
         return Ok(calls);
     }
@@ -116,11 +122,39 @@ pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// Makes calls of the rows of one hand after the other, until no more come.
+fn convert(receiver: &Mutex<Receiver<Hand>>, columns: &[Option<usize>; 14], in_force: &InForce, names: Names, enough: &AtomicBool) -> Read {
+    let mut read = Read { names, ..Read::default() };
+    loop {
+        let hand = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Hand { number, text, ends, rows }) = hand else { break };
+        let mut calls = Vec::with_capacity(rows.len());
+        let mut first = 0;
+        for (line, begin, last) in rows {
+            let row = Row { columns, text: text.get(begin..).unwrap_or_default(), ends: ends.get(first..last).unwrap_or_default() };
+            first = last;
+            match row.call(in_force.directory()).and_then(|call| Ok((call, row.decision(verdict)?))) {
+                Ok((call, verdict)) => {
+                    read.names.add(call.id.as_str(), (number, u32::try_from(calls.len()).unwrap_or(u32::MAX)));
+                    let payer = in_force.payer(&call);
+                    calls.push(RatedCall { call, verdict, payer, line });
+                }
+                Err((key, what)) => read.mistakes.push((line, format!("{key}: {what}"))),
+            }
+        }
+        read.calls.push((number, calls));
+        if read.mistakes.len() > MOST_MISTAKES {
+            enough.store(true, Ordering::Relaxed);
+        }
+    }
+    read.names.sort();
+    read
+}
+
 /// Hands rows over; gives the lines that are no rows.
 fn read_rows(reader: &mut csv::Reader<File>, sender: &SyncSender<Hand>, enough: &AtomicBool) -> Vec<(u64, String)> {
-    let (mut unread, mut rows, mut first) = (Vec::new(), Vec::with_capacity(ROWS_AT_ONCE), 0usize);
+    let (mut unread, mut hand, mut record) = (Vec::new(), Hand::default(), csv::StringRecord::new());
     loop {
-        let mut record = csv::StringRecord::new();
         let more = match reader.read_record(&mut record) {
             Ok(more) => more,
             Err(error) => {
@@ -129,15 +163,13 @@ fn read_rows(reader: &mut csv::Reader<File>, sender: &SyncSender<Hand>, enough: 
             }
         };
         if more {
-            rows.push((record.position().map_or(0, csv::Position::line), record));
+            hand.add(&record);
         }
-        if rows.len() == ROWS_AT_ONCE || !more {
-            let hand = std::mem::replace(&mut rows, Vec::with_capacity(ROWS_AT_ONCE));
-            let count = hand.len();
-            if sender.send((first, hand)).is_err() {
+        if hand.rows.len() == ROWS_AT_ONCE || !more {
+            let next = Hand { number: hand.number + 1, ..Hand::as_large_as(&hand) };
+            if sender.send(std::mem::replace(&mut hand, next)).is_err() {
                 return unread;
             }
-            first += count;
         }
         if !more || unread.len() > MOST_MISTAKES || enough.load(Ordering::Relaxed) {
             return unread;
@@ -145,104 +177,17 @@ fn read_rows(reader: &mut csv::Reader<File>, sender: &SyncSender<Hand>, enough: 
     }
 }
 
-/// Calls whose name another has.
-fn named_twice(calls: &[RatedCall]) -> Vec<(u64, String)> {
-    let mut names: HashSet<&str> = HashSet::with_capacity(calls.len());
-    let again = calls.iter().filter(|rated| !names.insert(rated.call.id.as_str()));
-    again.map(|rated| (rated.line, format!("call_id: \"{}\" stands twice; each call has a name of its own", rated.call.id))).collect()
-}
-
-struct Row<'a> {
-    columns: &'a [Option<usize>; 14],
-    record: &'a csv::StringRecord,
-}
-
-type Mistake = (&'static str, String);
-
-impl Row<'_> {
-    fn text(&self, column: &str) -> Option<&str> {
-        let place = COLUMNS.iter().position(|known| *known == column)?;
-        self.columns.get(place).copied().flatten().and_then(|place| self.record.get(place)).filter(|text| !text.is_empty())
+impl Hand {
+    fn as_large_as(other: &Self) -> Self {
+        let Self { text, ends, .. } = other;
+        let text = String::with_capacity(text.len() + text.len() / 8);
+        Self { number: 0, text, ends: Vec::with_capacity(ends.len()), rows: Vec::with_capacity(ROWS_AT_ONCE) }
     }
 
-    fn time(&self, column: &'static str) -> std::result::Result<Option<Timestamp>, Mistake> {
-        let Some(text) = self.text(column) else { return Ok(None) };
-        let wrong = || (column, format!("\"{text}\" is no time with an offset; 2026-03-10T10:00:00+01:00 would be right"));
-        Timestamp::parse_rfc3339(text).map(Some).ok_or_else(wrong)
+    fn add(&mut self, record: &csv::StringRecord) {
+        let begin = self.text.len();
+        self.text.push_str(record.as_slice());
+        self.ends.extend((0..record.len()).map(|field| record.range(field).map_or(0, |range| range.end)));
+        self.rows.push((record.position().map_or(0, csv::Position::line), begin, self.ends.len()));
     }
-
-    fn call(&self, directory: &Directory, line: u64) -> std::result::Result<RatedCall, Mistake> {
-        let id = self.text("call_id").and_then(CallId::new).ok_or(("call_id", "is empty".to_owned()))?;
-        let direction = match self.text("direction") {
-            Some("in") => Direction::In,
-            Some("out") => Direction::Out,
-            found => return Err(("direction", format!("\"{}\" is neither \"in\" nor \"out\"", found.unwrap_or_default()))),
-        };
-        let started_at = self.time("started_at")?.ok_or(("started_at", "is empty".to_owned()))?;
-        let (answered_at, connected_at, ended_at) = (self.time("answered_at")?, self.time("connected_at")?, self.time("ended_at")?);
-        let plan = &directory.dial_plan;
-        let (caller_raw, called_raw) = (self.raw("caller"), self.raw("called"));
-        let called = normalized(plan, &called_raw);
-        let hotline = match direction {
-            Direction::In => called.and_then(|number| directory.hotline(number)),
-            Direction::Out => None,
-        };
-        let by_answer = hotline.is_some_and(|hotline| hotline.bill_from == BillFrom::Answer) || connected_at.is_none();
-        let from = if by_answer { answered_at.or(connected_at) } else { connected_at };
-        let from = if direction == Direction::Out { connected_at.or(answered_at) } else { from };
-        if let (Some(from), Some(to)) = (from, ended_at)
-            && to < from
-        {
-            return Err(("ended_at", "lies before talk begins".to_owned()));
-        }
-        let level = self.level(directory)?;
-        let talks: Vec<Talk> =
-            from.map(|from| Talk { agent: self.text("agent").unwrap_or_default().into(), level, from, to: ended_at }).into_iter().collect();
-        let missed = (talks.is_empty()).then_some(MissedReason::NoAnswer);
-        let call = Call {
-            id,
-            direction,
-            hotline: hotline.map(|hotline| hotline.name.clone()),
-            service: match (direction, hotline) {
-                (Direction::Out, _) => "callback".into(),
-                (Direction::In, Some(hotline)) => hotline.service.clone(),
-                (Direction::In, None) => return Err(("called", format!("\"{}\" is no configured hotline", called_raw.as_str()))),
-            },
-            caller: normalized(plan, &caller_raw).filter(|_| direction == Direction::In),
-            caller_raw,
-            withheld: Withheld::No,
-            called_raw,
-            called,
-            contract: self.text("contract").map(Into::into),
-            started_at,
-            answered_at,
-            // Without an end the call was never concluded: it is rated as ended where it began to talk.
-            ended_at: Some(ended_at.or(from).unwrap_or(started_at)),
-            talks,
-            end: End::Observed,
-            billed_from: if connected_at.is_some() && !by_answer { BilledFrom::Agent } else { BilledFrom::Answer },
-            missed,
-            severity: self.text("severity").map(Into::into).or_else(|| hotline.and_then(|hotline| hotline.severity.clone())),
-            ticket: self.text("ticket").map(Into::into),
-            correlation: Correlation::Explicit,
-            marks: Vec::new(),
-        };
-        let verdict = self.text("decision").map(verdict).transpose().map_err(|what| ("decision", what))?;
-        Ok(RatedCall { call, verdict, line })
-    }
-
-    fn raw(&self, column: &str) -> RawNumber {
-        RawNumber::from_bytes(self.text(column).unwrap_or_default().as_bytes())
-    }
-
-    fn level(&self, directory: &Directory) -> std::result::Result<Option<u8>, Mistake> {
-        match self.text("level") {
-            Some(text) => text.parse().map(Some).map_err(|_| ("level", format!("\"{text}\" is no level; 1, 2 or 3 would be right"))),
-            None => Ok(directory.agent(&self.raw("agent")).and_then(|agent| agent.level)),
-        }
-    }
-}
-
-fn normalized(plan: &DialPlan, raw: &RawNumber) -> Option<crate::units::E164> {
-    plan.normalize(raw.as_str().as_bytes())
 }

@@ -41,6 +41,26 @@ impl Match {
     }
 }
 
+/// A contract with all its rows, as a place among all contracts sorted by name: what finding it by name gives, kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct History(u32);
+
+/// Whose call it is, without a copy of the contract's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payer {
+    /// One contract pays; the rest as in [`Match::Contract`].
+    Contract {
+        /// The contract.
+        history: History,
+        /// The caller may call on plans for authorised callers.
+        authorised: bool,
+        /// What a reader should know: a reference that was not in force.
+        reason: Option<Box<str>>,
+    },
+    /// None does: several match, or none.
+    Nobody(Match),
+}
+
 /// All contracts, indexed by number and by name.
 #[derive(Debug, Default)]
 pub struct Contracts {
@@ -53,6 +73,8 @@ pub struct Contracts {
     lengths: Vec<u32>,
     /// Row numbers sorted by contract id, then start.
     by_id: Vec<u32>,
+    /// Of each row, the contract it belongs to.
+    histories: Vec<History>,
 }
 
 impl Contracts {
@@ -77,7 +99,17 @@ impl Contracts {
         let mut by_id: Vec<u32> = (0u32..).take(rows.len()).collect();
         let key = |row: &u32| rows.get(place(*row)).map(|contract| (contract.id.clone(), contract.starts_on));
         by_id.sort_by_cached_key(key);
-        Self { rows, zones, exact, prefixes, lengths, by_id }
+        let mut histories = vec![History(0); rows.len()];
+        let mut last = None;
+        for (at, row) in (0u32..).zip(&by_id) {
+            let id = rows.get(place(*row)).map(|contract| &contract.id);
+            let history = last.filter(|(known, _)| *known == id).map_or(History(at), |(_, history)| history);
+            last = Some((id, history));
+            if let Some(slot) = histories.get_mut(place(*row)) {
+                *slot = history;
+            }
+        }
+        Self { rows, zones, exact, prefixes, lengths, by_id, histories }
     }
 
     /// All rows, in the order of the files.
@@ -95,33 +127,60 @@ impl Contracts {
         })
     }
 
+    /// A contract by its name.
+    #[must_use]
+    pub fn named(&self, id: &str) -> Option<History> {
+        let at = self.by_id.partition_point(|row| self.rows.get(place(*row)).is_some_and(|contract| *contract.id < *id));
+        let history = History(u32::try_from(at).ok()?);
+        self.rows_of(history).next().filter(|contract| *contract.id == *id).map(|_| history)
+    }
+
+    /// The rows of a contract by start.
+    pub fn rows_of(&self, history: History) -> impl Iterator<Item = &Contract> {
+        let rest = self.by_id.get(place(history.0)..).unwrap_or_default();
+        let mut rows = rest.iter().filter_map(|row| self.rows.get(place(*row))).peekable();
+        let id = rows.peek().map(|contract| &*contract.id);
+        rows.take_while(move |contract| Some(&*contract.id) == id)
+    }
+
+    /// The zone in which the dates of a contract are meant.
+    #[must_use]
+    pub fn zone_of(&self, history: History) -> Option<Tz> {
+        self.zones.get(place(*self.by_id.get(place(history.0))?)).copied()
+    }
+
     /// The history of a contract: its rows by start; empty if there is none of that name.
     #[must_use]
     pub fn history(&self, id: &str) -> Vec<&Contract> {
-        let from = self.by_id.partition_point(|row| self.rows.get(place(*row)).is_some_and(|contract| *contract.id < *id));
-        let rest = self.by_id.get(from..).unwrap_or_default();
-        rest.iter().map_while(|row| self.rows.get(place(*row)).filter(|contract| *contract.id == *id)).collect()
+        self.named(id).map(|history| self.rows_of(history).collect()).unwrap_or_default()
     }
 
     /// The zone in which a contract's dates are meant; `None` if there is none of that name.
     #[must_use]
     pub fn zone(&self, id: &str) -> Option<Tz> {
-        let from = self.by_id.partition_point(|row| self.rows.get(place(*row)).is_some_and(|contract| *contract.id < *id));
-        let row = place(*self.by_id.get(from)?);
-        self.rows.get(row).filter(|contract| *contract.id == *id)?;
-        self.zones.get(row).copied()
+        self.zone_of(self.named(id)?)
     }
 
     /// Whose call it is, by the local date on which talk began (missed: it was set up).
     #[must_use]
     pub fn find(&self, call: &Call, withheld: WithheldNumbers) -> Match {
+        match self.payer(call, withheld) {
+            Payer::Contract { history, authorised, reason } => match self.rows_of(history).next() {
+                Some(contract) => Match::Contract { id: contract.id.clone(), authorised, reason },
+                None => Match::Unmatched { reason: reason.unwrap_or_default() },
+            },
+            Payer::Nobody(found) => found,
+        }
+    }
+
+    /// The same, for who has many to ask about.
+    #[must_use]
+    pub fn payer(&self, call: &Call, withheld: WithheldNumbers) -> Payer {
         let at = call.connected_at().unwrap_or(call.started_at);
         let mut note = None;
         if let Some(reference) = &call.contract {
-            let rows = self.history(reference);
-            let known = rows.first().is_some_and(|_| self.row_of(reference, at).is_some());
-            if known {
-                return Match::Contract { id: reference.clone(), authorised: true, reason: None };
+            if let Some(history) = self.named(reference).filter(|history| self.covering(*history, at).is_some()) {
+                return Payer::Contract { history, authorised: true, reason: None };
             }
             note = Some(format!("the contract \"{reference}\" that the PBX named is not in force"));
         }
@@ -131,13 +190,13 @@ impl Contracts {
         };
         let hidden = call.direction == Direction::In && call.withheld == Withheld::Yes && withheld == WithheldNumbers::Ignore;
         let found = match number {
-            _ if hidden => Match::Unmatched { reason: "number withheld".into() },
+            _ if hidden => nobody("number withheld"),
             Some(number) => self.find_number(number, at),
-            None => Match::Unmatched { reason: "no number".into() },
+            None => nobody("no number"),
         };
         match (found, note) {
-            (Match::Contract { id, authorised, .. }, Some(note)) => Match::Contract { id, authorised, reason: Some(note.into()) },
-            (Match::Unmatched { reason }, Some(note)) => Match::Unmatched { reason: format!("{note}; {reason}").into() },
+            (Payer::Contract { history, authorised, .. }, Some(note)) => Payer::Contract { history, authorised, reason: Some(note.into()) },
+            (Payer::Nobody(Match::Unmatched { reason }), Some(note)) => nobody(&format!("{note}; {reason}")),
             (found, _) => found,
         }
     }
@@ -145,45 +204,56 @@ impl Contracts {
     /// The row of a contract in force at an instant.
     #[must_use]
     pub fn row_of(&self, id: &str, at: Timestamp) -> Option<&Contract> {
-        let day = local_date(at, self.zone(id)?);
-        self.history(id).into_iter().find(|contract| contract.covers(day))
+        self.covering(self.named(id)?, at)
+    }
+
+    fn covering(&self, history: History, at: Timestamp) -> Option<&Contract> {
+        let day = local_date(at, self.zone_of(history)?);
+        self.rows_of(history).find(|contract| contract.covers(day))
     }
 
     /// Exact beats prefix, a longer prefix beats a shorter; authorised numbers belong to the contract like its others.
-    fn find_number(&self, number: E164, at: Timestamp) -> Match {
+    fn find_number(&self, number: E164, at: Timestamp) -> Payer {
         if let Some(found) = self.best(&self.exact, number, number, at) {
             return found;
         }
         let mut lengths = self.lengths.iter().copied().filter(|length| *length <= number.len());
         lengths
             .find_map(|length| self.best(&self.prefixes, number.prefix(length), number, at))
-            .unwrap_or_else(|| Match::Unmatched { reason: "no contract has this number".into() })
+            .unwrap_or_else(|| nobody("no contract has this number"))
     }
 
-    fn best(&self, index: &[(E164, u32)], key: E164, number: E164, at: Timestamp) -> Option<Match> {
+    fn best(&self, index: &[(E164, u32)], key: E164, number: E164, at: Timestamp) -> Option<Payer> {
         let from = index.partition_point(|(number, _)| *number < key);
-        let mut found: Vec<&Contract> = Vec::new();
+        let mut found: Option<(History, &Contract)> = None;
+        let mut others: Vec<&Contract> = Vec::new();
         for (_, row) in index.get(from..)?.iter().take_while(|(number, _)| *number == key) {
-            let contract = self.rows.get(place(*row))?;
-            let zone = self.zones.get(place(*row)).copied()?;
-            if contract.covers(local_date(at, zone)) && !found.iter().any(|known| known.id == contract.id) {
-                found.push(contract);
+            let (contract, zone) = (self.rows.get(place(*row))?, self.zones.get(place(*row)).copied()?);
+            if !contract.covers(local_date(at, zone)) {
+                continue;
+            }
+            let history = self.histories.get(place(*row)).copied()?;
+            match found {
+                None => found = Some((history, contract)),
+                Some((known, _)) if known == history => {}
+                Some(_) => others.push(contract),
             }
         }
-        match found.as_slice() {
-            [] => None,
-            [contract] => {
-                // Whichever of its patterns was the best: a block may be authorised, or one number of a block.
-                let authorised = contract.authorised.iter().any(|pattern| pattern.matches(number));
-                Some(Match::Contract { id: contract.id.clone(), authorised, reason: None })
-            }
-            _ => {
-                let mut candidates: Vec<Box<str>> = found.iter().map(|contract| contract.id.clone()).collect();
-                candidates.sort();
-                Some(Match::Ambiguous { candidates })
-            }
+        let (history, contract) = found?;
+        if others.is_empty() {
+            // Whichever of its patterns was the best: a block may be authorised, or one number of a block.
+            let authorised = contract.authorised.iter().any(|pattern| pattern.matches(number));
+            return Some(Payer::Contract { history, authorised, reason: None });
         }
+        let mut candidates: Vec<Box<str>> = std::iter::once(contract).chain(others).map(|contract| contract.id.clone()).collect();
+        candidates.sort();
+        candidates.dedup();
+        Some(Payer::Nobody(Match::Ambiguous { candidates }))
     }
+}
+
+fn nobody(reason: &str) -> Payer {
+    Payer::Nobody(Match::Unmatched { reason: reason.into() })
 }
 
 impl Contract {

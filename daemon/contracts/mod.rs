@@ -6,7 +6,7 @@ mod lookup;
 #[cfg(test)]
 mod tests;
 
-pub use lookup::{Contracts, Match, local_date};
+pub use lookup::{Contracts, History, Match, Payer, local_date};
 
 use crate::units::NumberPattern;
 use chrono::NaiveDate;

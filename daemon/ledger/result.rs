@@ -5,7 +5,7 @@
 
 use super::numbers::is_forgotten;
 use crate::meter::{Line, Party, Record, RecordKey};
-use crate::units::{Money, Timestamp, Word};
+use crate::units::{Money, Timestamp, Word, write_decimal, write_signed};
 use rust_decimal::Decimal;
 use std::borrow::Cow;
 
@@ -124,15 +124,17 @@ pub fn write_json(out: &mut Vec<u8>, record: &Record, style: &Style) {
     object.maybe("hotline", record.hotline.as_deref());
     object.maybe("service", Some(&*record.service).filter(|service| !service.is_empty()));
     object.maybe("direction", record.direction.map(Word::word));
-    object.maybe("caller", style.party(&record.caller).as_deref());
-    object.maybe("called", style.party(&record.called).as_deref());
+    object.party("caller", &record.caller, style);
+    object.party("called", &record.called, style);
     object.maybe("agent", record.agent.as_deref().and_then(|agent| style.number(agent)).as_deref());
     object.maybe("severity", record.severity.as_deref());
     object.maybe("incident", record.incident.as_deref());
-    let time = |time: Timestamp| time.rfc3339(record.zone);
-    object.text("started_at", &time(record.started_at));
-    object.maybe("connected_at", record.connected_at.map(time).as_deref());
-    object.maybe("ended_at", record.ended_at.map(time).as_deref());
+    let mut time = |name: &str, time: Option<Timestamp>| {
+        object.optional(name, time, |object, name, time| object.written(name, |out| time.write_rfc3339(out, record.zone)));
+    };
+    time("started_at", Some(record.started_at));
+    time("connected_at", record.connected_at);
+    time("ended_at", record.ended_at);
     object.maybe("end", record.end.map(Word::word));
     object.maybe("billed_from", record.billed_from.map(Word::word));
     object.integer("wait_s", style.count(record.wait.get()));
@@ -142,11 +144,13 @@ pub fn write_json(out: &mut Vec<u8>, record: &Record, style: &Style) {
     object.maybe("reason", record.reason.as_deref());
     object.flag("late", record.late);
     let charge = &record.charge;
-    let money = |amount: Decimal| Money::new(style.amount(amount), charge.currency).to_fixed();
-    object.text("net", &money(charge.net));
-    object.raw("vat_percent", &charge.vat_percent.normalize().to_string());
-    object.text("vat", &money(charge.vat));
-    object.text("gross", &money(charge.gross));
+    let money = |amount: Decimal| Money::new(style.amount(amount), charge.currency);
+    object.written("net", |out| money(charge.net).write_fixed(out));
+    object.name("vat_percent");
+    let percent = if charge.vat_percent.scale() == 0 { charge.vat_percent } else { charge.vat_percent.normalize() };
+    write_decimal(object.out, percent);
+    object.written("vat", |out| money(charge.vat).write_fixed(out));
+    object.written("gross", |out| money(charge.gross).write_fixed(out));
     object.text("currency", charge.currency.code());
     object.list("allowances", &record.allowances, |mut object, usage| {
         object.text("id", &usage.id);
@@ -193,8 +197,8 @@ fn write_line(mut object: Object<'_>, line: &Line, style: &Style) {
     object.maybe("allowance", line.allowance.as_deref());
     object.integer("count", style.count(line.count));
     object.optional("increment_s", line.increment.and_then(|span| i64::try_from(span.get()).ok()), Object::integer);
-    object.text("unit_price", &line.unit_price.to_string());
-    object.text("amount", &style.amount(line.amount).to_string());
+    object.written("unit_price", |out| write_decimal(out, line.unit_price));
+    object.written("amount", |out| write_decimal(out, style.amount(line.amount)));
     object.end();
 }
 
@@ -237,7 +241,23 @@ impl<'a> Object<'a> {
 
     /// A whole number.
     pub fn integer(&mut self, name: &str, value: i64) {
-        self.raw(name, &value.to_string());
+        self.name(name);
+        write_signed(self.out, value);
+    }
+
+    /// A text that `write` appends and that needs no escape, such as an amount.
+    fn written(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.name(name);
+        self.out.push(b'"');
+        write(self.out);
+        self.out.push(b'"');
+    }
+
+    fn party(&mut self, name: &str, party: &Party, style: &Style) {
+        match (party, style.digits) {
+            (Party::Number(number), Digits::All) => self.written(name, |out| number.write(out)),
+            _ => self.maybe(name, style.party(party).as_deref()),
+        }
     }
 
     /// true or false.
@@ -281,16 +301,27 @@ impl<'a> Object<'a> {
         self.out.push(b']');
     }
 
+    /// Names are ours, and need no escape.
     fn name(&mut self, name: &str) {
-        if !self.empty {
-            self.out.push(b',');
-        }
+        debug_assert!(is_plain(name), "{name} needs an escape");
+        self.out.extend_from_slice(if self.empty { b"\"" } else { b",\"" });
         self.empty = false;
-        write_text(self.out, name);
-        self.out.push(b':');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
     }
 }
 
+/// Whether a text stands in JSON as it is (RFC 8259 §7).
+fn is_plain(text: &str) -> bool {
+    // All bytes are looked at: many at a time.
+    text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\'))
+}
+
 fn write_text(out: &mut Vec<u8>, text: &str) {
+    if is_plain(text) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        return out.push(b'"');
+    }
     serde_json::to_writer(out, text).expect("a text can be written to memory");
 }

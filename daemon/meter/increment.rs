@@ -168,7 +168,7 @@ fn by_allowance<'a>(pools: &mut Pools, call: &mut Running<'a>, now: &Moment<'a, 
     for place in 0..call.sources.len() {
         let Some(source) = call.sources.get(place) else { break };
         let Grant::Time { increment, .. } = source.allowance.grant else { continue };
-        if pools.left(source.pool) == 0 || !now.is_served_by(source, &call.input.call.service) {
+        if pools.is_spent(source.pool) || !now.is_served_by(source, &call.input.call.service) {
             continue;
         }
         let taken = Seconds::new(pools.take(source, increment.get()));

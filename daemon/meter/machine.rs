@@ -6,6 +6,7 @@ use super::pools::Pool;
 use super::running::{Running, classify};
 use super::settlement::{Balance, Input, Live, Quiet, Settled, Settlement, Timing};
 use super::state::State;
+use super::stretch::Stretch;
 use super::terms::{Offer, Role, Terms};
 use crate::tariff::Grant;
 use crate::units::{Seconds, Timestamp};
@@ -32,14 +33,14 @@ pub(super) struct Machine<'a, 't> {
 }
 
 impl<'a, 't> Machine<'a, 't> {
-    pub(super) fn new(terms: &'t Terms<'a>, state: State, inputs: &'t [Input<'a>], until: Timestamp) -> Self {
+    pub(super) fn new(terms: &'t Terms<'a>, from: &Quiet, inputs: &'t [Input<'a>], until: Timestamp) -> Self {
         Self {
             terms,
             until,
-            state,
+            state: from.state.clone(),
             inputs,
             calls: Vec::with_capacity(inputs.len()),
-            quiet: Vec::new(),
+            quiet: vec![Quiet { ahead: None, ..from.clone() }],
             over: Some(Timestamp::default()),
             today: None,
         }
@@ -102,8 +103,17 @@ impl<'a, 't> Machine<'a, 't> {
         if settled.saturating_sub(told) < CALLS_APART || timing != Timing::InTime || self.state.pools.tolerate() {
             return told;
         }
-        self.quiet.push(Quiet { at, state: self.state_at(at) });
+        self.end_stretch(at);
+        self.quiet.push(Quiet { at, state: self.state_at(at), ahead: None });
         settled
+    }
+
+    /// Notes what was asked of allowances since the last quiet instant.
+    fn end_stretch(&mut self, to: Timestamp) {
+        let asked = self.state.pools.asked();
+        if let Some(last) = self.quiet.last_mut() {
+            last.ahead = Some(Stretch { to, asked });
+        }
     }
 
     fn state_at(&self, at: Timestamp) -> State {
@@ -129,7 +139,9 @@ impl<'a, 't> Machine<'a, 't> {
         (day, offers)
     }
 
-    pub(super) fn finish(mut self) -> Settlement {
+    /// What all came to; `end` is where the calls end that were given.
+    pub(super) fn finish(mut self, end: Timestamp) -> Settlement {
+        self.end_stretch(end);
         let mut settled = std::mem::take(&mut self.calls);
         settled.sort_by_key(|(place, _)| *place);
         let settled = settled.into_iter().map(|(_, call)| {

@@ -17,6 +17,7 @@ mod settlement;
 mod sources;
 mod state;
 mod steps;
+mod stretch;
 mod talk;
 mod terms;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use finish::unbilled;
 pub use record::{AllowanceUse, Charge, FeePeriod, Line, Outcome, Party, Record, RecordKey, Rule};
 pub use settlement::{Balance, Input, Live, Origin, Quiet, Settled, Settlement, Timing, settle, settle_between, settle_from};
 pub use state::State;
+pub use stretch::Stretch;
 pub use talk::TalkClock;
 pub use terms::Terms;
-pub use walk::{Walked, walk};
+pub use walk::{Part, Walked, walk};

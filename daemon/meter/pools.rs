@@ -1,6 +1,7 @@
 //! What is left of allowances. Derived, never stored: granted when first asked for, used up by increments.
 
 use super::sources::{Lasting, Source, Use, lasting, owner};
+use super::stretch::{Asked, PoolKey};
 use super::terms::{Offer, Terms};
 use crate::tariff::{Allowance, Grant};
 use crate::units::Seconds;
@@ -40,6 +41,8 @@ pub struct Pool {
     pub tolerated: u64,
     /// Usage beyond it.
     pub beyond: u64,
+    /// What calls have asked of it since the last quiet instant; `None`: none has. No state that is kept has any.
+    pub asked: Option<Asked>,
 }
 
 impl Pools {
@@ -47,7 +50,7 @@ impl Pools {
     pub(super) fn grant(&mut self, terms: &Terms<'_>, offer: &Offer<'_>, allowance: &Allowance, period: Lasting) -> PoolId {
         let owner = owner(offer, allowance);
         if let Some(known) = self.find(owner, &allowance.id, period.from) {
-            return known;
+            return self.ask(known);
         }
         // What the plan said when the period began counts for all of it, as do the stations of that day.
         let began = terms.offers(period.began).into_iter().find(|one| one.plan.id == offer.plan.id);
@@ -60,14 +63,23 @@ impl Pools {
             Grant::Incidents(count) | Grant::Callbacks(count) => u64::from(count),
         };
         let granted = if granted_as.per_station { one.saturating_mul(u64::from(terms.stations(period.began))) } else { one };
-        self.add_pool(Pool {
+        let new = self.add_pool(Pool {
             granted,
             left: granted,
             carry: granted_as.carry_over.map_or(0, |(cap, _)| cap),
             is_time: matches!(granted_as.grant, Grant::Time { .. }),
             tolerated: granted_as.tolerance.map_or(0, |tolerance| tolerance.of(granted)),
             ..Pool::empty(owner, &allowance.id, period.from, period.lapses)
-        })
+        });
+        self.ask(new)
+    }
+
+    /// A call may use a pool.
+    fn ask(&mut self, pool: PoolId) -> PoolId {
+        if let Some(pool) = self.all.get_mut(pool) {
+            pool.asked();
+        }
+        pool
     }
 
     /// The last ones are asked for most.
@@ -95,15 +107,29 @@ impl Pools {
         self.all.get(pool).map_or(0, |pool| pool.left)
     }
 
+    /// Whether a call finds nothing left in a pool.
+    pub fn is_spent(&mut self, pool: PoolId) -> bool {
+        let Some(pool) = self.all.get_mut(pool) else { return true };
+        if pool.left == 0 {
+            pool.asked().finds_nothing();
+        }
+        pool.left == 0
+    }
+
     /// Takes up to `wanted` of an allowance, and says how much it was.
     pub fn take(&mut self, source: &Source<'_>, wanted: u64) -> u64 {
         let Some(pool) = self.all.get_mut(source.pool) else { return 0 };
+        let carry = pool.carry;
         let taken = match source.used_as {
             Use::Own => wanted.min(pool.left),
-            Use::Carried => wanted.min(pool.left).min(pool.carry),
+            Use::Carried => wanted.min(pool.left).min(carry),
         };
-        if source.used_as == Use::Carried {
-            pool.carry = pool.carry.saturating_sub(taken);
+        match source.used_as {
+            Use::Own => pool.asked().takes(wanted, taken),
+            Use::Carried => {
+                pool.asked().takes_carried(wanted, carry, taken);
+                pool.carry = carry.saturating_sub(taken);
+            }
         }
         pool.left = pool.left.saturating_sub(taken);
         taken
@@ -137,13 +163,15 @@ impl Pools {
     /// The pool of what a plan's top-ups bought in a period.
     pub fn bought(&mut self, plan: &str, from: NaiveDate, lapses: Option<NaiveDate>) -> PoolId {
         let known = self.find(plan, TOP_UP, from);
-        known.unwrap_or_else(|| self.add_pool(Pool::empty(plan, TOP_UP, from, lapses)))
+        let pool = known.unwrap_or_else(|| self.add_pool(Pool::empty(plan, TOP_UP, from, lapses)));
+        self.ask(pool)
     }
 
     /// Takes up to `wanted` of what was bought, and says how much it was.
     pub fn take_bought(&mut self, pool: PoolId, wanted: u64) -> u64 {
         let Some(pool) = self.all.get_mut(pool) else { return 0 };
         let taken = wanted.min(pool.left);
+        pool.asked().takes(wanted, taken);
         pool.left = pool.left.saturating_sub(taken);
         taken
     }
@@ -151,6 +179,7 @@ impl Pools {
     /// Adds a quantity that was bought.
     pub fn buy(&mut self, pool: PoolId, quantity: Seconds) {
         let Some(pool) = self.all.get_mut(pool) else { return };
+        pool.asked().buys(quantity.get());
         pool.granted = pool.granted.saturating_add(quantity.get());
         pool.left = pool.left.saturating_add(quantity.get());
     }
@@ -166,13 +195,59 @@ impl Pools {
     pub fn forget_before(&mut self, day: NaiveDate) {
         self.all.retain(|pool| pool.lapses.is_none_or(|lapses| lapses > day));
         self.all.sort_by(|one, other| (one.from, &one.owner, &one.id).cmp(&(other.from, &other.owner, &other.id)));
+        self.all.iter_mut().for_each(|pool| pool.asked = None);
+    }
+
+    /// What calls have asked of each of them since this was called last.
+    pub fn asked(&mut self) -> Vec<(PoolKey, Asked)> {
+        let asked = self.all.iter_mut().filter_map(|pool| {
+            let asked = pool.asked.take()?;
+            Some(((pool.owner.clone(), pool.id.clone(), pool.from), asked))
+        });
+        asked.collect()
+    }
+
+    fn get(&self, (owner, id, from): &PoolKey) -> Option<&Pool> {
+        self.all.get(self.find(owner, id, *from)?)
+    }
+
+    /// Whether what calls asked of these when they were as they `were` goes as it went.
+    pub fn suffice(&self, were: &Self, asked: &[(PoolKey, Asked)]) -> bool {
+        let alike = |(key, asked): &(PoolKey, Asked)| match (self.get(key), were.get(key)) {
+            (Some(pool), was) => asked.goes_as_it_went(pool, was),
+            // One that was granted only then is granted now.
+            (None, before) => before.is_none(),
+        };
+        self.exceeded == were.exceeded && asked.iter().all(alike)
+    }
+
+    /// These after calls that asked so much of them, on a day; `then` is what became of those that `were`.
+    #[must_use]
+    pub fn after(&self, were: &Self, asked: &[(PoolKey, Asked)], then: &Self, day: NaiveDate) -> Self {
+        let mut after = self.clone();
+        for (key, asked) in asked {
+            let (owner, id, from) = key;
+            if let Some(pool) = after.find(owner, id, *from).and_then(|place| after.all.get_mut(place)) {
+                asked.apply(pool);
+            }
+        }
+        let key = |pool: &Pool| (pool.owner.clone(), pool.id.clone(), pool.from);
+        let granted = then.all.iter().filter(|pool| self.get(&key(pool)).is_none() && were.get(&key(pool)).is_none());
+        after.all.extend(granted.cloned());
+        after.forget_before(day);
+        after
     }
 }
 
 impl Pool {
     fn empty(owner: &str, id: &str, from: NaiveDate, lapses: Option<NaiveDate>) -> Self {
         let (owner, id) = (owner.into(), id.into());
-        Self { owner, id, from, granted: 0, left: 0, carry: 0, lapses, is_time: true, tolerated: 0, beyond: 0 }
+        Self { owner, id, from, granted: 0, left: 0, carry: 0, lapses, is_time: true, tolerated: 0, beyond: 0, asked: None }
+    }
+
+    fn asked(&mut self) -> &mut Asked {
+        let (left, carry) = (self.left, self.carry);
+        self.asked.get_or_insert_with(|| Asked::of(left, carry))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::machine::Machine;
 use super::record::Record;
 use super::state::State;
+use super::stretch::Stretch;
 use super::terms::Terms;
 use crate::calls::Call;
 use crate::tariff::Verdict;
@@ -91,7 +92,8 @@ pub struct Settlement {
     pub calls: Vec<Settled>,
     /// Allowances that were asked for, by plan, allowance and period.
     pub balances: Vec<Balance>,
-    /// Instants at which no call was open, some calls apart, in order: settlement can go on from each.
+    /// Instants at which no call was open, some calls apart, in order, from the one on that settlement began at: it can go on
+    /// from each. Empty where what comes may change what was.
     pub quiet: Vec<Quiet>,
 }
 
@@ -102,18 +104,28 @@ pub struct Quiet {
     pub at: Timestamp,
     /// What was left.
     pub state: State,
+    /// What the calls that follow ask of that, up to the next of these instants; `None`: it is not known.
+    pub ahead: Option<Stretch>,
+}
+
+impl Quiet {
+    /// Before all calls.
+    #[must_use]
+    pub fn beginning() -> Self {
+        Self { at: Timestamp::default(), state: State::default(), ahead: None }
+    }
 }
 
 /// Settles all calls of one contract as cut at `until` (design.md §6). The order of `inputs` makes no difference.
 #[must_use]
 pub fn settle(terms: &Terms<'_>, inputs: &[Input<'_>], until: Timestamp) -> Settlement {
-    settle_from(terms, State::default(), inputs, until)
+    settle_from(terms, &Quiet::beginning(), inputs, until)
 }
 
-/// The same, where all calls before those of `inputs` have come to `state`.
+/// The same of the calls that begin at a quiet instant or later.
 #[must_use]
-pub fn settle_from(terms: &Terms<'_>, state: State, inputs: &[Input<'_>], until: Timestamp) -> Settlement {
-    machine(terms, state, inputs, until).finish()
+pub fn settle_from(terms: &Terms<'_>, from: &Quiet, inputs: &[Input<'_>], until: Timestamp) -> Settlement {
+    machine(terms, from, inputs, until).finish(Timestamp::MAX)
 }
 
 /// The same of the calls that begin before `end`, and what is left then; `None` if one of them is still open at that instant,
@@ -121,24 +133,24 @@ pub fn settle_from(terms: &Terms<'_>, state: State, inputs: &[Input<'_>], until:
 #[must_use]
 pub fn settle_between(
     terms: &Terms<'_>,
-    state: State,
+    from: &Quiet,
     inputs: &[Input<'_>],
     until: Timestamp,
     end: Timestamp,
 ) -> (Settlement, Option<State>) {
-    let machine = machine(terms, state, inputs, until);
+    let machine = machine(terms, from, inputs, until);
     let rest = machine.rest(end);
-    (machine.finish(), rest)
+    (machine.finish(end), rest)
 }
 
-fn machine<'a, 't>(terms: &'t Terms<'a>, state: State, inputs: &'t [Input<'a>], until: Timestamp) -> Machine<'a, 't> {
+fn machine<'a, 't>(terms: &'t Terms<'a>, from: &Quiet, inputs: &'t [Input<'a>], until: Timestamp) -> Machine<'a, 't> {
     let mut order: Vec<usize> = (0..inputs.len()).collect();
     // Ties: connected earlier, then set up earlier, then caller, called, call_id. Calls without talk have no increments.
     // They mostly come in that order, or nearly.
     let key = |place: &usize| inputs.get(*place).map(|input| (input.timing, Order::of(input.call)));
     order.sort_by(|one, other| key(one).cmp(&key(other)));
     let timing = |place: &usize| inputs.get(*place).map(|input| input.timing);
-    let mut machine = Machine::new(terms, state, inputs, until);
+    let mut machine = Machine::new(terms, from, inputs, until);
     for same in order.chunk_by(|one, other| timing(one) == timing(other)) {
         machine.settle(same);
     }

@@ -5,6 +5,7 @@
 
 use super::incidents::Incidents;
 use super::pools::Pools;
+use super::stretch::Stretch;
 use crate::units::{CallId, Seconds, Timestamp};
 use chrono::{Datelike as _, NaiveDate};
 use rust_decimal::Decimal;
@@ -31,6 +32,20 @@ impl State {
         rest.blocks.forget_before(day);
         rest.charged.forget_before(day);
         rest
+    }
+
+    /// Whether a stretch that began with what there `was` comes to the same with this: but for balances that it does not
+    /// notice, the two must be alike.
+    #[must_use]
+    pub(super) fn goes_as_it_went(&self, was: &Self, stretch: &Stretch) -> bool {
+        let Self { pools, incidents, blocks, charged } = self;
+        (incidents, blocks, charged) == (&was.incidents, &was.blocks, &was.charged) && pools.suffice(&was.pools, &stretch.asked)
+    }
+
+    /// What is left after such a stretch, which ends on `day`, and after which there was `then`.
+    #[must_use]
+    pub(super) fn after(&self, was: &Self, stretch: &Stretch, then: &Self, day: NaiveDate) -> Self {
+        Self { pools: self.pools.after(&was.pools, &stretch.asked, &then.pools, day), ..then.clone() }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is in force: tariffs, contracts and the directory, as one value that is exchanged whole.
 
 use crate::calls::{Call, Directory, WithheldNumbers};
-use crate::contracts::{Contract, Contracts, Match};
-use crate::meter::{self, Input, Record, Settled, Settlement, State, Terms, Timing};
+use crate::contracts::{Contract, Contracts, History, Match, Payer};
+use crate::meter::{self, Input, Quiet, Record, Settled, Settlement, State, Terms, Timing};
 use crate::tariff::{Tariff, Verdict};
 use crate::units::{Currency, Timestamp};
 use chrono_tz::Tz;
@@ -95,24 +95,36 @@ impl InForce {
         self.contracts.find(call, withheld)
     }
 
+    /// The same, for who has many to ask about.
+    #[must_use]
+    pub fn payer(&self, call: &Call) -> Payer {
+        self.contracts.payer(call, self.directory.identity.withheld)
+    }
+
     /// A contract's terms; `None` if there is none of that name.
     #[must_use]
     pub fn terms(&self, contract: &str) -> Option<Terms<'_>> {
-        let zone = self.contracts.zone(contract)?;
-        Some(Terms::new(&self.tariffs, self.contracts.history(contract), zone))
+        self.terms_of(self.contracts.named(contract)?)
+    }
+
+    /// The terms of a contract that was found.
+    #[must_use]
+    pub fn terms_of(&self, history: History) -> Option<Terms<'_>> {
+        let zone = self.contracts.zone_of(history)?;
+        Some(Terms::new(&self.tariffs, self.contracts.rows_of(history).collect(), zone))
     }
 
     /// Settles the calls of a contract as cut at `until`, in the order given.
     #[must_use]
     pub fn settle(&self, terms: &Terms<'_>, calls: &[Said], until: Timestamp) -> Settlement {
-        self.settle_from(terms, State::default(), calls, until)
+        self.settle_from(terms, &Quiet::beginning(), calls, until)
     }
 
-    /// The same for the calls from a quiet instant on, at which all before had come to `state`.
+    /// The same for the calls from a quiet instant on.
     #[must_use]
-    pub fn settle_from(&self, terms: &Terms<'_>, state: State, calls: &[Said], until: Timestamp) -> Settlement {
+    pub fn settle_from(&self, terms: &Terms<'_>, from: &Quiet, calls: &[Said], until: Timestamp) -> Settlement {
         let inputs: Vec<Input<'_>> = calls.iter().map(Said::input).collect();
-        meter::settle_from(terms, state, &inputs, until)
+        meter::settle_from(terms, from, &inputs, until)
     }
 
     /// The same of the calls up to an instant, and what is left then, if settlement can go on from there.
@@ -120,13 +132,13 @@ impl InForce {
     pub fn settle_between(
         &self,
         terms: &Terms<'_>,
-        state: State,
+        from: &Quiet,
         calls: &[Said],
         until: Timestamp,
         end: Timestamp,
     ) -> (Settlement, Option<State>) {
         let inputs: Vec<Input<'_>> = calls.iter().map(Said::input).collect();
-        meter::settle_between(terms, state, &inputs, until, end)
+        meter::settle_between(terms, from, &inputs, until, end)
     }
 
     /// The record of a call nobody pays.

@@ -45,17 +45,13 @@ impl Quiets {
         let place = quiets.partition_point(|quiet| quiet.at < from);
         quiets.splice(place..place, found);
         if quiets.len() > OF_A_CONTRACT {
-            let newest = quiets.len() - OF_A_CONTRACT / 2;
-            let mut place = 0usize;
-            quiets.retain(|_| {
-                place += 1;
-                place > newest || place.is_multiple_of(2)
-            });
+            quiets = thinned(quiets);
         }
         if self.kept + quiets.len() > IN_ALL {
             self.forget();
         }
-        if !quiets.is_empty() {
+        // One alone is the beginning of all calls, and saves nothing.
+        if quiets.len() > 1 {
             self.kept += quiets.len();
             self.of.insert(contract.into(), quiets);
         }
@@ -67,13 +63,28 @@ impl Quiets {
     }
 }
 
+/// Without every second of the older ones; what was known of the calls behind those is known of the ones before.
+fn thinned(quiets: Vec<Quiet>) -> Vec<Quiet> {
+    let newest = quiets.len() - OF_A_CONTRACT / 2;
+    let mut kept: Vec<Quiet> = Vec::with_capacity(quiets.len());
+    for (place, quiet) in quiets.into_iter().enumerate() {
+        match kept.last_mut() {
+            Some(last) if place < newest && place % 2 == 1 => {
+                let both = last.ahead.take().zip(quiet.ahead);
+                last.ahead = both.and_then(|(one, other)| one.and_then(quiet.at, other));
+            }
+            Some(_) | None => kept.push(quiet),
+        }
+    }
+    kept
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::meter::State;
 
     fn quiet(second: i64) -> Quiet {
-        Quiet { at: Timestamp::from_micros(second * 1_000_000), state: State::default() }
+        Quiet { at: Timestamp::from_micros(second * 1_000_000), ..Quiet::beginning() }
     }
 
     fn at(second: i64) -> Timestamp {

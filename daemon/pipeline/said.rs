@@ -3,24 +3,25 @@
 use super::books::{Books, Result, say};
 use super::catalogue::{InForce, Said};
 use crate::ledger::{Closing, Ledger};
-use crate::meter::{State, Timing};
+use crate::meter::{Quiet, Timing};
 use crate::units::Timestamp;
 
 impl Books {
-    /// The calls of a contract from the last quiet instant before `since` on, with what was said about them, and what all
-    /// calls before had come to.
+    /// The calls of a contract from the last quiet instant before `since` on, with what was said about them.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn said_around(&self, contract: &str, since: Timestamp) -> Result<(State, Vec<Said>)> {
+    pub fn said_around(&self, contract: &str, since: Timestamp) -> Result<(Quiet, Vec<Said>)> {
         let said = |from| said_between(&self.ledger, &self.in_force, &self.closings, contract, from, Timestamp::MAX);
         if let Some(quiet) = self.quiets.before(contract, since) {
             let calls = said(quiet.at)?;
             if calls.iter().all(|said| said.timing == Timing::InTime) {
-                return Ok((quiet.state.clone(), calls));
+                return Ok((quiet.clone(), calls));
             }
         }
-        Ok((State::default(), said(Timestamp::default())?))
+        let beginning = Quiet::beginning();
+        let calls = said(beginning.at)?;
+        Ok((beginning, calls))
     }
 }
 

@@ -8,7 +8,7 @@ use super::catalogue::InForce;
 use super::quiets::Quiets;
 use super::said::{said, said_between};
 use crate::ledger::{Batch, Closing, Ledger, LedgerError, Plan, Posted, Scope};
-use crate::meter::{self, Quiet, Record, Terms, Timing};
+use crate::meter::{self, Part, Quiet, Record, Terms, Timing, Walked};
 use crate::units::Timestamp;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -19,12 +19,12 @@ const HANDS_AT_ONCE: usize = 340;
 /// So many may wait to be posted.
 const HANDS_WAITING: usize = 2;
 
-/// What a contract came to: its records in a span of time.
+/// What a contract came to in a span of time: the records of those of its parts that were settled.
 struct Settled<'c> {
     contract: &'c str,
     from: Timestamp,
     to: Timestamp,
-    plan: Plan,
+    plans: Vec<Plan>,
     quiet: Vec<Quiet>,
     /// When its records change by time alone.
     deadline: Option<Timestamp>,
@@ -101,65 +101,59 @@ fn post_all(ledger: &mut Ledger, receiver: Receiver<Result<Vec<Settled<'_>>>>, m
 }
 
 impl Desk<'_> {
-    /// Settles a contract from a quiet instant before its news to the first after it at which as much is left as before. `None`
-    /// if it has to be settled from its beginning.
+    /// Settles a contract from a quiet instant before its news to the first after it at which as much is left as before, without
+    /// what in between comes to the same. `None` if it has to be settled from its beginning.
     fn part<'c>(&self, contract: &'c str, quiets: &[Quiet]) -> Result<Option<Settled<'c>>> {
         let Some(terms) = self.in_force.terms(contract) else { return Ok(None) };
         // A deadline that stands may belong to a call beyond.
         let quiets = if self.ledger.deadline(contract)?.is_some() { quiets.get(..1).unwrap_or_default() } else { quiets };
         let mut late = false;
-        let walked = meter::walk(quiets, |from, to| {
+        let walked = meter::walk(&terms, quiets, |from, to| {
             let calls = said_between(self.ledger, self.in_force, self.closings, contract, from.at, to)?;
             late |= calls.iter().any(|said| said.timing != Timing::InTime);
-            Ok::<_, LedgerError>(self.in_force.settle_between(&terms, from.state.clone(), &calls, self.until, to))
+            Ok::<_, LedgerError>(self.in_force.settle_between(&terms, from, &calls, self.until, to))
         })?;
         // What is late is settled after all that was in time, wherever it began.
         let Some(walked) = walked.filter(|_| !late) else { return Ok(None) };
-        self.conclude(contract, (walked.from, walked.to), &terms, walked.calls, walked.quiet).map(Some)
+        self.conclude(contract, &terms, walked).map(Some)
     }
 
     /// Settles a contract from its beginning.
     fn whole<'c>(&self, contract: &'c str) -> Result<Settled<'c>> {
-        let span = (Timestamp::default(), Timestamp::MAX);
+        let (from, to) = (Timestamp::default(), Timestamp::MAX);
         let calls = said(self.ledger, self.in_force, self.closings, contract)?;
         if let Some(terms) = self.in_force.terms(contract) {
             let whole = self.in_force.settle(&terms, &calls, self.until);
-            return self.conclude(contract, span, &terms, whole.calls, whole.quiet);
+            let parts = vec![Part { from, to, calls: whole.calls }];
+            return self.conclude(contract, &terms, Walked { from, to, parts, quiet: whole.quiet });
         }
         // The contract was taken out of the files: its calls are nobody's until they are assigned.
         let reason = format!("the contract \"{contract}\" is in no file any more").into();
         let found = crate::contracts::Match::Unmatched { reason };
         let over = calls.iter().filter(|said| said.call.ended_at.is_some());
         let records = over.map(|said| self.in_force.unbilled(&said.call, &found, self.until)).collect();
-        self.planned(contract, span, records, Vec::new(), None)
+        let plans = vec![self.planned(contract, (from, to), records)?];
+        Ok(Settled { contract, from, to, plans, quiet: Vec::new(), deadline: None })
     }
 
-    /// The records of calls that are over, and of the fees of the span.
-    fn conclude<'c>(
-        &self,
-        contract: &'c str,
-        (from, to): (Timestamp, Timestamp),
-        terms: &Terms<'_>,
-        calls: Vec<meter::Settled>,
-        quiet: Vec<Quiet>,
-    ) -> Result<Settled<'c>> {
-        let mut records: Vec<Record> = calls.into_iter().map(|settled| settled.record).filter(|record| record.ended_at.is_some()).collect();
-        let deadline = next_deadline(terms, &records);
-        records.extend(meter::fees(terms, self.until).into_iter().filter(|fee| from <= fee.started_at && fee.started_at < to));
-        self.planned(contract, (from, to), records, quiet, deadline)
+    /// The records of calls that are over, and of the fees of the same days.
+    fn conclude<'c>(&self, contract: &'c str, terms: &Terms<'_>, walked: Walked) -> Result<Settled<'c>> {
+        let Walked { from, to, parts, quiet } = walked;
+        let (mut plans, mut deadline) = (Vec::with_capacity(parts.len()), None);
+        let fees = meter::fees(terms, self.until);
+        for Part { from, to, calls } in parts {
+            let mut records: Vec<Record> =
+                calls.into_iter().map(|settled| settled.record).filter(|record| record.ended_at.is_some()).collect();
+            deadline = [deadline, next_deadline(terms, &records)].into_iter().flatten().min();
+            records.extend(fees.iter().filter(|fee| from <= fee.started_at && fee.started_at < to).cloned());
+            plans.push(self.planned(contract, (from, to), records)?);
+        }
+        Ok(Settled { contract, from, to, plans, quiet, deadline })
     }
 
-    /// What of them has to be posted, beside what stands.
-    fn planned<'c>(
-        &self,
-        contract: &'c str,
-        (from, to): (Timestamp, Timestamp),
-        records: Vec<Record>,
-        quiet: Vec<Quiet>,
-        deadline: Option<Timestamp>,
-    ) -> Result<Settled<'c>> {
-        let plan = self.ledger.stands(&Scope { contract, from, to })?.plan(records);
-        Ok(Settled { contract, from, to, plan, quiet, deadline })
+    /// What of a span's records has to be posted, beside what stands.
+    fn planned(&self, contract: &str, (from, to): (Timestamp, Timestamp), records: Vec<Record>) -> Result<Plan> {
+        Ok(self.ledger.stands(&Scope { contract, from, to })?.plan(records))
     }
 }
 
@@ -169,7 +163,10 @@ pub(super) fn next_deadline(terms: &Terms<'_>, records: &[Record]) -> Option<Tim
 }
 
 fn post(batch: &mut Batch<'_>, settled: &Settled<'_>) -> Result<Posted> {
-    let posted = batch.post_plan(&settled.plan)?;
+    let mut posted = Posted::default();
+    for plan in &settled.plans {
+        posted += batch.post_plan(plan)?;
+    }
     batch.mark_settled(settled.contract, settled.deadline)?;
     Ok(posted)
 }

@@ -42,11 +42,11 @@ pub fn project(books: &Books, running: Vec<Call>, now: Timestamp) -> Result<Vec<
     for (contract, running) in by_contract {
         let Some(terms) = in_force.terms(&contract) else { continue };
         let begun = |said: &Said| said.call.connected_at().unwrap_or(said.call.started_at);
-        let (state, mut calls) = books.said_around(&contract, running.iter().map(begun).min().unwrap_or(now))?;
+        let (quiet, mut calls) = books.said_around(&contract, running.iter().map(begun).min().unwrap_or(now))?;
         calls.retain(|said| !running.iter().any(|other| is_same(&said.call, &other.call)));
         let first = calls.len();
         calls.extend(running);
-        let settled = in_force.settle_from(&terms, state, &calls, now);
+        let settled = in_force.settle_from(&terms, &quiet, &calls, now);
         for (said, settled) in calls.iter().zip(&settled.calls).skip(first) {
             shown.push(RunningCall::new(&said.call, settled, now));
         }

@@ -125,12 +125,24 @@ pub enum LegEventKind {
         /// Why, if it says so.
         reason: Option<Reason>,
     },
-    /// A BYE that was repeated for 32 s (64·T1) and never answered: the other side was gone.
-    ByeUnanswered {
+    /// A BYE came again, and had no answer yet: 32 s (64·T1) will show whether the other side was still there.
+    ByeRepeated {
+        /// The dialog; `None` when its answer was never seen.
+        dialog: Option<DialogId>,
+    },
+    /// A BYE that had to be repeated was answered after all.
+    ByeAnswered {
         /// The dialog.
         dialog: Option<DialogId>,
     },
-    /// The session timer ran out unrefreshed (RFC 4028 §10). `at` is the expiry.
+    /// The other side was gone: a BYE was repeated for 32 s and never answered (or a proxy answered 408 in its place), or a
+    /// request within the dialog was answered 408 or 481 (RFC 3261 §12.2.1.2).
+    Gone {
+        /// The dialog.
+        dialog: Option<DialogId>,
+    },
+    /// The session timer ran out unrefreshed (RFC 4028 §10), or 32 s after a 408 or 481 in the dialog nobody had hung up.
+    /// `at` is the expiry.
     Expired {
         /// The dialog.
         dialog: DialogId,
@@ -166,8 +178,12 @@ pub struct Invitation {
     pub contract: Option<Box<str>>,
     /// Values of the configured leg headers, by their place in the configuration.
     pub leg_keys: Vec<(usize, Box<str>)>,
+    /// Whom it was for before it came here, the first one first (History-Info, Diversion).
+    pub diverted: Box<[RawNumber]>,
     /// The dialog this INVITE takes over (RFC 3891).
     pub replaces: Option<Replaces>,
+    /// The leg of that dialog, if it is known.
+    pub takes_over: Option<LegId>,
     /// HEP chunk 0x11 of the message, if there was one: a hint.
     pub correlation: Option<Box<[u8]>>,
 }

@@ -38,10 +38,14 @@ pub enum Header {
     ReferTo,
     /// Replaces (RFC 3891).
     Replaces,
+    /// Diversion (RFC 5806).
+    Diversion,
+    /// History-Info (RFC 7044).
+    HistoryInfo,
 }
 
 /// How many kinds of header there are.
-const KINDS: usize = 14;
+const KINDS: usize = 16;
 
 impl Header {
     const fn place(self) -> usize {
@@ -60,6 +64,8 @@ impl Header {
             Self::Reason => 11,
             Self::ReferTo => 12,
             Self::Replaces => 13,
+            Self::Diversion => 14,
+            Self::HistoryInfo => 15,
         }
     }
 
@@ -88,6 +94,8 @@ impl Header {
             [b'p' | b'P', _, _, _, _, _, _] => is(b"privacy", Self::Privacy),
             [b'r' | b'R', _, b'f' | b'F', _, _, _, _, _] => is(b"refer-to", Self::ReferTo),
             [b'r' | b'R', _, _, _, _, _, _, _] => is(b"replaces", Self::Replaces),
+            [b'd' | b'D', ..] if name.len() == 9 => is(b"diversion", Self::Diversion),
+            [b'h' | b'H', ..] if name.len() == 12 => is(b"history-info", Self::HistoryInfo),
             [b'c' | b'C', ..] if name.len() == 14 => is(b"content-length", Self::ContentLength),
             [b's' | b'S', ..] if name.len() == 15 => is(b"session-expires", Self::SessionExpires),
             [b'r' | b'R', ..] if name.len() == 15 => is(b"remote-party-id", Self::RemotePartyId),

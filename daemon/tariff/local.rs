@@ -4,7 +4,7 @@
 //! has none, and each of its instants is looked up.
 
 use crate::units::Timestamp;
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Timelike};
+use chrono::{NaiveDate, NaiveDateTime, Offset, TimeZone, Timelike};
 use chrono_tz::Tz;
 
 /// A day of a zone during which its clock is not changed.
@@ -21,15 +21,18 @@ pub type LocalMinute = (NaiveDate, u16);
 
 const MICROS_A_DAY: i64 = 86_400_000_000;
 const MICROS_A_MINUTE: i64 = 60_000_000;
+/// Days from the first of year 1 to 1970-01-01.
+const DAYS_TO_1970: i32 = 719_163;
 
 impl LocalDay {
     /// The day an instant lies in; `None` if the clock is changed on it.
     #[must_use]
     pub fn of(zone: Tz, at: Timestamp) -> Option<Self> {
-        let date = local_time(zone, at).date();
-        let midnight = date.and_time(NaiveTime::MIN).and_utc().timestamp_micros();
         let offset = offset_micros(zone, at);
-        let from = Timestamp::from_micros(midnight.checked_sub(offset)?);
+        let local = at.micros().checked_add(offset)?;
+        let days = i32::try_from(local.div_euclid(MICROS_A_DAY)).ok()?.checked_add(DAYS_TO_1970)?;
+        let date = NaiveDate::from_num_days_from_ce_opt(days)?;
+        let from = Timestamp::from_micros(at.micros().checked_sub(local.rem_euclid(MICROS_A_DAY))?);
         let to = from.plus_micros(MICROS_A_DAY);
         let same = [from, to.plus_micros(-1)].into_iter().all(|end| offset_micros(zone, end) == offset);
         same.then_some(Self { zone, date, from, to })

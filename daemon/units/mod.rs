@@ -8,6 +8,7 @@ mod number;
 mod observation;
 mod raw_number;
 mod rfc3339;
+mod text;
 mod time;
 mod word;
 
@@ -17,6 +18,7 @@ pub use money::{Currency, Money, PriceKind, round_half_away};
 pub use number::{DialPlan, E164, NumberPattern, UnknownCountry};
 pub use observation::{Message, Observation};
 pub use raw_number::RawNumber;
+pub use text::{write_decimal, write_integer, write_signed};
 pub use time::{Interval, Seconds, Timestamp};
 pub use word::Word;
 #[cfg(test)]

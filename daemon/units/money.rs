@@ -1,5 +1,6 @@
 //! Exact amounts. No float comes near money, and rounding happens once a record (design.md §6.9).
 
+use super::write_decimal;
 use rust_decimal::{Decimal, RoundingStrategy};
 use std::fmt;
 
@@ -107,9 +108,19 @@ impl Money {
     /// The amount with exactly the currency's decimals: `1.50`, `0.00`.
     #[must_use]
     pub fn to_fixed(self) -> String {
-        let mut amount = self.rounded().amount;
-        amount.rescale(u32::from(self.currency.decimals));
-        amount.to_string()
+        let mut out = Vec::with_capacity(16);
+        self.write_fixed(&mut out);
+        String::from_utf8(out).unwrap_or_default()
+    }
+
+    /// Appends the same.
+    pub fn write_fixed(self, out: &mut Vec<u8>) {
+        let decimals = u32::from(self.currency.decimals);
+        let mut amount = if self.amount.scale() <= decimals { self.amount } else { self.rounded().amount };
+        if amount.scale() != decimals {
+            amount.rescale(decimals);
+        }
+        write_decimal(out, amount);
     }
 }
 

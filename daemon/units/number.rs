@@ -1,5 +1,6 @@
 //! Phone numbers as E.164, after the site's dial plan (design.md §4).
 
+use super::write_integer;
 use std::fmt;
 
 /// A number in E.164, without leading `+`: at most 15 digits, the first not 0.
@@ -44,6 +45,12 @@ impl E164 {
     #[must_use]
     pub const fn is_empty(self) -> bool {
         false
+    }
+
+    /// Appends it as it prints, `+4989555010`.
+    pub fn write(self, out: &mut Vec<u8>) {
+        out.push(b'+');
+        write_integer(out, self.0);
     }
 
     /// The first `length` digits as a number of its own; itself, if it is not longer.

@@ -4,117 +4,108 @@
 //! plain form, chrono is asked.
 
 use super::Timestamp;
+use super::text::write_padded;
 use chrono::{DateTime, Datelike, NaiveDate, Offset, TimeZone};
 use chrono_tz::Tz;
 
 const MICROS: i64 = 1_000_000;
 const SECONDS_A_DAY: i64 = 86_400;
 
+/// Days from the first of year 1 to 1970-01-01.
+const DAYS_TO_1970: i32 = 719_163;
+
 /// Date and time of day in a zone, and the zone's offset then, in seconds east of UTC.
 struct Wall {
     date: NaiveDate,
-    second: i64,
-    micros: i64,
+    second: u64,
+    micros: u64,
     offset: i64,
 }
 
 fn local(at: Timestamp, zone: Tz) -> Option<Wall> {
     let offset = i64::from(zone.offset_from_utc_datetime(&at.utc().naive_utc()).fix().local_minus_utc());
     let seconds = at.micros().div_euclid(MICROS).checked_add(offset)?;
-    let days = i32::try_from(seconds.div_euclid(SECONDS_A_DAY)).ok()?.checked_add(719_163)?; // 1970-01-01 from the first of year 1
+    let days = i32::try_from(seconds.div_euclid(SECONDS_A_DAY)).ok()?.checked_add(DAYS_TO_1970)?;
     let date = NaiveDate::from_num_days_from_ce_opt(days)?;
-    Some(Wall { date, second: seconds.rem_euclid(SECONDS_A_DAY), micros: at.micros().rem_euclid(MICROS), offset })
+    let (second, micros) = (seconds.rem_euclid(SECONDS_A_DAY).unsigned_abs(), at.micros().rem_euclid(MICROS).unsigned_abs());
+    Some(Wall { date, second, micros, offset })
 }
 
-/// Appends so many digits of a number.
-fn digits(out: &mut Vec<u8>, number: i64, count: u32) {
-    for place in (0..count).rev() {
-        let digit = number.checked_div(10i64.saturating_pow(place)).unwrap_or(0).rem_euclid(10);
-        out.push(b'0'.saturating_add(u8::try_from(digit).unwrap_or(0)));
-    }
-}
-
-fn date_and_time(out: &mut Vec<u8>, local: &Wall, between: u8) {
-    digits(out, i64::from(local.date.year()), 4);
+fn write_wall(out: &mut Vec<u8>, local: &Wall, between: u8) {
+    write_padded::<4>(out, u64::from(local.date.year().unsigned_abs()));
     for part in [local.date.month(), local.date.day()] {
         out.push(b'-');
-        digits(out, i64::from(part), 2);
+        write_padded::<2>(out, u64::from(part));
     }
     out.push(between);
-    clock(out, local.second);
-}
-
-fn clock(out: &mut Vec<u8>, second: i64) {
-    digits(out, second / 3_600, 2);
-    for part in [second / 60 % 60, second % 60] {
+    write_padded::<2>(out, local.second / 3_600);
+    for part in [local.second / 60 % 60, local.second % 60] {
         out.push(b':');
-        digits(out, part, 2);
+        write_padded::<2>(out, part);
     }
 }
 
-/// `2026-03-10T10:00:00.000+01:00`: at least milliseconds, microseconds when there are any.
-pub(super) fn write(at: Timestamp, zone: Tz) -> Option<String> {
+/// Appends `2026-03-10T10:00:00.000+01:00`: at least milliseconds, microseconds when there are any. `None`, and nothing
+/// appended, where that is left to chrono.
+pub(super) fn write(out: &mut Vec<u8>, at: Timestamp, zone: Tz) -> Option<()> {
     let local = local(at, zone)?;
-    let mut out = Vec::with_capacity(32);
-    date_and_time(&mut out, &local, b'T');
+    // RFC 3339 knows no seconds in an offset: chrono rounds them, as zones of before 1900 need.
+    let minutes = (local.offset % 60 == 0).then_some(local.offset / 60)?;
+    write_wall(out, &local, b'T');
     out.push(b'.');
     if local.micros % 1_000 == 0 {
-        digits(&mut out, local.micros / 1_000, 3);
+        write_padded::<3>(out, local.micros / 1_000);
     } else {
-        digits(&mut out, local.micros, 6);
+        write_padded::<6>(out, local.micros);
     }
-    // RFC 3339 knows no seconds in an offset: chrono rounds them, as zones of before 1900 need.
-    let minutes = if local.offset % 60 == 0 { local.offset / 60 } else { return None };
     out.push(if minutes < 0 { b'-' } else { b'+' });
-    digits(&mut out, minutes.abs() / 60, 2);
+    write_padded::<2>(out, minutes.unsigned_abs() / 60);
     out.push(b':');
-    digits(&mut out, minutes.abs() % 60, 2);
-    String::from_utf8(out).ok()
+    write_padded::<2>(out, minutes.unsigned_abs() % 60);
+    Some(())
 }
 
-/// `2026-03-10 10:00:00`, for people.
-pub(super) fn write_plain(at: Timestamp, zone: Tz) -> Option<String> {
-    let local = local(at, zone)?;
-    let mut out = Vec::with_capacity(19);
-    date_and_time(&mut out, &local, b' ');
-    String::from_utf8(out).ok()
+/// Appends `2026-03-10 10:00:00`, for people; `None`, and nothing appended, where that is left to chrono.
+pub(super) fn write_plain(out: &mut Vec<u8>, at: Timestamp, zone: Tz) -> Option<()> {
+    write_wall(out, &local(at, zone)?, b' ');
+    Some(())
 }
 
 /// Microseconds since the epoch, of a text in the plain form `2026-03-10T10:00:00[.123456]Z` or with `+01:00`; `None` for any
 /// other, which may be a time all the same.
 pub(super) fn read(text: &str) -> Option<i64> {
-    let bytes = text.as_bytes();
-    let number = |from: usize, count: usize| {
-        let part = bytes.get(from..from.checked_add(count)?)?;
-        part.iter().try_fold(0i64, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
-    };
-    let is = |at: usize, sign: u8| bytes.get(at) == Some(&sign);
-    let signs = is(4, b'-') && is(7, b'-') && is(10, b'T') && is(13, b':') && is(16, b':');
-    let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
-    if !signs || hour > 23 || minute > 59 || second > 59 {
+    let (head, rest) = text.as_bytes().split_first_chunk::<19>()?;
+    let [y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1, s2] = *head else { return None };
+    let (hour, minute, second) = (number(&[h1, h2])?, number(&[mi1, mi2])?, number(&[s1, s2])?);
+    if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let (year, month, day) = (i32::try_from(number(0, 4)?).ok()?, u32::try_from(number(5, 2)?).ok()?, u32::try_from(number(8, 2)?).ok()?);
-    let days = i64::from(NaiveDate::from_ymd_opt(year, month, day)?.num_days_from_ce()) - 719_163;
-    let (mut place, mut micros) = (19, 0);
-    if is(19, b'.') {
-        let count = bytes.get(20..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if !(1..=6).contains(&count) {
-            return None;
+    let (year, month, day) = (number(&[y1, y2, y3, y4])?, number(&[mo1, mo2])?, number(&[d1, d2])?);
+    let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, u32::try_from(month).ok()?, u32::try_from(day).ok()?)?;
+    let days = i64::from(date.num_days_from_ce() - DAYS_TO_1970);
+    let (micros, zone) = match rest {
+        [b'.', rest @ ..] => {
+            let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let (decimals, zone) = rest.split_at_checked(count).filter(|_| (1..=6).contains(&count))?;
+            (number(decimals)? * 10i64.pow(6 - u32::try_from(count).ok()?), zone)
         }
-        micros = number(20, count)? * 10i64.pow(6 - u32::try_from(count).ok()?);
-        place = 20 + count;
-    }
-    let offset = match bytes.get(place..)? {
+        zone => (0, zone),
+    };
+    let offset = match *zone {
         [b'Z'] => 0,
-        [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
-            let (hours, minutes) = (number(place + 1, 2)?, number(place + 4, 2)?);
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let (hours, minutes) = (number(&[h1, h2])?, number(&[m1, m2])?);
             let seconds = (hours <= 23 && minutes <= 59).then_some((hours * 60 + minutes) * 60)?;
-            if *sign == b'-' { -seconds } else { seconds }
+            if sign == b'-' { -seconds } else { seconds }
         }
         _ => return None,
     };
     Some((days * SECONDS_A_DAY + hour * 3_600 + minute * 60 + second - offset) * MICROS + micros)
+}
+
+/// A few digits as a number.
+fn number(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0i64, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
 }
 
 /// The same by chrono, for texts in any form that RFC 3339 allows.
@@ -148,11 +139,14 @@ mod tests {
             let at = Timestamp::from_micros(micros);
             let there = zone.from_utc_datetime(&at.utc().naive_utc());
             let kind = if micros % 1_000 == 0 { SecondsFormat::Millis } else { SecondsFormat::Micros };
-            if let Some(text) = write(at, zone) {
+            let (mut text, mut plain) = (Vec::new(), Vec::new());
+            if write(&mut text, at, zone).is_some() {
+                let text = String::from_utf8(text).expect("text");
                 proptest::prop_assert_eq!(&text, &there.to_rfc3339_opts(kind, false));
                 proptest::prop_assert_eq!(read(&text).or_else(|| read_any(&text)), Some(micros));
             }
-            proptest::prop_assert_eq!(write_plain(at, zone).expect("a date"), there.format("%Y-%m-%d %H:%M:%S").to_string());
+            write_plain(&mut plain, at, zone).expect("a date");
+            proptest::prop_assert_eq!(String::from_utf8(plain).expect("text"), there.format("%Y-%m-%d %H:%M:%S").to_string());
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! Instants and spans. Instants are UTC microseconds: whole seconds would lose half a second a call.
 
-use super::rfc3339;
+use super::{rfc3339, write_integer};
 use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 use chrono_tz::Tz;
 use std::fmt;
@@ -62,16 +62,28 @@ impl Timestamp {
     /// RFC 3339 with the zone's offset and at least milliseconds (microseconds when there are any).
     #[must_use]
     pub fn rfc3339(self, zone: Tz) -> String {
-        rfc3339::write(self, zone).unwrap_or_else(|| {
+        written(|out| self.write_rfc3339(out, zone))
+    }
+
+    /// Appends the same.
+    pub fn write_rfc3339(self, out: &mut Vec<u8>, zone: Tz) {
+        if rfc3339::write(out, self, zone).is_none() {
             let digits = if self.0 % 1_000 == 0 { SecondsFormat::Millis } else { SecondsFormat::Micros };
-            zone.from_utc_datetime(&self.utc().naive_utc()).to_rfc3339_opts(digits, false)
-        })
+            out.extend_from_slice(zone.from_utc_datetime(&self.utc().naive_utc()).to_rfc3339_opts(digits, false).as_bytes());
+        }
     }
 
     /// `2026-03-10 10:00:00` in a zone, for people.
     #[must_use]
     pub fn plain(self, zone: Tz) -> String {
-        rfc3339::write_plain(self, zone).unwrap_or_else(|| self.to_string())
+        written(|out| self.write_plain(out, zone))
+    }
+
+    /// Appends the same.
+    pub fn write_plain(self, out: &mut Vec<u8>, zone: Tz) {
+        if rfc3339::write_plain(out, self, zone).is_none() {
+            out.extend_from_slice(self.to_string().as_bytes());
+        }
     }
 
     /// Reads RFC 3339 with an offset; `None` if it is not that.
@@ -80,6 +92,12 @@ impl Timestamp {
         let micros = rfc3339::read_any(text)?;
         (0..=MAX_MICROS).contains(&micros).then_some(Self(micros))
     }
+}
+
+fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut out = Vec::with_capacity(32);
+    write(&mut out);
+    String::from_utf8(out).unwrap_or_default()
 }
 
 impl fmt::Display for Timestamp {
@@ -106,6 +124,17 @@ impl Seconds {
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
+    }
+
+    /// Appends it as it prints.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let (hours, minutes, seconds) = (self.0 / 3_600, self.0 % 3_600 / 60, self.0 % 60);
+        for (number, unit) in [(hours, b'h'), (minutes, b'm'), (seconds, b's')] {
+            if number > 0 || (unit == b's' && self.0 == 0) {
+                write_integer(out, number);
+                out.push(unit);
+            }
+        }
     }
 
     /// `90s`, `15m`, `1h30m`, `2h`, `1d`: one or more numbers with a unit, largest first; `None` if it is not that.
@@ -141,17 +170,7 @@ impl Seconds {
 impl fmt::Display for Seconds {
     /// The shortest text that [`Seconds::parse`] reads back: `15m`, `1h30m`, `0s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (hours, minutes, seconds) = (self.0 / 3_600, self.0 % 3_600 / 60, self.0 % 60);
-        if hours > 0 {
-            write!(f, "{hours}h")?;
-        }
-        if minutes > 0 {
-            write!(f, "{minutes}m")?;
-        }
-        if seconds > 0 || self.0 == 0 {
-            write!(f, "{seconds}s")?;
-        }
-        Ok(())
+        f.write_str(&written(|out| self.write(out)))
     }
 }
 

@@ -5,23 +5,28 @@
 //!
 //! `valgrind --tool=callgrind target/release/deps/settle-* count` repeats to the digit on one machine.
 
+#[path = "../sample.rs"]
+mod sample;
+
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
-use taktd::calls::{BilledFrom, Call, Correlation, End, Talk, Withheld};
-use taktd::contracts::Contract;
-use taktd::meter::{Input, Quiet, State, Terms, Timing, settle, settle_between, walk};
-use taktd::tariff::Tariff;
-use taktd::units::{CallId, Direction, E164, RawNumber, Seconds, Timestamp};
+use taktd::calls::Call;
+use taktd::meter::{Input, Quiet, Terms, Timing, settle, settle_between, walk};
+use taktd::tariff::{Grant, Tariff, Validity};
+use taktd::units::{E164, Seconds, Timestamp};
 
 const CALLS: usize = 10_000;
 
 fn main() {
     let count = std::env::args().any(|argument| argument == "count");
-    for (plan, service, minutes) in
-        [("support-level-1", "support", 5), ("support-level-1", "emergency", 20), ("support-flat", "support", 5)]
-    {
-        let (tariffs, contract) = (tariffs(), contract(plan));
+    for (plan, service, minutes, included) in [
+        ("support-level-1", "support", 5, "15m"),
+        ("support-level-1", "support", 5, "2000h"), // which never runs out
+        ("support-level-1", "emergency", 20, "15m"),
+        ("support-flat", "support", 5, ""),
+    ] {
+        let (tariffs, contract) = (tariffs(included), sample::contract(&[plan]));
         let terms = Terms::new(&tariffs, vec![&contract], chrono_tz::Europe::Berlin);
         let calls: Vec<Call> = (0..CALLS).map(|number| call(number, service, minutes)).collect();
         let inputs: Vec<Input<'_>> = calls.iter().map(input).collect();
@@ -36,7 +41,7 @@ fn main() {
         }
         let million = |amount: f64| amount / best / 1e6;
         println!(
-            "{plan:<16} {service:<10} {CALLS} calls, {increments:>6} increments: {:>6.2} ms, {:.2} M increments/s, {:.2} M calls/s",
+            "{plan:<16} {included:<6} {service:<10} {CALLS} calls, {increments:>6} increments: {:>6.2} ms, {:.2} M increments/s, {:.2} M calls/s",
             best * 1e3,
             million(increments as f64),
             million(CALLS as f64)
@@ -53,44 +58,33 @@ fn late(terms: &Terms<'_>, inputs: &[Input<'_>], place: usize, (name, until, run
     let without: Vec<Input<'_>> = inputs.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, input)| *input).collect();
     let quiet = settle(terms, &without, until).quiet;
     let since = inputs[place].call.started_at;
-    let first = quiet.iter().rposition(|quiet| quiet.at <= since);
-    let beginning = Quiet { at: Timestamp::default(), state: State::default() };
-    let before = first.map_or(beginning, |first| quiet[first].clone());
-    let around: Vec<Quiet> = std::iter::once(before).chain(quiet.into_iter().filter(|quiet| quiet.at > since)).collect();
+    let first = quiet.iter().rposition(|quiet| quiet.at <= since).expect("the beginning is quiet");
+    let around: Vec<Quiet> = quiet.into_iter().skip(first).collect();
     let place_of = |time| inputs.partition_point(|input| input.call.started_at < time);
     let (mut best, mut settled) = (f64::MAX, 0);
     for _ in 0..runs {
         let begun = Instant::now();
-        let walked = walk(&around, |from, to| {
+        let walked = walk(terms, &around, |from, to| {
             let calls = black_box(&inputs[place_of(from.at)..place_of(to)]);
-            Ok::<_, std::convert::Infallible>(settle_between(terms, from.state.clone(), calls, until, to))
+            Ok::<_, std::convert::Infallible>(settle_between(terms, from, calls, until, to))
         });
-        settled = black_box(walked).expect("no error").map_or(0, |walked| walked.calls.len());
+        settled = black_box(walked).expect("no error").map_or(0, |walked| walked.parts.iter().map(|part| part.calls.len()).sum());
         best = best.min(begun.elapsed().as_secs_f64());
     }
     println!("    late, the {name:<7} call: {settled:>5} of {CALLS} calls settled again in {:.3} ms", best * 1e3);
 }
 
-fn tariffs() -> Vec<Tariff> {
+/// The price lists that ship; level 1 includes so much a month.
+fn tariffs(included: &str) -> Vec<Tariff> {
     let (_, catalogue) = taktd::config::load(Path::new("config/taktd.toml")).expect("the example is right");
-    catalogue.tariffs
-}
-
-fn contract(plan: &str) -> Contract {
-    Contract {
-        id: "K".into(),
-        customer: "".into(),
-        plans: vec![plan.into()],
-        starts_on: "2026-01-01".parse().expect("a date"),
-        cancelled_on: None,
-        ends_on: None,
-        activated_on: None,
-        stations: 1,
-        numbers: Vec::new(),
-        authorised: Vec::new(),
-        partner: None,
-        place: ("contracts.csv".into(), 2),
+    let mut tariffs = catalogue.tariffs;
+    if let Some(quantity) = Seconds::parse(included) {
+        let plans = tariffs.iter_mut().flat_map(|tariff| &mut tariff.plans).filter(|plan| &*plan.id == "support-level-1");
+        for allowance in plans.flat_map(|plan| &mut plan.allowances).filter(|allowance| allowance.per == Validity::Month) {
+            allowance.grant = Grant::Time { quantity, increment: Seconds::new(60) };
+        }
     }
+    tariffs
 }
 
 /// Calls of the four whole weeks of January 2026, 500 a working day, in the hours of general support (with a break at noon)
@@ -106,29 +100,8 @@ fn call(number: usize, service: &str, minutes: u64) -> Call {
     };
     let at = midnight.plus(Seconds::new(second));
     let ended = at.plus(Seconds::new(minutes * 60 - 7));
-    Call {
-        id: CallId::new(&format!("call-{number:05}")).expect("not empty"),
-        direction: Direction::In,
-        hotline: Some("Support".into()),
-        service: service.into(),
-        caller_raw: RawNumber::from_bytes(b"+491713920021"),
-        caller: E164::from_digits(b"491713920021"),
-        withheld: Withheld::No,
-        called_raw: RawNumber::from_bytes(b"+4989555010"),
-        called: E164::from_digits(b"4989555010"),
-        contract: None,
-        started_at: at,
-        answered_at: Some(at),
-        talks: vec![Talk { agent: "201".into(), level: Some(1), from: at, to: Some(ended) }],
-        ended_at: Some(ended),
-        end: End::Observed,
-        billed_from: BilledFrom::Agent,
-        missed: None,
-        severity: None,
-        ticket: None,
-        correlation: Correlation::Explicit,
-        marks: Vec::new(),
-    }
+    let (caller, called) = (E164::from_digits(b"491713920021"), E164::from_digits(b"4989555010"));
+    Call { caller, called, ..sample::call(&format!("call-{number:05}"), service, at, ended) }
 }
 
 fn input(call: &Call) -> Input<'_> {

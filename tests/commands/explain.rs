@@ -27,3 +27,26 @@ fn each_line_names_the_file_and_line_of_its_tariff() {
     }
     assert!(explained >= 10, "{explained} lines");
 }
+
+#[test]
+fn an_escalated_call_names_each_agent_with_level_and_interval() {
+    let desk = Desk::new();
+    desk.taktd(&["replay", RECORDING]).fine();
+    let calls = desk.taktd(&["calls", "--from", "2026-11-21", "--json"]).fine();
+    let calls: Vec<Value> = calls.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    // Passed on from a desk to the on-call mobile (A09), and nobody at all (A03).
+    let with = |call: &Value| call["agents"].as_array().expect("a list").iter().map(|talk| talk["agent"].clone()).collect::<Vec<_>>();
+    let escalated = calls.iter().find(|call| with(call) == ["203", "+491713920011"]).expect("the call");
+    let levels: Vec<&Value> = escalated["agents"].as_array().expect("a list").iter().map(|talk| &talk["level"]).collect();
+    assert_eq!((levels, &escalated["level"]), (vec![&Value::from(1), &Value::from(2)], &Value::from(2)));
+    let instant = |text: &Value| text.as_str().expect("a time").parse::<chrono::DateTime<chrono::FixedOffset>>().expect("RFC 3339");
+    let spans = escalated["agents"].as_array().expect("a list").iter().map(|talk| instant(&talk["to"]) - instant(&talk["from"]));
+    assert_eq!(spans.sum::<chrono::TimeDelta>().num_seconds(), escalated["talk_s"].as_i64().expect("seconds"));
+    assert_eq!(escalated["agents"][0]["from"], escalated["connected_at"]);
+    assert!(calls.iter().any(|call| with(call).is_empty() && call["level"].is_null() && call["outcome"] == "missed"));
+
+    let said = desk.taktd(&["explain", escalated["call_id"].as_str().expect("a name")]).fine();
+    for part in [" with 203, level 1\n", " with +491713920011, level 2\n", "level     2, the highest"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}

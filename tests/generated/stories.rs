@@ -7,6 +7,7 @@ use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime, Offset, TimeDelta, Ti
 use chrono_tz::Tz;
 use taktd::calls::{Call, MissedReason, Talk};
 use taktd::contracts::Contract;
+use taktd::meter::Timing;
 use taktd::tariff::Verdict;
 use taktd::units::{Direction, E164, RawNumber, Timestamp};
 
@@ -89,6 +90,8 @@ pub struct Told {
     pub call: Call,
     pub authorised: bool,
     pub verdict: Option<Verdict>,
+    /// Some come after their month was closed.
+    pub timing: Timing,
 }
 
 /// Calls in the days around one; each is drawn from numbers of its own. Instants are whole tenths of a second.
@@ -143,7 +146,9 @@ fn call(dice: &Dice<'_>, written: &Written, near: NaiveDate, place: usize, earli
     }
     call.missed = talks.is_empty().then_some(MissedReason::Abandoned);
     (call.talks, call.ended_at) = (talks, Some(Timestamp::from_micros(clock)));
-    Told { call, authorised: !dice.once_in(4), verdict: verdict(dice) }
+    let (authorised, verdict) = (!dice.once_in(4), verdict(dice));
+    let timing = if dice.once_in(12) { Timing::Late((dice.below(9) * 1_000 + place) as u64) } else { Timing::InTime };
+    Told { call, authorised, verdict, timing }
 }
 
 fn verdict(dice: &Dice<'_>) -> Option<Verdict> {

@@ -10,7 +10,7 @@ use taktd::tariff::{CapPer, PlanVersion, Rate, RoundMode, RoundPer, Step};
 use taktd::units::Seconds;
 
 /// What all calls of a contract share.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Books {
     /// What is left of what was granted or bought.
     pub left: BTreeMap<Key, Rest>,
@@ -24,6 +24,7 @@ pub struct Books {
     owed: Vec<Owed>,
 }
 
+#[derive(Clone)]
 struct Owed {
     plan: (String, NaiveDate),
     service: String,
@@ -44,13 +45,6 @@ pub struct Due {
     with_minimum: Decimal,
     /// What caps leave of that.
     pub owed: Decimal,
-}
-
-impl Books {
-    /// Nothing is used yet; of these allowances it is known that usage goes too far beyond.
-    pub fn knowing(exceeded: BTreeSet<Key>) -> Self {
-        Self { exceeded, ..Self::default() }
-    }
 }
 
 impl<'a> World<'a> {

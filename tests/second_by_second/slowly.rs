@@ -2,14 +2,14 @@
 //! begin, and whatever begins is charged. It shares the prices of the tariff files, and nothing of the meter.
 
 use super::charging::{Books, Due};
-use super::included::Left;
+use super::included::{Key, Left};
 use super::world::World;
 use crate::generated::stories::Told;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 use taktd::calls::Call;
-use taktd::meter::Outcome;
+use taktd::meter::{Outcome, Timing};
 use taktd::tariff::{CapPer, Grant, PlanVersion, Price, Rate, Resolved, RoundPer, Verdict};
 use taktd::units::{Direction, Seconds, Timestamp};
 
@@ -49,30 +49,57 @@ pub struct Watch<'a> {
     pub sum: Sum,
 }
 
+#[derive(Clone)]
 struct Incident {
     service: String,
     ticket: Option<String>,
     caller: Option<String>,
+    begun: Timestamp,
     end: Timestamp,
     name: String,
 }
 
-/// What every call comes to, in the order given, and what is left of everything that was used. Where usage went beyond what is
-/// tolerated, all is carried out again, knowing that.
+/// What every call comes to, in the order given, and what is left of everything that was used: first of all calls that came in
+/// time, then of each that came late, one after another.
 pub fn slowly<'a>(world: &World<'a>, told: &'a [Told]) -> (Vec<Sum>, Left) {
-    let mut exceeded = BTreeSet::new();
+    let timings: BTreeSet<Timing> = told.iter().map(|told| told.timing).collect();
+    let mut known = Known::default();
+    let mut sums: BTreeMap<usize, Sum> = BTreeMap::new();
+    for timing in timings {
+        let places: Vec<usize> = (0..told.len()).filter(|place| told[*place].timing == timing).collect();
+        let watches = through_all_seconds(world, places.iter().map(|place| &told[*place]).collect(), &mut known);
+        sums.extend(places.into_iter().zip(watches.into_iter().map(|watch| watch.charge(world))));
+    }
+    let left = known.books.left.into_iter().map(|(key, rest)| (key, rest.left)).collect();
+    (sums.into_values().collect(), left)
+}
+
+/// What all calls share.
+#[derive(Clone, Default)]
+struct Known {
+    books: Books,
+    incidents: Vec<Incident>,
+}
+
+/// Carries out some calls. Where usage goes beyond what is tolerated, all of them are carried out again, knowing that.
+fn through_all_seconds<'a>(world: &World<'a>, told: Vec<&'a Told>, known: &mut Known) -> Vec<Watch<'a>> {
+    let before = known.clone();
     loop {
-        let (watches, books) = through_all_seconds(world, told, exceeded.clone());
-        let more: Vec<_> = books.beyond.iter().filter(|(key, (used, tolerated))| used > tolerated && !exceeded.contains(*key)).collect();
+        let watches = through_each_second(world, &told, known);
+        let books = &known.books;
+        let exceeded = |(key, (used, tolerated)): &(&Key, &(u64, u64))| used > tolerated && !books.exceeded.contains(*key);
+        let more: Vec<Key> = books.beyond.iter().filter(exceeded).map(|(key, _)| key.clone()).collect();
         if more.is_empty() {
-            let left = books.left.into_iter().map(|(key, rest)| (key, rest.left)).collect();
-            return (watches.into_iter().map(|watch| watch.charge(world)).collect(), left);
+            return watches;
         }
-        exceeded.extend(more.into_iter().map(|(key, _)| key.clone()));
+        let exceeded = books.exceeded.iter().cloned().chain(more).collect();
+        *known = before.clone();
+        known.books.exceeded = exceeded;
     }
 }
 
-fn through_all_seconds<'a>(world: &World<'a>, told: &'a [Told], exceeded: BTreeSet<super::included::Key>) -> (Vec<Watch<'a>>, Books) {
+fn through_each_second<'a>(world: &World<'a>, told: &[&'a Told], known: &mut Known) -> Vec<Watch<'a>> {
+    let Known { books, incidents } = known;
     let mut watches: Vec<Watch<'_>> = told.iter().map(|told| world.watch(told)).collect();
     let mut ties: Vec<usize> = (0..told.len()).collect();
     ties.sort_by_key(|place| {
@@ -81,7 +108,6 @@ fn through_all_seconds<'a>(world: &World<'a>, told: &'a [Told], exceeded: BTreeS
         let caller = (call.caller.is_some(), call.caller_raw.as_str());
         (call.connected_at(), call.started_at, caller, call.called_raw.as_str(), call.id.as_str())
     });
-    let (mut books, mut incidents) = (Books::knowing(exceeded), Vec::new());
     let next = |watch: &Watch<'_>| watch.seconds.get(usize::try_from(watch.talked).expect("small")).copied();
     loop {
         // Of equal instants, the first counts: the calls are asked in the order of their ties.
@@ -90,11 +116,11 @@ fn through_all_seconds<'a>(world: &World<'a>, told: &'a [Told], exceeded: BTreeS
         let watch = &mut watches[place];
         if watch.talked == watch.covered {
             let at = next(watch).expect("it talks");
-            world.begin(watch, at, &mut books, &mut incidents);
+            world.begin(watch, at, books, incidents);
         }
         watch.talked += 1;
     }
-    (watches, books)
+    watches
 }
 
 impl<'a> World<'a> {
@@ -264,19 +290,21 @@ impl<'a> World<'a> {
         let caller = digits.contains(|one: char| one.is_ascii_digit()).then(|| digits.to_owned());
         let window: Seconds = self.tariff.incident_window;
         let end = call.ended_at.expect("it ended");
+        let near = |one: &Incident| at <= one.end.plus(window) && one.begun <= end.plus(window);
         let mine = |one: &&mut Incident| {
             *one.service == *call.service
                 && one.ticket == ticket
-                && (ticket.is_some() || (one.caller.is_some() && one.caller == caller && at <= one.end.plus(window)))
+                && (ticket.is_some() || (one.caller.is_some() && one.caller == caller && near(one)))
         };
-        if let Some(known) = incidents.iter_mut().find(mine) {
+        // What came late may have been before, and belongs to the latest it was about then.
+        if let Some(known) = incidents.iter_mut().rfind(mine) {
             known.end = known.end.max(end);
             watch.sum.incident = Some(known.name.clone());
             return false;
         }
         let name = ticket.as_ref().map_or_else(|| call.id.to_string(), |ticket| format!("ticket:{ticket}"));
         watch.sum.incident = Some(name.clone());
-        incidents.push(Incident { service: call.service.to_string(), ticket, caller, end, name });
+        incidents.push(Incident { service: call.service.to_string(), ticket, caller, begun: at, end, name });
         true
     }
 }

@@ -6,6 +6,7 @@ use chrono::{Months, NaiveDate, TimeDelta, TimeZone};
 use chrono_tz::Europe::Berlin;
 use proptest::prelude::*;
 use taktd::calls::{Call, MissedReason, Talk};
+use taktd::meter::Timing;
 use taktd::tariff::Verdict;
 use taktd::units::{Direction, E164, RawNumber, Seconds, Timestamp};
 
@@ -184,9 +185,10 @@ fn told(tariff: &'static str, first: NaiveDate, scale: i64) -> impl Strategy<Val
         verdict(),
     );
     let way = prop_oneof![6 => Just(Direction::In), 1 => Just(Direction::Out)];
+    let late = (prop::bool::weighted(0.06), 0..u64::MAX);
     let talk = prop_oneof![1 => Just(Vec::new()), 15 => parts(scale)];
-    (service, who, marks, way, begins(tariff, first), talk, 0..40_i64).prop_map(
-        |(service, (caller, authorised), marks, way, begins, talk, wait)| {
+    (service, who, marks, way, begins(tariff, first), talk, 0..40_i64, late).prop_map(
+        |(service, (caller, authorised), marks, way, begins, talk, wait, (late, late_as))| {
             let (severity, level, ticket, verdict) = marks;
             let mut call = crate::settlement::call("later", service, "2026-03-10 10:00:00", 0);
             // An agent's own call is a callback, whatever it is about.
@@ -196,7 +198,7 @@ fn told(tariff: &'static str, first: NaiveDate, scale: i64) -> impl Strategy<Val
             (call.severity, call.ticket) = (severity.map(Into::into), ticket.map(Into::into));
             call.started_at = Timestamp::from_micros(begins.micros() - wait * 1_000_000);
             told_talk(&mut call, begins, &talk, level);
-            Told { call, authorised, verdict }
+            Told { call, authorised, verdict, timing: if late { Timing::Late(late_as) } else { Timing::InTime } }
         },
     )
 }

@@ -96,7 +96,39 @@ fn hold_is_talk_or_wait_as_the_hotline_says() {
         )
     };
     check(&script("555010"), &["in +49301 Support 201:4-30 Numbers"]);
-    check(&script("555011"), &["in +49301 Hold 201:4-10 201:16-25 Numbers"]);
+    check(&script("555011"), &["in +49301 Hold 201:4-10 201:16-20 201:21-25 Numbers"]);
+    // The caller's side holds, while the agent does: both have to take back.
+    let both = |number: &str| {
+        script(number)
+            .replace("20 b hold caller", "9 a hold caller")
+            .replace("21 b resume caller", "18 a resume caller")
+            .replace("25 b hold\n", "")
+    };
+    let mut lines: Vec<String> = both("555011").lines().map(|line| line.trim().to_owned()).collect();
+    lines.sort_by_key(|line| time(line.split_whitespace().next().expect("a time")));
+    check(&lines.join("\n"), &["in +49301 Hold 201:4-9 201:18-30 Numbers"]);
+    // Behind a proxy both are sides of one dialog; of a callback, the customer is the callee.
+    let proxied = "0 a invite +49301 > 555011
+        0.1 a fork 201 b=1
+        4 a answer b=1
+        10 a hold caller
+        12 a hold callee
+        14 a resume caller
+        16 a resume callee
+        30 a bye caller";
+    check(proxied, &["in +49301 Hold 201:4-10 201:16-30"]);
+    let called = "0 a invite 201 > 0301
+        0.1 b invite 555011 > 0301
+        5 b answer
+        5 a answer
+        10 a hold caller
+        12 a resume caller
+        14 b hold callee
+        17 b resume callee
+        30 a bye caller
+        30.1 b bye caller";
+    check(called, &["out 0301 Hold 201:5-10 201:12-14 201:17-30 Numbers"]);
+    check(&called.replace("555011", "555010"), &["out 0301 Support 201:5-30 Numbers"]);
 }
 
 #[test]

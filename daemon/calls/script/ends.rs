@@ -26,14 +26,14 @@ fn a_lost_bye_never_bills_without_end() {
     check_in(&directory(), &format!("{lost}\n3700 now"), &["in +49301 Short 201:4-70 Estimated Numbers LostParty"]);
     // The end of a recording that is final.
     check_in(&directory(), &format!("{lost}\n100 now\nfinal"), &["in +49301 Short 201:4-70 Estimated Numbers LostParty"]);
-    // The agent's side said that it is over: that is where talk ended.
+    // The agent's side said that it is over: that is where talk ended, and that was seen.
     check(
         "0 a invite +49301 > 555013
          0.1 b invite +49301 > 201
          4 b answer
          4 a answer
          50 b bye callee",
-        &["in +49301 Short 201:4-50 Estimated Numbers LostParty"],
+        &["in +49301 Short 201:4-50 Numbers LostParty"],
     );
     // A callback is limited by the hotline it shows.
     check_in(
@@ -61,7 +61,7 @@ fn a_bye_counts_whatever_its_answer() {
          4 b answer
          4 a answer
          30 a bye callee
-         62 a unanswered
+         62 a gone
          62 b bye caller",
         &["in +49301 Support 201:4-30 Numbers LostParty"],
     );
@@ -129,4 +129,41 @@ fn live_calls_are_reported_when_they_are_connected_and_when_they_end() {
     let (calls, _) = play(&directory(), &lines[..4], None);
     assert_eq!(calls.running().map(|call| tell(&call)).collect::<Vec<_>>(), ["in +49301 Support 201:4- Numbers"]);
     assert_eq!(calls.deadline(), Some(time("14400")));
+}
+
+const TALK: &str = "0 a invite +49301 > 555010
+    0.1 b invite +49301 > 201
+    4 b answer
+    4 a answer";
+
+#[test]
+fn a_bye_that_nobody_answers_marks_the_call() {
+    let lost = format!("{TALK}\n30 b bye callee\n30.1 a bye callee\n30.6 a repeated");
+    let marked = ["in +49301 Support 201:4-30 Numbers LostParty"];
+    check(&format!("{lost}\n62.1 a gone"), &marked);
+    // The recording ends before anybody can know.
+    check_in(&directory(), &format!("{lost}\n35 now\nfinal"), &marked);
+    check_in(&directory(), &format!("{lost}\n35 now"), &[]);
+    // It was heard after all, and nothing is to be waited for.
+    check_in(&directory(), &format!("{lost}\n32 a heard\n33.1 now"), &["in +49301 Support 201:4-30 Numbers"]);
+    // The phone is dead; the caller's own BYE was answered.
+    check(&format!("{TALK}\n30 a bye caller\n30.1 b bye caller\n30.6 b repeated\n62.1 b gone"), &marked);
+}
+
+#[test]
+fn a_bye_that_was_seen_comes_before_a_timer_that_ran_out() {
+    // The phone hangs up at 50; of the caller nothing was heard since 30, and no BYE was seen.
+    check(&format!("{TALK}\n50 b bye callee\n94 a expired 30"), &["in +49301 Support 201:4-50 Numbers LostParty"]);
+    // The caller hangs up at 50, the phone was dead since 30.
+    check(&format!("{TALK}\n50 a bye caller\n80 b expired 30"), &["in +49301 Support 201:4-50 Numbers LostParty"]);
+    // The caller was heard of after the phone had hung up: waiting again.
+    check(&format!("{TALK}\n50 b bye callee\n94 a expired 60"), &["in +49301 Support 201:4-50 SessionTimer Numbers LostParty"]);
+    // One agent passed the caller on, and nobody took over.
+    check(
+        &format!("{TALK}\n20 b refer 203\n20.5 b bye callee\n94 a expired 10"),
+        &["in +49301 Support 201:4-10 SessionTimer Numbers Transfer LostParty"],
+    );
+    // Both timers run out.
+    check(&format!("{TALK}\n94 a expired 60\n95 b expired 61"), &["in +49301 Support 201:4-60 SessionTimer Numbers LostParty"]);
+    check(&format!("{TALK}\n94 b expired 61\n95 a expired 60"), &["in +49301 Support 201:4-60 SessionTimer Numbers LostParty"]);
 }

@@ -151,3 +151,67 @@ fn a_box_in_front_seen_twice_is_one_call() {
     );
     assert_eq!(counts, Unmetered::default());
 }
+
+#[test]
+fn a_header_may_name_the_call_id_of_the_first_leg() {
+    check(
+        "0 a invite anonymous > 555010
+         0 c invite anonymous > 555010
+         0.1 b invite anonymous > 201 cid=c
+         4 b answer
+         4 c answer
+         9 c bye caller
+         9 b bye caller
+         20 a cancel
+         20 a refuse 487",
+        &["in anonymous withheld Support Canceled", "in anonymous withheld Support 201:4-9"],
+    );
+    // So does one to a callback's customer, whatever number is shown.
+    check(
+        "0 a invite 201 > 0301
+         0 c invite 202 > 0301
+         0.1 b invite 0305 > 0301 cid=a
+         5 b answer
+         5 a answer
+         25 b bye callee
+         25.1 a bye callee
+         26 c cancel",
+        &["out 0301 - 201:5-25", "out 0301 - Canceled"],
+    );
+}
+
+#[test]
+fn a_phone_may_be_rung_before_the_callers_invite_arrives() {
+    // Two capture agents, or two threads: what was sent later is read first.
+    check(
+        "0.02 b invite +49301 > 201
+         0.03 b ring
+         0 a invite +49301 > 555010
+         4 b answer
+         4 a answer
+         40 a bye caller
+         40.1 b bye caller",
+        &["in +49301 Support 201:4-40 Numbers"],
+    );
+    // A phone that was rung long before, or for another, is not the caller's.
+    for (leg, at) in [("+49301", "-2"), ("+49302", "0.02")] {
+        let script =
+            format!("{at} b invite {leg} > 201\n0 a invite +49301 > 555010\n4 b answer\n4 a answer\n40 a bye caller\n40.1 b bye caller");
+        let counts = check(&script, &["in +49301 Support Abandoned"]);
+        assert_eq!(counts.orphans, 1, "{script}");
+    }
+}
+
+#[test]
+fn the_provider_may_put_the_dialled_number_elsewhere() {
+    let call = |invite: &str| {
+        format!("0 a invite {invite}\n0.1 b invite +49301 > 201\n4 b answer\n4 a answer\n40 a bye caller\n40.1 b bye caller")
+    };
+    // The account of the trunk in the Request-URI, the number in To; a number forwarded to another of ours.
+    for invite in ["+49301 > trunk17 src=1 to=555010", "+49301 > 555077 src=1 to=555010", "+49301 > 555077 src=1 by=+4989555010,555088"] {
+        check(&call(invite), &["in +49301 Support 201:4-40 Numbers"]);
+    }
+    // Only the provider is believed: the switch forwards a hotline's call to the outside.
+    let counts = check("0 a invite +49301 > 030999 src=2 to=555010\n9 a refuse 486", &[]);
+    assert_eq!(counts.unrelated, 1);
+}

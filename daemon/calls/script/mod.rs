@@ -9,6 +9,7 @@ mod ends;
 mod joins;
 mod noise;
 mod release;
+mod takeovers;
 mod transfers;
 
 use super::*;
@@ -102,7 +103,9 @@ fn event(line: &str) -> Option<LegEvent> {
             LegEventKind::Referred { dialog, by, target: raw(first()), replaces: value("replaces").map(of) }
         }
         "bye" => LegEventKind::Bye { dialog: (!rest.contains(&"unseen")).then_some(dialog), by, reason },
-        "unanswered" => LegEventKind::ByeUnanswered { dialog: Some(dialog) },
+        "repeated" => LegEventKind::ByeRepeated { dialog: Some(dialog) },
+        "heard" => LegEventKind::ByeAnswered { dialog: Some(dialog) },
+        "gone" => LegEventKind::Gone { dialog: Some(dialog) },
         "expired" => LegEventKind::Expired { dialog, proof_of_life: time(first()) },
         _ => panic!("what is {what}? {line}"),
     };
@@ -122,12 +125,14 @@ fn invitation(name: &str, rest: &[&str]) -> Invitation {
         source: address("src", if inbound { "1" } else { "2" }),
         destination: address("dst", if inbound { "2" } else { "3" }),
         request_user: raw(to),
-        to_user: raw(to),
+        to_user: raw(value("to").unwrap_or(to)),
         from: Identity { number: raw(from), anonymous: from == "anonymous" },
         asserted: value("pai").map(raw),
         remote_party: value("rpid").map(raw),
         privacy: if rest.contains(&"private") { Privacy::Withheld } else { Privacy::None },
         contract: value("contract").map(Into::into),
+        diverted: value("by").map(|by| by.split(',').map(raw).collect()).unwrap_or_default(),
+        takes_over: value("over").map(leg),
         leg_keys: value("cid").map(|cid| (0, cid.into())).into_iter().collect(),
         replaces: None,
         correlation: None,
@@ -158,7 +163,7 @@ fn play(directory: &Directory, lines: &[&str], cut: Option<usize>) -> (Calls, Ve
         calls.expire(now, &|leg| seen.get(&leg).copied(), &mut out);
         if let Some(event) = event(line) {
             calls.apply(&event, &mut out);
-            if !line.contains(" expired ") && !line.contains(" unanswered") {
+            if !line.contains(" expired ") && !line.contains(" gone") {
                 seen.insert(event.leg, event.at);
             }
         }

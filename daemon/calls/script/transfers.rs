@@ -2,7 +2,7 @@
 
 use super::*;
 
-const TALK: &str = "0 a invite +49301 > 555010
+pub(super) const TALK: &str = "0 a invite +49301 > 555010
     0.1 b invite +49301 > 201
     4 b answer
     4 a answer";
@@ -157,5 +157,73 @@ fn a_customer_who_was_called_is_passed_on() {
              40.1 d bye caller"
         ),
         &["out 0301 Support 201:5-25.1 203:25-40 Numbers Transfer"],
+    );
+}
+
+#[test]
+fn hold_for_a_consultation_is_wait_where_the_hotline_says_so() {
+    let consult = format!(
+        "{TALK}
+         14 b hold
+         15 c invite 201 > 203
+         15.1 d invite 201 > 203
+         18 d answer
+         18 c answer
+         25 b refer 203 replaces=c
+         25.1 b bye callee
+         25.1 c bye caller
+         40 a bye caller
+         40.1 d bye caller"
+    );
+    check(&consult, &["in +49301 Support 201:4-25.1 203:25-40 Numbers Transfer"]);
+    check(&consult.replace("555010", "555011"), &["in +49301 Hold 201:4-14 203:25-40 Numbers Transfer"]);
+    // By a key code, the phone shows nothing; that the switch calls the other in the agent's name does.
+    let by_code = format!(
+        "{TALK}
+         15 c invite 201 > 203
+         18 c answer
+         25 b bye callee
+         25.05 a named 203
+         40 a bye caller
+         40.1 c bye caller"
+    );
+    check(&by_code, &["in +49301 Support 201:4-25 203:25.05-40 Numbers Transfer"]);
+    check(&by_code.replace("555010", "555011"), &["in +49301 Hold 201:4-15 203:25.05-40 Numbers Transfer"]);
+}
+
+#[test]
+fn a_second_queue_is_wait() {
+    // Passed on to a number that is no agent's: the switch lets the caller wait, and rings another.
+    check(
+        &format!(
+            "{TALK}
+             20 b refer 800
+             20.5 b bye callee
+             31 c invite +49301 > 203
+             33 c cancel
+             33 c refuse 487
+             36 d invite +49301 > 204
+             39 d answer
+             60 d bye callee
+             60.1 a bye callee"
+        ),
+        &["in +49301 Support 201:4-20 204:39-60 Numbers Transfer"],
+    );
+}
+
+#[test]
+fn behind_a_box_that_keeps_the_trunk_leg_only_the_agents_change() {
+    // Nothing but re-INVITEs of the trunk's dialog: no event of it ends or begins anything.
+    check(
+        &format!(
+            "{TALK}
+             20 b bye callee
+             20.1 c invite +49301 > +491711
+             20.2 a named +491711
+             30 c answer
+             60 a bye caller
+             60.1 c bye caller"
+        ),
+        &["in +49301 Support 201:4-20 +491711:30-60 Numbers"],
     );
 }

@@ -57,6 +57,11 @@ per = "incident"
     )
 }
 
+/// The same with room: the allowance of the month never runs out, and its rest does now and then; callbacks are bought by the day.
+fn roomy() -> String {
+    rich().replace("\"40m\"", "\"90h\"").replace("\"1h\", price = 99.00", "\"24h\", price = 99.00")
+}
+
 /// Service, seconds since the call before, talk, caller, ticket.
 type Drawn = (usize, u64, u64, u8, Option<u8>);
 
@@ -95,14 +100,14 @@ proptest! {
         let whole = settle(&terms, &inputs, case.until);
         for (place, quiet) in whole.quiet.iter().enumerate() {
             let first = calls.iter().position(|said| said.call.started_at >= quiet.at).expect("a call follows");
-            let rest = settle_from(&terms, quiet.state.clone(), &inputs[first..], case.until);
+            let rest = settle_from(&terms, quiet, &inputs[first..], case.until);
             for (here, there) in rest.calls.iter().zip(&whole.calls[first..]) {
                 prop_assert_eq!(&here.record, &there.record, "from {:?}", quiet.at);
             }
             // It finds quiet instants of its own, and where two fall together the same is left.
             for later in &rest.quiet {
                 if let Some(same) = whole.quiet[place..].iter().find(|other| other.at == later.at) {
-                    prop_assert_eq!(later, same);
+                    prop_assert_eq!(&later.state, &same.state);
                 }
             }
             let current = |settlement: &Settlement| {
@@ -119,29 +124,84 @@ proptest! {
 
     /// Some calls come when all others are settled: what is settled again, and what stands, are what all of them come to.
     #[test]
-    fn news_settles_from_quiet_to_quiet(drawn in prop::collection::vec(drawn(), 250..500), news in prop::collection::vec(0..250_usize, 1..4)) {
-        let case = case(&rich());
+    fn news_settles_from_quiet_to_quiet(
+        drawn in prop::collection::vec(drawn(), 250..500),
+        news in prop::collection::vec(0..250_usize, 1..4),
+        roomy in any::<bool>(),
+    ) {
+        let case = case(&if roomy { self::roomy() } else { rich() });
         let (terms, calls) = (case.terms(), calls(&drawn));
-        let input = |said| {
-            let Said { call, .. }: &Said = said;
-            Input { call, authorised: true, reason: None, verdict: None, timing: Timing::InTime }
-        };
-        let all: Vec<Input<'_>> = calls.iter().map(input).collect();
-        let others: Vec<Input<'_>> = calls.iter().enumerate().filter(|(place, _)| !news.contains(place)).map(|(_, said)| input(said)).collect();
-        let (whole, before) = (settle(&terms, &all, case.until), settle(&terms, &others, case.until));
-        let begun = |place: &usize| calls[*place].call.started_at;
-        let (since, through) = (news.iter().map(begun).min().expect("some"), news.iter().map(begun).max().expect("some"));
-        let Some(first) = before.quiet.iter().rposition(|quiet| quiet.at <= since) else { return Ok(()) };
-        let around: Vec<Quiet> = before.quiet.iter().enumerate().filter(|(place, quiet)| *place == first || quiet.at > through).map(|(_, quiet)| quiet.clone()).collect();
-        let walked = walk(&around, |from, to| {
-            let inside: Vec<Input<'_>> = all.iter().filter(|input| from.at <= input.call.started_at && input.call.started_at < to).copied().collect();
-            Ok::<_, std::convert::Infallible>(settle_between(&terms, from.state.clone(), &inside, case.until, to))
-        }).expect("no error").expect("a quiet instant");
-        let inside = |settled: &&Settled| walked.from <= settled.record.started_at && settled.record.started_at < walked.to;
-        let again: Vec<&Record> = walked.calls.iter().map(|settled| &settled.record).collect();
-        prop_assert_eq!(again, whole.calls.iter().filter(inside).map(|settled| &settled.record).collect::<Vec<_>>());
-        let stands: Vec<&Record> = before.calls.iter().filter(|settled| !inside(settled)).map(|settled| &settled.record).collect();
-        prop_assert_eq!(stands, whole.calls.iter().filter(|settled| !inside(settled)).map(|settled| &settled.record).collect::<Vec<_>>());
+        let others = |place: &usize| !news.contains(place);
+        let (whole, before, again) = news_of(&terms, &calls, &others, case.until);
+        let is_again = |settled: &&Settled| again.parts.iter().any(|part| part.from <= settled.record.started_at && settled.record.started_at < part.to);
+        let records = |settled: Vec<&Settled>| settled.into_iter().map(|settled| settled.record.clone()).collect::<Vec<_>>();
+        let settled = again.parts.iter().flat_map(|part| &part.calls).collect();
+        prop_assert_eq!(records(settled), records(whole.calls.iter().filter(is_again).collect()));
+        let stands = |calls: &[Settled]| records(calls.iter().filter(|settled| !is_again(settled)).collect());
+        prop_assert_eq!(stands(&before.calls), stands(&whole.calls));
+        for quiet in &again.quiet {
+            let inside: Vec<Input<'_>> = inputs(&calls, |_| true).into_iter().filter(|input| input.call.started_at < quiet.at).collect();
+            let (_, state) = settle_between(&terms, &Quiet::beginning(), &inside, case.until, quiet.at);
+            prop_assert_eq!(Some(&quiet.state), state.as_ref());
+        }
+    }
+}
+
+fn inputs(calls: &[Said], which: impl Fn(&usize) -> bool) -> Vec<Input<'_>> {
+    let input = |said| {
+        let Said { call, verdict, .. }: &Said = said;
+        Input { call, authorised: true, reason: None, verdict: *verdict, timing: Timing::InTime }
+    };
+    calls.iter().enumerate().filter(|(place, _)| which(place)).map(|(_, said)| input(said)).collect()
+}
+
+/// All calls at once, those that were there before, and what is settled again when the others come.
+fn news_of(terms: &Terms<'_>, calls: &[Said], before: &dyn Fn(&usize) -> bool, until: Timestamp) -> (Settlement, Settlement, Walked) {
+    let (all, others, news) = (inputs(calls, |_| true), inputs(calls, before), inputs(calls, |place| !before(place)));
+    let (whole, before) = (settle(terms, &all, until), settle(terms, &others, until));
+    let begun = || news.iter().map(|input| input.call.started_at);
+    let (since, through) = (begun().min().expect("some"), begun().max().expect("some"));
+    let first = before.quiet.iter().rposition(|quiet| quiet.at <= since).expect("the beginning is quiet");
+    let around = before.quiet.iter().enumerate().filter(|(place, quiet)| *place == first || quiet.at > through);
+    let around: Vec<Quiet> = around.map(|(_, quiet)| quiet.clone()).collect();
+    let walked = walk(terms, &around, |from, to| {
+        let inside = all.iter().filter(|input| from.at <= input.call.started_at && input.call.started_at < to);
+        let inside: Vec<Input<'_>> = inside.copied().collect();
+        Ok::<_, std::convert::Infallible>(settle_between(terms, from, &inside, until, to))
+    });
+    (whole, before, walked.expect("no error").expect("a quiet instant"))
+}
+
+/// How many calls of 800, ten minutes apart from 5 to 10 January, are settled again when the fourth comes late.
+fn settled_again(allowance: &str, more: &str) -> usize {
+    let many: Vec<Drawn> = (0..800).map(|_| (2, 600, 60, 1, None)).collect();
+    let head = format!("{PLAN}[[plan.allowance]]\nid = \"m\"\nincrement = \"1m\"\nservices = [\"callback\"]\n");
+    let minutes = MINUTES.replace("support", "callback");
+    let case = case(&format!("{HEAD}{head}{allowance}\n{minutes}{more}"));
+    let calls = calls(&many);
+    let (whole, before, again) = news_of(&case.terms(), &calls, &|place| *place != 3, case.until);
+    let changed = whole.calls.iter().filter(|settled| !before.calls.iter().any(|other| other.record == settled.record)).count();
+    let settled: usize = again.parts.iter().map(|part| part.calls.len()).sum();
+    assert!(changed <= settled, "{changed} changed, {settled} were settled");
+    settled
+}
+
+#[test]
+fn what_does_not_notice_another_balance_is_passed_by() {
+    for (allowance, more, expected) in [
+        // It never runs out: the stretch with the news, and no other.
+        ("time = \"90h\"\nper = \"month\"", "", 65..=65),
+        ("time = \"90h\"\nper = \"contract-year\"", "", 65..=65),
+        ("time = \"90h\"\nper = \"month\"\ncarry_over = { at_most = \"1h\", lapses = \"1 month\" }", "", 65..=65),
+        // It runs out with the 500th call: that stretch, too.
+        ("time = \"500m\"\nper = \"month\"", "", 129..=129),
+        // The first that is paid is another one, and with it the sum of the month, which a cap may stop: to the end.
+        ("time = \"500m\"\nper = \"month\"", "[[plan.cap]]\namount = 500.00\nper = \"month\"", 416..=416),
+        // A quarter of an hour of a month is filled by others from then on.
+        ("time = \"10m\"\nper = \"month\"", "round = { per = \"month\", to = \"15m\", mode = \"up\" }", 800..=800),
+    ] {
+        let settled = settled_again(allowance, more);
+        assert!(expected.contains(&settled), "{allowance} {more}: {settled}");
     }
 }
 
@@ -155,14 +215,14 @@ fn there_are_quiet_instants_unless_what_comes_may_change_what_was() {
     };
     let nothing = |_: &mut Said| {};
     let all = found(&rich(), &nothing);
-    assert_eq!(all.len(), 3, "one in 64 calls");
+    assert_eq!(all.len(), 4, "the beginning, and one in 64 calls");
     let running = found(&rich(), &|said| (said.call.ended_at, said.call.talks[0].to) = (None, None));
-    assert_eq!(running, all[..1], "none once a call runs");
+    assert_eq!(running, all[..2], "none once a call runs");
     assert_eq!(found(&rich(), &|said| said.timing = Timing::Late(7)), [], "none where a call is late");
     let tolerant = rich().replace("time = \"40m\"", "time = \"40m\"\ntolerance = \"10%\"");
     assert_eq!(found(&tolerant, &nothing), [], "none where an overrun may be due after all");
     let held = rich() + "[plan.decision]\ndefault = \"customer\"\nafter = \"14 days\"\n";
     let waits = case(&held).until("2026-01-08T09:00:00");
-    assert_eq!(waits.settle(&calls(&many)).quiet, [], "none where a deadline is ahead");
-    assert!(!case(&held).settle(&calls(&many)).quiet.is_empty(), "the deadlines have passed");
+    assert_eq!(waits.settle(&calls(&many)).quiet.len(), 1, "but for the beginning, none where a deadline is ahead");
+    assert_eq!(case(&held).settle(&calls(&many)).quiet.len(), 4, "the deadlines have passed");
 }

@@ -36,6 +36,8 @@ pub(super) struct Dialog {
     /// Whether the caller holds, and the callee.
     pub held: [bool; 2],
     pub timer: Option<Timer>,
+    /// When one side answered 408 or 481, and so knows nothing of the dialog any more.
+    pub forgotten_at: Option<Timestamp>,
     pub transactions: Vec<Transaction>,
     pub bye: Option<Bye>,
 }
@@ -101,6 +103,8 @@ pub(super) struct Bye {
     pub at: Timestamp,
     pub by: Side,
     pub branch: Name,
+    /// Of a copy that a proxy sent on: the latest one's branch.
+    pub copy: Option<Box<[u8]>>,
     /// As which dialog its end was told.
     pub told: Option<DialogId>,
     /// Whether it came again.
@@ -167,6 +171,7 @@ impl Dialog {
             seen: [at; 2],
             held: [false; 2],
             timer: None,
+            forgotten_at: None,
             transactions: Vec::new(),
             bye: None,
         }
@@ -243,6 +248,7 @@ impl Dialog {
             (Phase::Ended | Phase::Refused, _, _) => Observed::Duplicate,
             (Phase::Confirmed, Ask::Invite(offer) | Ask::Update(offer), 200..=299) => {
                 self.refresh(session_expires(heard.scanned), heard.at);
+                self.forgotten_at = None;
                 self.agreed(id, offer, heard, out);
                 Observed::Call
             }
@@ -251,11 +257,11 @@ impl Dialog {
                 out.say(heard.at, LegEventKind::Referred { dialog: id, by: heard.side, target, replaces });
                 Observed::Call
             }
-            // The other side knows nothing of the dialog any more (RFC 3261 §12.2.1.2): whoever asked has ended it.
-            // A 481 to REFER may be about the dialog to take over, and ends nothing.
+            // The other side knows nothing of the dialog any more (RFC 3261 §12.2.1.2): whoever asked hangs up now, and the
+            // BYE tells when. A 481 to REFER may be about the dialog to take over, and ends nothing.
             (Phase::Confirmed, Ask::Invite(_) | Ask::Update(_) | Ask::Info, 408 | 481) => {
-                self.phase = Phase::Ended;
-                out.say(heard.at, LegEventKind::Bye { dialog: Some(id), by: heard.side, reason: None });
+                self.forgotten_at.get_or_insert(heard.at);
+                out.say(heard.at, LegEventKind::Gone { dialog: Some(id) });
                 Observed::Call
             }
             // Refused, or without meaning for a meter: all stays as it is (§14.1). Before the answer, no timer runs and
@@ -288,31 +294,50 @@ impl Dialog {
     pub fn hang_up(&mut self, told: Option<DialogId>, heard: &Heard<'_, '_>, out: &mut Out<'_>) -> Observed {
         self.phase = Phase::Ended;
         let branch = heard.branch().unwrap_or_default().as_ref().into();
-        self.bye = Some(Bye { at: heard.at, by: heard.side, branch, told, repeated: false, settled: false });
+        self.bye = Some(Bye { at: heard.at, by: heard.side, branch, copy: None, told, repeated: false, settled: false });
         out.say(heard.at, LegEventKind::Bye { dialog: told, by: heard.side, reason: reason(heard.scanned) });
         Observed::Call
     }
 
     /// Another BYE: the same again, a proxy's copy, or the other side's own, which shows that it lives.
-    pub fn bye_again(&mut self, heard: &Heard<'_, '_>) -> Observed {
-        if let Some(bye) = &mut self.bye {
-            bye.settled |= bye.by != heard.side;
-            bye.repeated |= bye.by == heard.side && heard.branch().is_some_and(|branch| *bye.branch == *branch);
+    pub fn bye_again(&mut self, heard: &Heard<'_, '_>, out: &mut Out<'_>) -> Observed {
+        let Some(bye) = self.bye.as_mut().filter(|bye| !bye.settled) else { return Observed::Duplicate };
+        if bye.by != heard.side {
+            bye.settle(heard.at, out);
+        } else if let Some(branch) = heard.branch().filter(|_| !bye.repeated) {
+            if *bye.branch == *branch || bye.copy.as_deref() == Some(&*branch) {
+                bye.repeated = true;
+                out.say(heard.at, LegEventKind::ByeRepeated { dialog: bye.told });
+            } else {
+                bye.copy = Some(branch.as_ref().into());
+            }
         }
         Observed::Duplicate
     }
 
     fn bye_answered(&mut self, status: u16, heard: &Heard<'_, '_>, out: &mut Out<'_>) -> Observed {
         match &mut self.bye {
-            Some(bye) if !bye.settled => {
+            // A proxy gave up in the other side's place.
+            Some(bye) if !bye.settled && status == 408 => {
                 bye.settled = true;
-                // A proxy gave up in the other side's place.
-                if status == 408 {
-                    out.say(heard.at, LegEventKind::ByeUnanswered { dialog: bye.told });
-                }
+                out.say(heard.at, LegEventKind::Gone { dialog: bye.told });
+                Observed::Call
+            }
+            Some(bye) if !bye.settled => {
+                bye.settle(heard.at, out);
                 Observed::Call
             }
             Some(_) | None => Observed::Duplicate,
+        }
+    }
+}
+
+impl Bye {
+    /// The other side was there, and has heard it.
+    fn settle(&mut self, at: Timestamp, out: &mut Out<'_>) {
+        self.settled = true;
+        if self.repeated {
+            out.say(at, LegEventKind::ByeAnswered { dialog: self.told });
         }
     }
 }

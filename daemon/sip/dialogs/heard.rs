@@ -3,7 +3,7 @@
 use super::Options;
 use crate::sip::addr::{NameAddr, identity, replaces, user_of};
 use crate::sip::event::{Invitation, LegEvent, LegEventKind, LegId, Side};
-use crate::sip::fields::{asserted, branch_key, privacy, remote_party};
+use crate::sip::fields::{asserted, branch_key, diverted, leg_key, privacy, remote_party};
 use crate::sip::method::Method;
 use crate::sip::scan::{CSeq, Header, Scanned, Start};
 use crate::units::{Message, RawNumber, Timestamp};
@@ -93,8 +93,15 @@ impl<'m, 'a> Heard<'m, 'a> {
             remote_party: remote_party(scanned, b"called"),
             privacy: privacy(scanned),
             contract: options.contract_header.as_deref().and_then(text),
-            leg_keys: options.leg_headers.iter().enumerate().filter_map(|(place, name)| Some((place, text(name)?))).collect(),
+            leg_keys: options
+                .leg_headers
+                .iter()
+                .enumerate()
+                .filter_map(|(place, name)| Some((place, leg_key(name, scanned.named(name)?)?)))
+                .collect(),
+            diverted: diverted(scanned),
             replaces: scanned.first(Header::Replaces).and_then(replaces),
+            takes_over: None,
             correlation: self.message.correlation.filter(|id| id.len() <= LONGEST_VALUE).map(Into::into),
         }
     }

@@ -154,8 +154,9 @@ impl Leg {
     pub fn hear(&mut self, heard: &Heard<'_, '_>, out: &mut Out<'_>) -> Observed {
         self.last = self.last.max(heard.at);
         let known = self.has_dialog(heard.far_tag);
+        // A proxy answers 100 and 408 in another's place; and who answers 481 has no part in the dialog.
         if known
-            && !matches!(heard.scanned.start, Start::Response(100))
+            && !matches!(heard.scanned.start, Start::Response(100 | 408 | 481))
             && let Some((_, dialog)) = self.dialog(heard)
         {
             dialog.lives(heard.sender(), heard.at);
@@ -301,7 +302,7 @@ impl Leg {
                 dialog.phase = Phase::Ended;
                 Observed::Call
             }
-            Phase::Ended => dialog.bye_again(heard),
+            Phase::Ended => dialog.bye_again(heard, out),
             Phase::Refused => Observed::Duplicate,
         }
     }

@@ -201,7 +201,8 @@ impl Dialogs {
         }
         let id = LegId(self.next);
         self.next = self.next.saturating_add(1);
-        let invitation = heard.invitation(&self.options);
+        let mut invitation = heard.invitation(&self.options);
+        invitation.takes_over = invitation.replaces.as_ref().and_then(|replaces| self.leg_of(replaces));
         let leg = Leg::new(id, heard, &invitation);
         out.push(LegEvent { leg: id, at: heard.at, kind: LegEventKind::Invited(Box::new(invitation)) });
         self.insert(leg);

@@ -139,7 +139,7 @@ fn a_pbx_tells_of_transfers_holds_and_lost_parties() {
     assert_eq!(count(|kind| matches!(kind, LegEventKind::Held { .. })), 3);
     assert_eq!(count(|kind| matches!(kind, LegEventKind::Resumed { .. })), 2);
     // A37 to A41: the lost callers and the lost agent.
-    assert_eq!(count(|kind| matches!(kind, LegEventKind::ByeUnanswered { .. })), 5);
+    assert_eq!(count(|kind| matches!(kind, LegEventKind::Gone { .. })), 5);
     assert_eq!(count(|kind| matches!(kind, LegEventKind::Expired { .. })), 0);
     // A34.
     assert_eq!(count(|kind| matches!(kind, LegEventKind::Redirected { target: Some(_), .. })), 1);

@@ -13,7 +13,7 @@ use crate::units::{RawNumber, Seconds};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The form of these bytes; another one is not read.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 impl Dialogs {
     /// Appends the table to a snapshot.
@@ -81,7 +81,8 @@ impl Leg {
 
 impl Dialog {
     fn write(&self, out: &mut Writer) {
-        let Self { far_tag, branch, phase, rung, acknowledged, answered_at, named, seen, held, timer, transactions, bye } = self;
+        let Self { far_tag, branch, phase, rung, acknowledged, answered_at, named, seen, held, timer, forgotten_at, transactions, bye } =
+            self;
         out.bytes(far_tag);
         out.option(*branch, |out, branch| out.number(u64::from(branch.0)));
         out.number(match phase {
@@ -104,6 +105,7 @@ impl Dialog {
             out.number(timer.interval.get());
             out.time(timer.since);
         });
+        out.option(*forgotten_at, Writer::time);
         out.list(transactions.iter(), |out, transaction| transaction.write(out));
         out.option(bye.as_ref(), |out, bye| bye.write(out));
     }
@@ -126,6 +128,7 @@ impl Dialog {
             seen: [from.time()?, from.time()?],
             held: [from.flag()?, from.flag()?],
             timer: from.option(|from| Some(Timer { interval: Seconds::new(from.number()?), since: from.time()? }))?,
+            forgotten_at: from.option(Reader::time)?,
             transactions: from.list(Transaction::read)?,
             bye: from.option(Bye::read)?,
         })
@@ -183,10 +186,11 @@ impl Transaction {
 
 impl Bye {
     fn write(&self, out: &mut Writer) {
-        let Self { at, by, branch, told, repeated, settled } = self;
+        let Self { at, by, branch, copy, told, repeated, settled } = self;
         out.time(*at);
         write_side(out, *by);
         out.bytes(branch);
+        out.option(copy.as_deref(), Writer::bytes);
         out.option(*told, |out, id| out.number(u64::from(id.0)));
         out.flag(*repeated);
         out.flag(*settled);
@@ -197,6 +201,7 @@ impl Bye {
             at: from.time()?,
             by: read_side(from)?,
             branch: from.bytes()?.into(),
+            copy: from.option(|from| from.bytes().map(Into::into))?,
             told: from.option(|from| from.small().map(DialogId))?,
             repeated: from.flag()?,
             settled: from.flag()?,

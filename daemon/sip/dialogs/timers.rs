@@ -90,9 +90,14 @@ impl Leg {
 impl Dialog {
     fn deadline(&self) -> Option<Timestamp> {
         match (self.phase, self.timer, &self.bye) {
-            (Phase::Confirmed, Some(timer), _) => Some(timer.since.plus(timer.interval)),
+            // A party that lives ends the session earlier, by the least of 32 s and a third of the interval (RFC 4028 §10), and
+            // that is a BYE. Whoever refreshes may do so until the very end.
+            (Phase::Confirmed, timer, _) => {
+                let expiry = timer.map(|timer| timer.since.plus(timer.interval));
+                expiry.into_iter().chain(self.forgotten_at.map(|at| at.plus(PATIENCE))).min()
+            }
             (Phase::Ended, _, Some(bye)) if bye.repeated && !bye.settled => Some(bye.at.plus(PATIENCE)),
-            (Phase::Early | Phase::Confirmed | Phase::Refused | Phase::Ended, _, _) => None,
+            (Phase::Early | Phase::Refused | Phase::Ended, _, _) => None,
         }
     }
 
@@ -108,7 +113,7 @@ impl Dialog {
             }
             (Phase::Ended, Some(bye)) => {
                 bye.settled = true;
-                out.say(at, LegEventKind::ByeUnanswered { dialog: bye.told });
+                out.say(at, LegEventKind::Gone { dialog: bye.told });
             }
             (Phase::Early | Phase::Refused | Phase::Ended, _) => {}
         }
