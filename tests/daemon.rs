@@ -50,8 +50,13 @@ pub(crate) const HEP: &str = "\n[[source]]\nkind = \"hep\"\nlisten = \"udp://127
 
 impl Daemon {
     pub(crate) fn start(config: &Path) -> Self {
+        Self::start_by(Command::new(TAKTD), config)
+    }
+
+    /// The same by a command that ends with the program: one that changes into a namespace first, say.
+    pub(crate) fn start_by(mut command: Command, config: &Path) -> Self {
         fs::write(config.with_file_name("hep.key"), "lab-hep\n").expect("written");
-        let mut child = Command::new(TAKTD)
+        let mut child = command
             .args(["run", "--config"])
             .arg(config)
             .env_remove("RUST_LOG")

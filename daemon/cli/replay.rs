@@ -60,7 +60,7 @@ fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> 
     let sources = || {
         office.config.sources.iter().enumerate().filter_map(|(place, source)| match source {
             SourceConfig::AsteriskCdr(source) => Some((place, source)),
-            SourceConfig::Hep(_) => None,
+            SourceConfig::Hep(_) | SourceConfig::Capture(_) => None,
         })
     };
     if arguments.files.is_empty() {

@@ -4,10 +4,12 @@ use super::export::settings;
 use super::office::Office;
 use super::replay::{MAX_LEGS, records_config};
 use super::{Common, Failure, Result};
-use crate::config::{BareCopies, Hep, HepTransport, LogFormat, LogLevel, SourceConfig};
+use crate::config::{BareCopies, Capture, Hep, HepTransport, LogFormat, LogLevel, SourceConfig};
 use crate::logging;
 use crate::pipeline::inputs::HepServer;
 use crate::pipeline::live::{self, Input, Start};
+use crate::pipeline::taps::Watch;
+use crate::sources::capture::{Tap, TapError};
 use crate::sources::hep::{Bare, Listener, Reader, Receiver, Tls};
 use crate::tariff::Period;
 use crate::units::KeyedState;
@@ -72,6 +74,7 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
     for (place, source) in office.config.sources.iter().enumerate() {
         inputs.push(match source {
             SourceConfig::Hep(source) => hep(source)?,
+            SourceConfig::Capture(source) => capture(source)?,
             SourceConfig::AsteriskCdr(source) => Input::Files(place, records_config(source, None)?),
         });
     }
@@ -98,6 +101,16 @@ fn hep(source: &Hep) -> Result<Input> {
     };
     let listener = Listener::bind(source.listen, tls).map_err(failed(scheme))?;
     Ok(Input::HepServer(HepServer { listener, key: key.map(Into::into), bare }))
+}
+
+/// Opens a network interface. One that is not there yet is waited for; what may not be read never will be.
+fn capture(source: &Capture) -> Result<Input> {
+    let tap = match Tap::open(&source.interface, &source.ports) {
+        Ok(tap) => Some(tap),
+        Err(error @ TapError::Permission { .. }) => return Err(anyhow::anyhow!("source.interface: {error}").into()),
+        Err(TapError::Interface { .. }) => None,
+    };
+    Ok(Input::Capture(Watch { interface: source.interface.clone(), ports: source.ports.clone(), tap }))
 }
 
 /// The key that every packet must carry; a line end behind it does not belong to it.

@@ -223,6 +223,8 @@ labels! {
     SourceKind as "kind" {
         /// HEP over UDP, TCP or TLS.
         Hep = "hep",
+        /// Packets on a network interface.
+        Capture = "capture",
         /// A pcap or pcapng file.
         Pcap = "pcap",
         /// Asterisk's CDR files.

@@ -96,7 +96,13 @@ impl Intake {
         self.shared.tell(Told::SourceStopped(why));
     }
 
-    /// The source ends.
+    /// The source is read again, which was told to have failed so.
+    pub(super) fn goes_on(&self, after: String) {
+        self.source.up();
+        self.shared.tell(Told::SourceGoesOn(after));
+    }
+
+    /// The source ends, or is not read for a while.
     pub(super) fn stop(&self) {
         self.source.stopped();
     }

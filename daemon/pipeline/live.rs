@@ -9,6 +9,7 @@ use super::inputs::{self, HepServer, Shared};
 use super::replay::{SIP, records_key};
 use super::schedule::Schedule;
 use super::signalling::Signalling;
+use super::taps::{self, Watch};
 use super::writer::{Told, Writer};
 use crate::calls::Directory;
 use crate::clock;
@@ -44,6 +45,8 @@ pub enum Input {
     Hep(Receiver),
     /// A HEP port that agents connect to, bound already.
     HepServer(HepServer),
+    /// A network interface, open if it could be.
+    Capture(Watch),
     /// The files of a switch: its number among the sources, and how they are read.
     Files(usize, asterisk_cdr::Config),
 }
@@ -279,6 +282,10 @@ fn start_inputs(
                 let source = shared.metrics.source(SourceKind::Hep, number);
                 tracing::info!(address = %server.listener.local_addr(), "listening for HEP");
                 spawn("hep", move || inputs::hep_server(&shared, server, &source))?
+            }
+            Input::Capture(watch) => {
+                let source = shared.metrics.source(SourceKind::Capture, number);
+                spawn("capture", move || taps::watch(&shared, watch, &source))?
             }
             Input::Files(place, config) => {
                 let source = shared.metrics.source(SourceKind::AsteriskCdr, number);

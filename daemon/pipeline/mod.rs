@@ -19,6 +19,7 @@ mod settling;
 pub mod signalling;
 pub mod simulation;
 mod streams;
+pub mod taps;
 mod twins;
 mod view;
 mod writer;

@@ -3,6 +3,7 @@
 //! | kind | reads | yields |
 //! |---|---|---|
 //! | [`asterisk_cdr`] | Master.csv in its layouts, cdr_custom, and queue_log: whole, or as they grow | rows and lines |
+//! | [`capture`] | packets on a network interface, as they pass: SIP over UDP and TCP | SIP messages |
 //! | [`hep`] | HEP over UDP, TCP and TLS, and bare copies of SIP messages there | SIP messages |
 //! | [`pcap`] | pcap and pcapng from a file or a pipe: SIP and HEP over UDP and TCP, also in fragments and tunnels | SIP messages |
 //!
@@ -13,6 +14,7 @@
 //! Every buffer here has a stated bound, and nothing that arrives can stop a source or make it grow.
 
 pub mod asterisk_cdr;
+pub mod capture;
 pub mod hep;
 pub mod pcap;
 mod set_aside;

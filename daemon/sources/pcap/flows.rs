@@ -129,7 +129,7 @@ impl Flows {
     }
 
     /// Gaps that have waited too long are passed over.
-    fn pass_over_gaps(&mut self, now: Timestamp, hear: &mut impl Hear) {
+    pub fn pass_over_gaps(&mut self, now: Timestamp, hear: &mut impl Hear) {
         let waits = |flow: &Flow| !flow.ahead.is_empty() && now.since(flow.gap_since).abs() >= PATIENCE_MICROS;
         let ways: Vec<Way> = self.open.iter().filter(|(_, flow)| waits(flow)).map(|(way, _)| *way).collect();
         self.pass_over(ways, hear);

@@ -57,6 +57,14 @@ impl Wire {
         }
     }
 
+    /// It is `now`: gaps that have waited for too long are passed over.
+    pub(in crate::sources) fn pass_over_gaps(&mut self, now: Timestamp, visit: &mut impl FnMut(Found<'_>)) {
+        let Self { flows, hep, .. } = self;
+        flows.pass_over_gaps(now, &mut |kind, way, at, unit: &[u8]| {
+            let _ = read(hep, kind, way, at, unit, visit);
+        });
+    }
+
     /// Nothing comes any more: hands on what lies behind gaps.
     pub(in crate::sources) fn finish(&mut self, visit: &mut impl FnMut(Found<'_>)) {
         let Self { flows, hep, .. } = self;
