@@ -1,11 +1,13 @@
 //! Every integration test, one module a subject: one binary links once.
 
 mod books;
+mod capture;
 mod channels;
 mod commands;
 mod config;
 mod daemon;
 mod generated;
+mod hep_streams;
 mod hostile;
 mod http;
 mod metrics;

@@ -159,6 +159,17 @@ fn imports_point_up_the_list() {
 }
 
 #[test]
+fn what_is_unsafe_stands_in_one_file() {
+    let mut faults = Faults::default();
+    for source in sources().iter().filter(|source| source.path != "daemon/sources/capture/ring.rs") {
+        let found =
+            source.code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == "unsafe" || word == "unsafe_code");
+        faults.note(found, || format!("{} is unsafe: only the ring of packets has to be", source.path));
+    }
+    faults.none();
+}
+
+#[test]
 fn only_the_clock_reads_the_clock() {
     let mut faults = Faults::default();
     for source in sources().iter().filter(|source| source.room != "clock") {

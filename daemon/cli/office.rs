@@ -33,7 +33,7 @@ impl Office {
     /// What each source is there for.
     pub fn roles(&self) -> Roles {
         let config = &self.config;
-        let signalling = |source: &SourceConfig| matches!(source, SourceConfig::Hep(_));
+        let signalling = |source: &SourceConfig| matches!(source, SourceConfig::Hep(_) | SourceConfig::Capture(_));
         Roles::new(config.sources.iter().zip(&config.roles).map(|(source, role)| (signalling(source), *role)))
     }
 

@@ -4,15 +4,19 @@ use super::export::settings;
 use super::office::Office;
 use super::replay::{MAX_LEGS, events_config, records_config};
 use super::{Common, Failure, Result};
-use crate::config::{LogFormat, LogLevel, SourceConfig};
+use crate::config::{BareCopies, Capture, Hep, HepTransport, LogFormat, LogLevel, SourceConfig};
 use crate::logging;
+use crate::pipeline::inputs::HepServer;
 use crate::pipeline::live::{self, Input, Start};
-use crate::sources::hep::Receiver;
+use crate::pipeline::taps::Watch;
+use crate::sources::capture::{Tap, TapError};
+use crate::sources::hep::{Bare, Listener, Reader, Receiver, Tls};
 use crate::tariff::Period;
 use crate::units::KeyedState;
 use std::collections::hash_map::RandomState;
 use std::fs;
 use std::hash::BuildHasher;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -70,16 +74,45 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
     let mut inputs = Vec::with_capacity(office.config.sources.len());
     for (place, source) in office.config.sources.iter().enumerate() {
         inputs.push(match source {
-            SourceConfig::Hep(hep) => {
-                let key = hep.auth_key_file.as_deref().map(auth_key).transpose()?;
-                let bound = Receiver::bind(hep.listen, key.as_deref());
-                Input::Hep(bound.map_err(|error| anyhow::anyhow!("source.listen: udp://{}: {error}", hep.listen))?)
-            }
+            SourceConfig::Hep(source) => hep(source)?,
+            SourceConfig::Capture(source) => capture(source)?,
             SourceConfig::AsteriskCdr(source) => Input::Files(place, records_config(source, None)?),
             SourceConfig::AsteriskCel(source) => Input::Events(place, events_config(source, None)?),
         });
     }
     Ok(inputs)
+}
+
+/// Opens a HEP port.
+fn hep(source: &Hep) -> Result<Input> {
+    let key = source.auth_key_file.as_deref().map(auth_key).transpose()?;
+    let bare = match source.bare_copies {
+        BareCopies::AsSent => Bare::AsSent,
+        BareCopies::Siptrace => Bare::Siptrace,
+    };
+    let failed = |scheme: &'static str| move |error: io::Error| anyhow::anyhow!("source.listen: {scheme}://{}: {error}", source.listen);
+    let (scheme, tls) = match &source.transport {
+        HepTransport::Udp => {
+            let bound = Receiver::bind(source.listen, Reader::new(key.as_deref(), bare));
+            return Ok(Input::Hep(bound.map_err(failed("udp"))?));
+        }
+        HepTransport::Tcp => ("tcp", None),
+        HepTransport::Tls { cert_file, key_file } => {
+            ("tls", Some(Tls::read(cert_file, key_file).map_err(|error| Failure::Usage(error.to_string()))?))
+        }
+    };
+    let listener = Listener::bind(source.listen, tls).map_err(failed(scheme))?;
+    Ok(Input::HepServer(HepServer { listener, key: key.map(Into::into), bare }))
+}
+
+/// Opens a network interface. One that is not there yet is waited for; what may not be read never will be.
+fn capture(source: &Capture) -> Result<Input> {
+    let tap = match Tap::open(&source.interface, &source.ports) {
+        Ok(tap) => Some(tap),
+        Err(error @ TapError::Permission { .. }) => return Err(anyhow::anyhow!("source.interface: {error}").into()),
+        Err(TapError::Interface { .. }) => None,
+    };
+    Ok(Input::Capture(Watch { interface: source.interface.clone(), ports: source.ports.clone(), tap }))
 }
 
 /// The key that every packet must carry; a line end behind it does not belong to it.

@@ -6,11 +6,12 @@ use super::duties;
 use super::events::{self, channels_key};
 use super::files::{self, Files, position_key};
 use super::inbox;
-use super::inputs::{self, Shared};
+use super::inputs::{self, HepServer, Shared};
 use super::replay::{SIP, records_key};
 use super::roles::Roles;
 use super::schedule::Schedule;
 use super::signalling::Signalling;
+use super::taps::{self, Watch};
 use super::writer::{Told, Writer};
 use crate::calls::Directory;
 use crate::clock;
@@ -44,6 +45,10 @@ const GRACE: Duration = Duration::from_secs(30);
 pub enum Input {
     /// A HEP port that is bound already.
     Hep(Receiver),
+    /// A HEP port that agents connect to, bound already.
+    HepServer(HepServer),
+    /// A network interface, open if it could be.
+    Capture(Watch),
     /// The files of a switch: its number among the sources, and how they are read.
     Files(usize, asterisk_cdr::Config),
     /// The channel event log of a switch, likewise.
@@ -255,7 +260,7 @@ fn restore(
     let mut files = Vec::new();
     for input in inputs {
         let (place, key) = match input {
-            Input::Hep(_) => continue,
+            Input::Hep(_) | Input::HepServer(_) | Input::Capture(_) => continue,
             Input::Files(place, _) => (*place, records_key(*place)),
             Input::Events(place, _) => (*place, channels_key(*place)),
         };
@@ -290,6 +295,15 @@ fn start_inputs(
                 let source = shared.metrics.source(SourceKind::Hep, number);
                 tracing::info!(address = %receiver.local_addr(), "listening for HEP");
                 spawn("hep", move || inputs::hep(&shared, receiver, &source))?
+            }
+            Input::HepServer(server) => {
+                let source = shared.metrics.source(SourceKind::Hep, number);
+                tracing::info!(address = %server.listener.local_addr(), "listening for HEP");
+                spawn("hep", move || inputs::hep_server(&shared, server, &source))?
+            }
+            Input::Capture(watch) => {
+                let source = shared.metrics.source(SourceKind::Capture, number);
+                spawn("capture", move || taps::watch(&shared, watch, &source))?
             }
             Input::Files(place, config) => {
                 let source = shared.metrics.source(SourceKind::AsteriskCdr, number);

@@ -50,6 +50,8 @@ pub enum Told {
     Reload(Arc<InForce>),
     /// Reason why a source stopped: shown until the next start.
     SourceStopped(String),
+    /// It is read again: what was told is so no longer.
+    SourceGoesOn(String),
     /// All inputs have stopped: write what is left, and end.
     End,
 }
@@ -287,6 +289,7 @@ fn hear(told: Told, waiting: &mut Waiting, reasons: &mut Vec<String>, changed: &
         Told::Nudge => {}
         Told::Reload(in_force) => waiting.reload = Some(in_force),
         Told::SourceStopped(why) => reasons.push(why),
+        Told::SourceGoesOn(why) => reasons.retain(|reason| *reason != why),
         Told::End => return true,
     }
     false

@@ -4,8 +4,9 @@
 //! |---|---|---|
 //! | [`asterisk_cdr`] | Master.csv in its layouts, cdr_custom, and queue_log: whole, or as they grow | rows and lines |
 //! | [`asterisk_cel`] | cel_custom's file: whole, or as it grows | channel events |
-//! | [`hep`] | HEPv3 datagrams on a UDP port, and bare copies of SIP messages there | SIP messages |
-//! | [`pcap`] | pcap and pcapng from a file or a pipe: SIP over UDP, and HEPv3 inside UDP | SIP messages |
+//! | [`capture`] | packets on a network interface, as they pass: SIP over UDP and TCP | SIP messages |
+//! | [`hep`] | HEP over UDP, TCP and TLS, and bare copies of SIP messages there | SIP messages |
+//! | [`pcap`] | pcap and pcapng from a file or a pipe: SIP and HEP over UDP and TCP, also in fragments and tunnels | SIP messages |
 //!
 //! The one invariant: a source decides only whether bytes are a message, never what the message means; whatever it does
 //! not deliver is counted under a [`SetAside`], and the next bytes are read. Observations point into the source's own
@@ -15,12 +16,25 @@
 
 pub mod asterisk_cdr;
 pub mod asterisk_cel;
+pub mod capture;
 #[cfg(test)]
 mod channel_recordings;
 pub mod hep;
 pub mod pcap;
 mod set_aside;
 mod start_line;
+mod stream;
 
 pub use set_aside::{SetAside, Tally};
 pub use start_line::looks_like_sip;
+
+use crate::units::Message;
+
+/// A message that a source found.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// The message.
+    pub message: Message<'a>,
+    /// It may lack its end: it was captured or reported shorter than it was.
+    pub cut: bool,
+}

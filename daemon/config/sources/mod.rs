@@ -2,6 +2,7 @@
 
 mod asterisk_cdr;
 mod asterisk_cel;
+mod capture;
 mod hep;
 
 use super::base::Base;
@@ -10,12 +11,15 @@ use crate::calls::Role;
 
 pub use asterisk_cdr::{AsteriskCdr, Columns};
 pub use asterisk_cel::AsteriskCel;
-pub use hep::Hep;
+pub use capture::Capture;
+pub use hep::{BareCopies, Hep, HepTransport};
 
 /// A `[[source]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceConfig {
-    /// HEPv3 over UDP.
+    /// Packets on a network interface.
+    Capture(Capture),
+    /// HEP over UDP, TCP or TLS.
     Hep(Hep),
     /// Rows of Asterisk's cdr_csv or cdr_custom.
     AsteriskCdr(AsteriskCdr),
@@ -26,6 +30,7 @@ pub enum SourceConfig {
 #[derive(Clone, Copy)]
 enum Kind {
     Hep,
+    Capture,
     AsteriskCdr,
     AsteriskCel,
 }
@@ -39,9 +44,10 @@ pub(in crate::config) fn source_of(table: Table<'_>, base: Base<'_>) -> Option<(
 }
 
 fn of_kind(table: Table<'_>, base: Base<'_>) -> Option<SourceConfig> {
-    let kinds = [("hep", Kind::Hep), ("asterisk-cdr", Kind::AsteriskCdr), ("asterisk-cel", Kind::AsteriskCel)];
+    let kinds = [("hep", Kind::Hep), ("capture", Kind::Capture), ("asterisk-cdr", Kind::AsteriskCdr), ("asterisk-cel", Kind::AsteriskCel)];
     match table.required("kind", "\"hep\"").and_then(|value| value.word(&kinds))? {
         Kind::Hep => hep::read(table, base).map(SourceConfig::Hep),
+        Kind::Capture => capture::read(table).map(SourceConfig::Capture),
         Kind::AsteriskCdr => asterisk_cdr::read(table, base).map(SourceConfig::AsteriskCdr),
         Kind::AsteriskCel => asterisk_cel::read(table, base).map(SourceConfig::AsteriskCel),
     }
