@@ -22,3 +22,4 @@ mod tidy;
 mod tools;
 mod walks;
 mod wire;
+mod years;
