@@ -8,6 +8,7 @@ mod daemon;
 mod generated;
 mod hostile;
 mod http;
+mod manager;
 mod metrics;
 mod opening_hours;
 mod operators;

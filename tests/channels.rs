@@ -30,7 +30,7 @@ fn append(path: &Path, text: &str) {
 }
 
 /// Waits until so many calls run, or half a minute is over.
-fn running(daemon: &Daemon, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+pub(crate) fn running(daemon: &Daemon, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let began = Instant::now();
     loop {
         let calls = daemon.calls();

@@ -10,6 +10,7 @@ pub mod inbox;
 pub mod inputs;
 mod journaling;
 pub mod live;
+mod manager;
 mod quiets;
 pub mod replay;
 pub mod requests;

@@ -132,10 +132,7 @@ fn a_bridge_with_an_agent_is_talk() {
 fn two_calls_at_once_are_two() {
     let other = "1 C begins PJSIP/trunk-3 +4930111 555010\n3 D begins PJSIP/202-4 of C\n";
     let both = "4 A enters x\n4 B enters x\n5 C enters y\n5 D enters y\n8 C hangs-up\n8 D hangs-up\n9 A hangs-up\n9 B hangs-up\n";
-    check(
-        &format!("{CALL}{other}{both}"),
-        &["in +4930111 > 555010 Support [202:5-8] 1-8", "in +4930111 > 555010 Support [201:4-9] 0-9"],
-    );
+    check(&format!("{CALL}{other}{both}"), &["in +4930111 > 555010 Support [202:5-8] 1-8", "in +4930111 > 555010 Support [201:4-9] 0-9"]);
 }
 
 #[test]
@@ -214,7 +211,8 @@ fn talk_from_the_switchs_answer() {
 
 #[test]
 fn a_bridge_that_merges_leaves_no_gap() {
-    let swap = "4 B enters x\n4 A enters x\n6 B leaves x\n6.002 A leaves x\n6.010 A enters y\n6.011 B enters y\n9 A hangs-up\n9 B hangs-up\n";
+    let swap =
+        "4 B enters x\n4 A enters x\n6 B leaves x\n6.002 A leaves x\n6.010 A enters y\n6.011 B enters y\n9 A hangs-up\n9 B hangs-up\n";
     check(&format!("{CALL}{swap}"), &["in +4930111 > 555010 Support [201:4-9] 0-9"]);
     // A park of some length is one.
     let park = "4 B enters x\n4 A enters x\n6 B leaves x\n6 B hangs-up\n6 A leaves x\n6 A enters lot\n8 C begins PJSIP/202-3 of A\n8 A leaves lot\n8 A enters y\n8 C enters y\n9 A hangs-up\n9 C hangs-up\n";
@@ -273,7 +271,8 @@ fn the_same_events_again_change_nothing() {
 fn no_more_channels_are_kept_than_stated() {
     let mut channels = Channels::new(&directory());
     let mut out = Vec::new();
-    let mut facts = ChannelFacts { name: "PJSIP/trunk-1".into(), exten: "555010".into(), number: "+4930111".into(), ..ChannelFacts::default() };
+    let mut facts =
+        ChannelFacts { name: "PJSIP/trunk-1".into(), exten: "555010".into(), number: "+4930111".into(), ..ChannelFacts::default() };
     for number in 0..MOST_CHANNELS + 10 {
         let id: Box<str> = format!("{number:06}.1").into();
         (facts.uniqueid, facts.linkedid) = (id.clone(), id);
