@@ -1,6 +1,6 @@
 //! The daemon on a switch's manager interface: a player that says what a recorded one said, with its timing, over TCP.
 
-use crate::channels::running;
+use crate::channels::{running, until};
 use crate::daemon::{Daemon, TAKTD, configure, records, verify};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -114,8 +114,8 @@ impl Switch {
         self.stream.as_mut().is_some_and(|stream| stream.write_all(text.as_bytes()).is_ok())
     }
 
-    /// Lets somebody in who knows the secret, and lists what is open.
-    fn let_in(&mut self, open: &str) {
+    /// Lets somebody in who knows the secret, and lists what is open by its clock.
+    fn let_in(&mut self, open: &str, clock: i64) {
         self.accept();
         let challenge = self.hear();
         assert_eq!((get(&challenge, "Action"), get(&challenge, "AuthType")), ("Challenge", "MD5"));
@@ -125,6 +125,8 @@ impl Switch {
         assert_eq!((get(&login, "Username"), get(&login, "Key")), ("takt", KEY));
         assert_eq!(get(&login, "Events"), "call,agent,system");
         self.say("Response: Success\r\nMessage: Authentication accepted\r\n\r\nEvent: FullyBooted\r\nPrivilege: system,all\r\nStatus: Fully Booted\r\n\r\n");
+        assert_eq!(get(&self.hear(), "Action"), "Ping");
+        self.say(&format!("Response: Success\r\nPing: Pong\r\nTimestamp: {}.{:06}\r\n\r\n", clock / 1_000_000, clock % 1_000_000));
         assert_eq!(get(&self.hear(), "Action"), "CoreShowChannels");
         self.say(open);
     }
@@ -198,9 +200,9 @@ fn a_manager_interface_played_with_its_timing_meters_every_call_live() {
     let live = tempfile::tempdir().expect("a folder");
     let mut switch = Switch::new();
     let daemon = start(live.path(), &switch);
-    switch.let_in(&open(&[]));
-    daemon.says("the open channels are known");
     let messages = recording("asterisk-16");
+    switch.let_in(&open(&[]), messages[0].0);
+    daemon.says("the open channels are known");
     let player = std::thread::spawn(move || {
         switch.play(&messages, SPEED);
         switch
@@ -215,7 +217,7 @@ fn a_manager_interface_played_with_its_timing_meters_every_call_live() {
     let _switch = player.join().expect("it played");
     assert!(most >= 3 && talking >= 3, "running calls were seen: {most}, talking {talking}");
     running(&daemon, <[Value]>::is_empty);
-    assert!(daemon.get("/metrics").1.contains("taktd_source_up{kind=\"asterisk-ami\",source=\"1\"} 1"));
+    until(&daemon, "taktd_source_up{kind=\"asterisk-ami\",source=\"1\"} 1");
     let config = daemon.end();
     assert_same(&records(&config), &by_event_log("asterisk-16"));
     verify(&config);
@@ -234,22 +236,22 @@ fn trap_15_late_events_a_lost_connection_and_a_switch_that_starts_anew() {
         messages.iter().position(|(at, _)| (at - from) as f64 / 1e6 > seconds).expect("within it")
     };
     let (cut, again, restart) = (place(30.0), place(31.5), place(88.0));
-    switch.let_in(&open(&[]));
+    switch.let_in(&open(&[]), messages[0].0);
     // All at once, and so up to half a minute late: each event's own time counts.
     switch.play(&messages[..cut], 1e9);
     running(&daemon, |calls| talking(calls) >= 2);
     // The connection is lost in mid-call, and nothing is told of what happens meanwhile but what is open afterwards.
     switch.close();
-    switch.let_in(&open(&messages[..again]));
+    switch.let_in(&open(&messages[..again]), messages[again].0);
     daemon.says("the open channels are known");
     daemon.says("the open channels are known");
-    assert!(talking(&daemon.calls()) >= 1, "what ran goes on");
+    running(&daemon, |calls| talking(calls) >= 3);
     switch.play(&messages[again..restart], 1e9);
     running(&daemon, |calls| talking(calls) >= 1);
     std::thread::sleep(Duration::from_millis(700));
     // The switch starts anew: nothing is open.
     switch.close();
-    switch.let_in(&open(&[]));
+    switch.let_in(&open(&[]), messages[restart].0 + 5_000_000);
     running(&daemon, <[Value]>::is_empty);
     let config = daemon.end();
     let (ours, truth) = (records(&config), by_event_log("asterisk-16"));
@@ -278,7 +280,7 @@ fn events_without_a_time_are_shouted_about_and_not_metered() {
     let live = tempfile::tempdir().expect("a folder");
     let mut switch = Switch::new();
     let daemon = start(live.path(), &switch);
-    switch.let_in(&open(&[]));
+    switch.let_in(&open(&[]), recording("asterisk-16")[0].0);
     let timeless: Vec<Message> = recording("asterisk-16")
         .into_iter()
         .take(200)
@@ -288,8 +290,13 @@ fn events_without_a_time_are_shouted_about_and_not_metered() {
     daemon.says("events of a manager interface have no Timestamp and are not metered; set timestampevents = yes in manager.conf");
     let page = daemon.get("/metrics").1;
     assert!(page.contains("taktd_rejected_total{reason=\"undated\"}"), "{page}");
-    let (status, ready) = daemon.get("/readyz");
-    assert!(status == 503 && ready.contains("timestampevents = yes"), "{ready}");
+    let began = Instant::now();
+    while daemon.get("/readyz").0 == 200 {
+        assert!(began.elapsed() < Duration::from_secs(30), "it is said to be ready");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    let ready = daemon.get("/readyz").1;
+    assert!(ready.contains("timestampevents = yes"), "{ready}");
     assert!(daemon.calls().is_empty());
     assert!(records(&daemon.end()).is_empty());
 }

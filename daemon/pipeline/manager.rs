@@ -128,7 +128,7 @@ impl Manager<'_> {
                 Heard::Undated => self.shout(files),
                 Heard::TooLong => self.shared.metrics.rejected.inc(Rejection::Malformed),
                 Heard::Open(open) => {
-                    let at = session.latest().unwrap_or(now);
+                    let at = session.latest().unwrap_or_else(|| self.lag.feed_time(now));
                     self.channels.resync(&open, before, at, &mut self.updates);
                     tracing::info!(channels = open.len(), running = self.channels.running().len(), "the open channels are known");
                     (known, self.dirty, self.changed) = (true, true, true);

@@ -230,6 +230,9 @@ impl Session {
     fn list(&mut self) -> Result<(), SessionError> {
         self.listed.clear();
         self.enter(State::Listing);
+        // The list has no time of its own; the answer to a ping has.
+        self.pinged = Stopwatch::start();
+        self.say(&[("Action", "Ping")])?;
         self.say(&[("Action", "CoreShowChannels")])
     }
 
