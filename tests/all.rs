@@ -23,3 +23,5 @@ mod systemd;
 mod tidy;
 mod tools;
 mod walks;
+mod wire;
+mod years;

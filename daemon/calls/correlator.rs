@@ -1,14 +1,14 @@
 //! The correlator: leg events in, calls out. It owns every leg and call under way, and knows what time it is only from
 //! what it is told.
 
-use super::call::{Call, Correlation, End, Mark};
+use super::call::{Correlation, End, Mark};
 use super::directory::{Caller, Directory, Withheld};
 use super::due::Due;
 use super::ends::SETTLE_MICROS;
 use super::index::Index;
-use super::leg::{CALL_ID, CallNo, Dialog, Leg, Role, role};
+use super::leg::{CALL_ID, CallNo, Dialog, Leg, Named, Role, role};
 use super::news::{News, Unmetered, Update};
-use super::open::{Kind, Open, call_id};
+use super::open::{Kind, Open};
 use super::table::Table;
 use crate::sip::{BranchId, DialogId, Invitation, LegEvent, LegEventKind, LegId};
 use crate::units::{Alarms, RawNumber, Timestamp};
@@ -91,7 +91,10 @@ impl Calls {
                 }
             }
             LegEventKind::Referred { dialog, by, target, replaces } => self.referred(id, *dialog, *by, target, replaces.as_ref(), at, out),
-            LegEventKind::Bye { dialog, by, reason } => self.bye(id, *dialog, *by, *reason, at),
+            LegEventKind::Bye { dialog, by, reason } => {
+                self.bye(id, *dialog, *by, *reason, at);
+                self.named_before(call, at, out);
+            }
             LegEventKind::ByeRepeated { .. } => self.await_answer(id, at),
             LegEventKind::ByeAnswered { .. } => leg.unanswered = false,
             LegEventKind::Gone { .. } => {
@@ -103,20 +106,6 @@ impl Calls {
         self.review_leg(id, at, out);
         let Self { due, legs, open, .. } = self;
         due.sweep(|at, due| super::due::is_wanted(legs, open, at, due));
-    }
-
-    /// Calls that run, as they stand; those nobody answered yet included.
-    pub fn running(&self) -> impl Iterator<Item = Call> {
-        self.listed().filter(|open| open.conclude_at.is_none()).map(|open| self.call_of(open))
-    }
-
-    /// Calls whose customer has gone, but whose other legs may still say something: as they stand.
-    pub fn ended(&self) -> impl Iterator<Item = Call> {
-        self.listed().filter(|open| open.conclude_at.is_some()).map(|open| self.call_of(open))
-    }
-
-    fn listed(&self) -> impl Iterator<Item = &Open> {
-        self.open.iter().map(|(_, open)| open).filter(|open| open.kind != Kind::Internal)
     }
 
     /// The company's own numbers.
@@ -148,10 +137,6 @@ impl Calls {
         std::mem::take(&mut self.dropped)
     }
 
-    pub(super) fn call_of(&self, open: &Open) -> Call {
-        open.call(&self.directory, &self.legs)
-    }
-
     fn invited(&mut self, id: LegId, at: Timestamp, invitation: &Invitation, out: &mut Vec<Update>) {
         if let Some(call) = self.picked_up(invitation) {
             self.legs.insert(id, Leg::new(Role::PickUp, &self.directory, invitation, at));
@@ -167,7 +152,7 @@ impl Calls {
             Role::AgentOut => {
                 let called = (leg.target.clone(), self.directory.dial_plan.normalize(leg.target.as_str().as_bytes()));
                 let caller = Caller { raw: leg.from.clone(), number: None, withheld: Withheld::No };
-                self.start(Kind::Callback, id, leg, invitation, caller, called, None);
+                self.start(Kind::Callback, id, leg, Named::by(invitation), caller, called, None);
             }
             Role::Internal => self.agent_calls_agent(id, leg, invitation, at),
             // Only an INVITE with Replaces makes one: see above.
@@ -205,7 +190,7 @@ impl Calls {
             self.directory.hotlines.iter().position(|one| std::ptr::eq(one, hotline))
         });
         let called = (leg.target.clone(), called_number);
-        let call = self.start(Kind::Inbound, id, leg, invitation, caller, called, hotline);
+        let call = self.start(Kind::Inbound, id, leg, Named::by(invitation), caller, called, hotline);
         self.place_early_legs(call, at, out);
     }
 
@@ -224,7 +209,7 @@ impl Calls {
         }
         let caller = Caller { raw: leg.from.clone(), number: None, withheld: Withheld::No };
         let called = (leg.target.clone(), None);
-        self.start(Kind::Internal, id, leg, invitation, caller, called, None);
+        self.start(Kind::Internal, id, leg, Named::by(invitation), caller, called, None);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of a new call, each named at its few callers")]
@@ -233,7 +218,7 @@ impl Calls {
         kind: Kind,
         first: LegId,
         mut leg: Leg,
-        invitation: &Invitation,
+        named: Named,
         caller: Caller,
         called: (RawNumber, Option<crate::units::E164>),
         hotline: Option<usize>,
@@ -250,7 +235,7 @@ impl Calls {
         self.legs.insert(first, leg);
         let open = Open {
             kind,
-            id: call_id(&invitation.call_id, &invitation.from_tag),
+            id: named.id,
             first,
             customer: None,
             again: Vec::new(),
@@ -259,7 +244,7 @@ impl Calls {
             caller,
             called,
             hotline,
-            contract: invitation.contract.clone(),
+            contract: named.contract,
             started_at,
             end: End::Observed,
             correlation: Correlation::Explicit,

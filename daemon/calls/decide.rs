@@ -5,7 +5,7 @@
 use super::call::{Correlation, Mark};
 use super::correlator::Calls;
 use super::join::{ANSWER_MICROS, EARLY_MICROS, only};
-use super::leg::CallNo;
+use super::leg::{CallNo, Role};
 use super::news::Update;
 use crate::sip::LegId;
 use crate::units::{E164, Timestamp};
@@ -18,6 +18,12 @@ impl Calls {
     /// Evidence had its time.
     pub(super) fn decide(&mut self, id: LegId, at: Timestamp, out: &mut Vec<Update>) {
         let Some(leg) = self.legs.get(&id).filter(|leg| leg.call.is_none()) else { return };
+        if leg.named.is_some() {
+            return self.decide_outside_leg(id, at, out);
+        }
+        if leg.candidates.is_empty() && leg.role == Role::ToAgent {
+            return self.place_agent_leg(id, &[], at, out);
+        }
         let answered = leg.answered_at();
         let invited = leg.invited_at;
         // Who gave up while the phone rang is out of it; who left after it was answered may have been the one.

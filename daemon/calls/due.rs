@@ -57,6 +57,11 @@ impl Calls {
 
     /// Concludes every call under way as far as it is known (`replay --final`): lost ends at the last proof of life.
     pub fn finish(&mut self, last_seen: &dyn Fn(LegId) -> Option<Timestamp>, out: &mut Vec<Update>) {
+        let waiting: Vec<(LegId, Timestamp)> =
+            self.legs.iter().filter(|(_, leg)| leg.named.is_some()).map(|(id, leg)| (id, leg.invited_at)).collect();
+        for (leg, invited) in waiting {
+            self.decide_outside_leg(leg, invited, out);
+        }
         // Twice: a leg whose caller was passed on waits for the one after it.
         for _ in 0..2 {
             let doubted: Vec<LegId> = self.legs.iter().filter(|(_, leg)| !leg.candidates.is_empty()).map(|(id, _)| id).collect();

@@ -90,12 +90,15 @@ impl Calls {
         }
         let agents = open.agents.iter().filter(|(leg, _)| *leg != id).filter_map(|(leg, _)| self.legs.get(leg));
         // Who passed the caller on did not end the call, nor did one whose own end was only supposed.
-        let dialogs = agents
+        let mut dialogs = agents
             .flat_map(|leg| leg.dialogs.iter().map(|dialog| dialog.to.filter(|_| dialog.referred_at.is_none() && leg.ended_by.is_some())));
-        dialogs.fold(Some(None), |latest: Option<Option<Timestamp>>, to| Some(latest?.max(Some(to?)))).flatten()
+        dialogs.try_fold(None, |latest: Option<Timestamp>, to| Some(latest.max(Some(to?)))).flatten()
     }
 
     pub(super) fn review_leg(&mut self, id: LegId, at: Timestamp, out: &mut Vec<Update>) {
+        if self.legs.get(&id).is_some_and(|leg| leg.named.is_some() && leg.is_over()) {
+            self.decide_outside_leg(id, at, out);
+        }
         match self.legs.get(&id).map(|leg| (leg.call, leg.is_over())) {
             Some((Some(call), over)) => {
                 if over {

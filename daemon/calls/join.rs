@@ -22,6 +22,8 @@ const NAMED_MICROS: i64 = 150_000;
 pub(super) const ANSWER_MICROS: i64 = 100_000;
 /// Packets of one instant may come in another order than they were sent.
 pub(super) const EARLY_MICROS: i64 = 5_000;
+/// What explains a leg may be read so much later than the leg.
+pub(super) const LATER_MICROS: i64 = 50_000;
 /// Packets may come in another order than they were sent within this time: of several capture agents, of several threads.
 const REORDERED_MICROS: i64 = 500_000;
 /// A transfer or forward reaches its target within this time.
@@ -52,8 +54,14 @@ impl Calls {
             return self.join(id, call, Correlation::Numbers, at, out);
         }
         match *candidates.as_slice() {
-            // Its caller's own INVITE may come a moment later.
-            [] => self.index.wait(id, leg),
+            // Its caller's own INVITE, or that somebody passed a caller on to it, may be read a moment later.
+            [] => {
+                let first = at.since(leg.invited_at) < LATER_MICROS;
+                self.index.wait(id, leg);
+                if first {
+                    self.due.set(at.plus_micros(LATER_MICROS), Due::Decide(id));
+                }
+            }
             [call] => self.join(id, call, Correlation::Numbers, at, out),
             _ => {
                 let named = only(candidates.iter().copied().filter(|call| self.was_named(*call, id, leg)));
@@ -183,6 +191,18 @@ impl Calls {
             return self.join(leg, call, Correlation::Numbers, at, out);
         }
         self.passed_on(call, number, at, out);
+    }
+
+    /// An agent has gone: the caller may have been told the name of the next one a moment before.
+    pub(super) fn named_before(&mut self, call: Option<CallNo>, at: Timestamp, out: &mut Vec<Update>) {
+        let named = call.and_then(|call| Some((call, self.open.get(&call)?.connected.as_ref()?)));
+        if let Some((call, (number, when))) = named
+            && self.index.has_internal()
+            && at.since(*when).abs() <= NAMED_MICROS
+        {
+            let number = number.clone();
+            self.passed_on(call, &number, at, out);
+        }
     }
 
     /// The switch itself passed the caller on (by a key code): an agent of the call had rung another, has gone, and the

@@ -1,8 +1,9 @@
 //! A leg as the correlator keeps it: what it is to the company, and when who was connected on it.
 
 use super::directory::{Agent, Directory};
+use super::open::call_id;
 use crate::sip::{BranchId, DialogId, Invitation, LegId, Side};
-use crate::units::{E164, RawNumber, Timestamp};
+use crate::units::{CallId, E164, RawNumber, Timestamp};
 use std::net::IpAddr;
 
 /// A call under way: numbered as they come.
@@ -26,6 +27,22 @@ pub enum Role {
     ToOutside,
     /// An agent takes a call over by itself (an INVITE with Replaces, RFC 3891): the agent is the caller of this leg.
     PickUp,
+}
+
+/// What a call is called after its first leg, and the contract reference that came with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its name.
+    pub id: CallId,
+    /// The reference.
+    pub contract: Option<Box<str>>,
+}
+
+impl Named {
+    /// By the INVITE of that leg.
+    pub fn by(invitation: &Invitation) -> Self {
+        Self { id: call_id(&invitation.call_id, &invitation.from_tag), contract: invitation.contract.clone() }
+    }
 }
 
 /// One leg.
@@ -71,6 +88,8 @@ pub struct Leg {
     pub candidates: Vec<CallNo>,
     /// Where its agent passed the caller on to, while it waits so.
     pub passed_to: Option<Box<(RawNumber, Option<E164>)>>,
+    /// What its call would be called, while it waits for another that explains it.
+    pub named: Option<Box<Named>>,
     /// The leg whose agent passed the caller on to this one: they are of one call.
     pub follows: Option<LegId>,
 }
@@ -120,6 +139,7 @@ impl Leg {
             unanswered: false,
             candidates: Vec::new(),
             passed_to: None,
+            named: None,
             follows: None,
         }
     }

@@ -1,6 +1,8 @@
 //! What the correlator tells of calls.
 
 use super::call::Call;
+use super::correlator::Calls;
+use super::open::{Kind, Open};
 
 /// How far a call has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,5 +53,25 @@ impl Unmetered {
             unrelated: self.unrelated.saturating_sub(before.unrelated),
             orphans: self.orphans.saturating_sub(before.orphans),
         }
+    }
+}
+
+impl Calls {
+    /// Calls that run, as they stand; those nobody answered yet included.
+    pub fn running(&self) -> impl Iterator<Item = Call> {
+        self.listed().filter(|open| open.conclude_at.is_none()).map(|open| self.call_of(open))
+    }
+
+    /// Calls whose customer has gone, but whose other legs may still say something: as they stand.
+    pub fn ended(&self) -> impl Iterator<Item = Call> {
+        self.listed().filter(|open| open.conclude_at.is_some()).map(|open| self.call_of(open))
+    }
+
+    fn listed(&self) -> impl Iterator<Item = &Open> {
+        self.open.iter().map(|(_, open)| open).filter(|open| open.kind != Kind::Internal)
+    }
+
+    pub(super) fn call_of(&self, open: &Open) -> Call {
+        open.call(&self.directory, &self.legs)
     }
 }

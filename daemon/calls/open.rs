@@ -234,7 +234,9 @@ impl Open {
         match customer.refused {
             _ if customer.canceled_at.is_some() => MissedReason::Canceled,
             Some(486 | 600) => MissedReason::Busy,
-            Some(408 | 480 | 487) => MissedReason::NoAnswer,
+            // Only a caller who gives up makes it that (RFC 3261 §9.2, §15.1.2): the CANCEL was not seen.
+            Some(487) => MissedReason::Canceled,
+            Some(408 | 480) => MissedReason::NoAnswer,
             Some(403 | 603 | 607) => MissedReason::Declined,
             Some(_) | None => MissedReason::Failed,
         }

@@ -23,6 +23,7 @@ mod chain;
 mod error;
 mod fields;
 mod journal;
+mod json;
 mod migrate;
 mod numbers;
 mod open;

@@ -4,7 +4,7 @@ use super::incidents::Part;
 use super::pools::{Pools, TOP_UP};
 use super::record::{Outcome, Rule};
 use super::running::{Item, Running};
-use super::sources::{Source, in_band, top_up_period};
+use super::sources::{Source, in_band, top_up_gone, top_up_period};
 use super::state::State;
 use super::steps::step;
 use super::terms::{Offer, Role, Terms};
@@ -64,6 +64,8 @@ pub(super) fn begin_increment<'a>(terms: &Terms<'a>, state: &mut State, call: &m
     let rate = rate(&offer, call.input.call, call.severity, band);
     let price = rate.map(|rate| &rate.price);
     if call.offset >= call.chargeable && price != Some(&Price::Flat) {
+        // All talk so far is waived; an increment begins here once there is more.
+        call.next_charge = Some(call.offset);
         return call.whole();
     }
     if by_allowance(&mut state.pools, call, &now) {
@@ -202,13 +204,11 @@ pub(super) fn is_tolerated<'a>(pools: &mut Pools, call: &mut Running<'a>, now: &
 /// Uses what is left of a quantity that was bought in this period; buys another when nothing is.
 fn top_up<'a>(state: &mut State, call: &mut Running<'a>, now: &Moment<'a, '_>, rate: &'a Rate) {
     let Moment { terms, offer, band, at } = *now;
-    let (Price::TopUp { quantity, price, increment, .. }, Some((from, lapses))) =
-        (&rate.price, top_up_period(terms, &rate.price, call.day))
-    else {
+    let (Price::TopUp { quantity, price, increment, .. }, Some(period)) = (&rate.price, top_up_period(terms, &rate.price, call.day)) else {
         return call.whole();
     };
     let origin = offer.origin(rate.line);
-    let pool = state.pools.bought(&offer.plan.id, from, lapses);
+    let pool = state.pools.bought(&offer.plan.id, period.0, period.1, || top_up_gone(terms, &offer, period, call.day));
     let mut taken = state.pools.take_bought(pool, increment.get());
     if taken == 0 {
         if is_tolerated(&mut state.pools, call, now, *increment) {

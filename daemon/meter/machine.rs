@@ -8,7 +8,7 @@ use super::settlement::{Balance, Input, Live, Quiet, Settled, Settlement, Timing
 use super::state::State;
 use super::stretch::Stretch;
 use super::terms::{Offer, Role, Terms};
-use crate::tariff::Grant;
+use crate::tariff::{Grant, Verdict};
 use crate::units::{Seconds, Timestamp};
 use chrono::NaiveDate;
 use std::cmp::Reverse;
@@ -160,11 +160,14 @@ impl<'a, 't> Machine<'a, 't> {
     fn live(&self, call: &Running<'a>) -> Live {
         let talking = call.input.call.talks.iter().any(|talk| talk.to.is_none() && talk.from <= self.until);
         let so_far = call.input.call.talk_micros(self.until);
+        // The last minutes of talk begin no increment, as long as they are the last.
+        let waived = if let Some(Verdict::GoodwillTime(waived)) = call.input.verdict { waived.get() } else { 0 };
+        let after = |offset: Seconds| Seconds::new(offset.get().saturating_add(waived));
         let next = match (call.outcome, call.next_charge) {
             // Free for now: what it has used so far is charged when it has become too long.
-            (_, Some(next)) => Some(next),
-            (None, None) => (call.offset.get() < u64::MAX).then_some(call.offset),
-            (Some(_), None) => None,
+            (Some(_), next) => next,
+            (None, Some(next)) => Some(after(next)),
+            (None, None) => (call.offset.get() < u64::MAX).then(|| after(call.offset)),
         };
         let next = next.filter(|_| talking).map(|next| {
             let ahead = i64::try_from(next.get()).unwrap_or(i64::MAX).saturating_mul(1_000_000).saturating_sub(so_far);

@@ -1,6 +1,6 @@
 //! What is left of allowances. Derived, never stored: granted when first asked for, used up by increments.
 
-use super::sources::{Lasting, Source, Use, lasting, owner};
+use super::sources::{Lasting, Source, Use, gone, is_same, lasting, owner};
 use super::stretch::{Asked, PoolKey};
 use super::terms::{Offer, Terms};
 use crate::tariff::{Allowance, Grant};
@@ -35,6 +35,8 @@ pub struct Pool {
     pub carry: u64,
     /// The first day it is gone; `None`: never.
     pub lapses: Option<NaiveDate>,
+    /// The first day on which no version of the plan lets anybody use it; `None`: there is none.
+    pub gone: Option<NaiveDate>,
     /// Whether it counts seconds.
     pub is_time: bool,
     /// How far beyond it usage is tolerated, and how far it went.
@@ -48,15 +50,13 @@ pub struct Pool {
 impl Pools {
     /// Grants an allowance for a period, unless it was; says where its rest stands.
     pub(super) fn grant(&mut self, terms: &Terms<'_>, offer: &Offer<'_>, allowance: &Allowance, period: Lasting) -> PoolId {
-        let owner = owner(offer, allowance);
+        let owner = owner(offer.tariff, offer.plan, allowance);
         if let Some(known) = self.find(owner, &allowance.id, period.from) {
             return self.ask(known);
         }
         // What the plan said when the period began counts for all of it, as do the stations of that day.
         let began = terms.offers(period.began).into_iter().find(|one| one.plan.id == offer.plan.id);
-        // Whether its rest lapses later than it did makes it no other allowance.
-        let same = |one: &&Allowance| one.id == allowance.id && std::mem::discriminant(&one.per) == std::mem::discriminant(&allowance.per);
-        let then = began.and_then(|one| one.plan.allowances.iter().find(same));
+        let then = began.and_then(|one| one.plan.allowances.iter().find(|one| is_same(one, allowance)));
         let granted_as = then.unwrap_or(allowance);
         let one = match granted_as.grant {
             Grant::Time { quantity, .. } => quantity.get(),
@@ -69,6 +69,7 @@ impl Pools {
             carry: granted_as.carry_over.map_or(0, |(cap, _)| cap),
             is_time: matches!(granted_as.grant, Grant::Time { .. }),
             tolerated: granted_as.tolerance.map_or(0, |tolerance| tolerance.of(granted)),
+            gone: gone(terms, offer, allowance, period),
             ..Pool::empty(owner, &allowance.id, period.from, period.lapses)
         });
         self.ask(new)
@@ -161,9 +162,9 @@ impl Pools {
     }
 
     /// The pool of what a plan's top-ups bought in a period.
-    pub fn bought(&mut self, plan: &str, from: NaiveDate, lapses: Option<NaiveDate>) -> PoolId {
+    pub fn bought(&mut self, plan: &str, from: NaiveDate, lapses: Option<NaiveDate>, gone: impl FnOnce() -> Option<NaiveDate>) -> PoolId {
         let known = self.find(plan, TOP_UP, from);
-        let pool = known.unwrap_or_else(|| self.add_pool(Pool::empty(plan, TOP_UP, from, lapses)));
+        let pool = known.unwrap_or_else(|| self.add_pool(Pool { gone: gone(), ..Pool::empty(plan, TOP_UP, from, lapses) }));
         self.ask(pool)
     }
 
@@ -191,9 +192,9 @@ impl Pools {
         all
     }
 
-    /// Lets go of what has lapsed by a day.
+    /// Lets go of what nobody can use from a day on.
     pub fn forget_before(&mut self, day: NaiveDate) {
-        self.all.retain(|pool| pool.lapses.is_none_or(|lapses| lapses > day));
+        self.all.retain(|pool| pool.gone.is_none_or(|gone| gone > day));
         self.all.sort_by(|one, other| (one.from, &one.owner, &one.id).cmp(&(other.from, &other.owner, &other.id)));
         self.all.iter_mut().for_each(|pool| pool.asked = None);
     }
@@ -242,7 +243,7 @@ impl Pools {
 impl Pool {
     fn empty(owner: &str, id: &str, from: NaiveDate, lapses: Option<NaiveDate>) -> Self {
         let (owner, id) = (owner.into(), id.into());
-        Self { owner, id, from, granted: 0, left: 0, carry: 0, lapses, is_time: true, tolerated: 0, beyond: 0, asked: None }
+        Self { owner, id, from, granted: 0, left: 0, carry: 0, lapses, gone: lapses, is_time: true, tolerated: 0, beyond: 0, asked: None }
     }
 
     fn asked(&mut self) -> &mut Asked {

@@ -4,7 +4,7 @@ use super::pools::{PoolId, Pools};
 use super::settlement::{Input, Origin};
 use super::terms::{Offer, Role, Terms};
 use crate::calls::Call;
-use crate::tariff::{Allowance, BandId, Price, Tariff, Validity};
+use crate::tariff::{Allowance, BandId, PlanVersion, Price, Tariff, Validity};
 use crate::units::{Direction, Timestamp};
 use chrono::NaiveDate;
 
@@ -114,12 +114,13 @@ impl Pools {
 }
 
 /// The period of an allowance: its first day, the first of it that the contract covers, and the first day on which nothing
-/// of it is left, carried over or not.
+/// of it is left, carried over or not, as a version of the plan says for talk of a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lasting {
     pub(super) from: NaiveDate,
     pub(super) began: NaiveDate,
     pub(super) lapses: Option<NaiveDate>,
+    pub(super) day: NaiveDate,
 }
 
 pub(super) fn lasting(terms: &Terms<'_>, allowance: &Allowance, day: NaiveDate) -> Option<Lasting> {
@@ -129,7 +130,26 @@ pub(super) fn lasting(terms: &Terms<'_>, allowance: &Allowance, day: NaiveDate) 
         (end, _) => end,
     };
     let began = terms.start(day).map_or(from, |start| start.max(from));
-    Some(Lasting { from, began, lapses })
+    Some(Lasting { from, began, lapses, day })
+}
+
+/// The first day on which no version of the plan lets anybody use an allowance of a period: one may let it lapse later than
+/// another.
+pub(super) fn gone(terms: &Terms<'_>, offer: &Offer<'_>, allowance: &Allowance, period: Lasting) -> Option<NaiveDate> {
+    let owned = |plan| owner(offer.tariff, plan, allowance);
+    let versions = offer.tariff.plans.iter().filter(|plan| owned(plan) == owned(offer.plan)).flat_map(|plan| &plan.allowances);
+    let others = versions.filter(|one| is_same(one, allowance)).filter_map(|one| lasting(terms, one, period.day));
+    others.map(|other| other.lapses).fold(period.lapses, later)
+}
+
+/// The later of two last days; `None` is never.
+fn later(one: Option<NaiveDate>, other: Option<NaiveDate>) -> Option<NaiveDate> {
+    one.zip(other).map(|(one, other)| one.max(other))
+}
+
+/// Whether two versions of a plan mean the same allowance. Whether its rest lapses later than it did makes it no other.
+pub(super) fn is_same(one: &Allowance, other: &Allowance) -> bool {
+    one.id == other.id && std::mem::discriminant(&one.per) == std::mem::discriminant(&other.per)
 }
 
 /// Whether any version of the plan carries this allowance over.
@@ -150,10 +170,10 @@ fn before<'a>(terms: &Terms<'a>, plan: &str, id: &str, from: NaiveDate) -> Optio
 
 /// Whose an allowance is: the plan's; what is granted once, on activation, is the tariff's, so that a change of plan does
 /// not grant it again.
-pub(super) fn owner<'a>(offer: &Offer<'a>, allowance: &Allowance) -> &'a str {
+pub(super) fn owner<'a>(tariff: &'a Tariff, plan: &'a PlanVersion, allowance: &Allowance) -> &'a str {
     match allowance.per {
-        Validity::Month | Validity::ContractYear => &offer.plan.id,
-        Validity::Activation(_) => &offer.tariff.name,
+        Validity::Month | Validity::ContractYear => &plan.id,
+        Validity::Activation(_) => &tariff.name,
     }
 }
 
@@ -183,4 +203,16 @@ pub fn top_up_period(terms: &Terms<'_>, price: &Price, day: NaiveDate) -> Option
         Price::TopUp { per, .. } => terms.period(*per, day),
         Price::Steps(_) | Price::Incident(_) | Price::Flat => None,
     }
+}
+
+/// The first day on which no version of the plan lets anybody use what was bought on a day, in a period that begins `from` it.
+pub fn top_up_gone(
+    terms: &Terms<'_>,
+    offer: &Offer<'_>,
+    (from, lapses): (NaiveDate, Option<NaiveDate>),
+    day: NaiveDate,
+) -> Option<NaiveDate> {
+    let rates = offer.tariff.plans.iter().filter(|plan| plan.id == offer.plan.id).flat_map(|plan| &plan.rates);
+    let others = rates.filter_map(|rate| top_up_period(terms, &rate.price, day)).filter(|(first, _)| *first == from);
+    others.map(|(_, lapses)| lapses).fold(lapses, later)
 }

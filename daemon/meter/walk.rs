@@ -48,7 +48,8 @@ pub fn walk<E>(
     let mut reached = first.clone();
     // What was known of the stretch ahead: nothing of the first, which has the news.
     let mut known: Option<&Quiet> = None;
-    for next in later {
+    let (mut place, mut step) = (0usize, 1usize);
+    while let Some(next) = later.get(place) {
         let state = match known.and_then(|was| passed_by(terms, &reached.state, was, next)) {
             Some(state) => {
                 walked.quiet.push(reached);
@@ -56,11 +57,14 @@ pub fn walk<E>(
             }
             None => {
                 let (part, rest) = settle(&reached, next.at)?;
-                // A call is open at what was a quiet instant: all that follows may be another.
+                // A call is open at what was a quiet instant: a later one may be quiet still. Each try looks twice as far.
                 let Some(state) = rest else {
                     known = None;
-                    break;
+                    place = place.saturating_add(step);
+                    step = step.saturating_mul(2);
+                    continue;
                 };
+                step = 1;
                 walked.add(reached.at, next.at, part);
                 state
             }
@@ -71,6 +75,7 @@ pub fn walk<E>(
         }
         reached = Quiet { state, ..next.clone() };
         known = Some(next);
+        place = place.saturating_add(1);
     }
     let to = Timestamp::MAX;
     let rest = |was: &Quiet| was.ahead.as_ref().is_some_and(|ahead| ahead.to == to && reached.state.goes_as_it_went(&was.state, ahead));

@@ -1,5 +1,7 @@
 //! Messages in the manner of RFC 4475, written anew after its descriptions, and any bytes at all.
 
+mod rfc4475;
+
 use super::addr::NameAddr;
 use super::scan::{CSeq, Header, Scanned, Start, Unread, scan};
 use super::{Dialogs, Method, Observed, Options};

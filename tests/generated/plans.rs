@@ -18,7 +18,8 @@ pub fn plan(dice: &Dice<'_>, services: &Services, place: usize, head: &str) -> S
     let all: Vec<usize> = (0..services.len()).collect();
     let sold: Vec<usize> = if dice.once_in(3) { dice.some(&all) } else { all };
     for service in &sold {
-        rates(&mut text, dice, &services[*service]);
+        // A plan may sell by what it includes what its own rates leave out.
+        rates(&mut text, dice, &services[*service], !head.contains("includes"));
     }
     surcharges(&mut text, dice, services);
     caps(&mut text, dice, services);
@@ -49,14 +50,10 @@ fn allowance(text: &mut String, dice: &Dice<'_>, services: &Services, place: usi
     // What is granted once is the tariff's: each plan's has a name of its own. A name means the same in all versions of a plan.
     let id = if activation { format!("act-{place}-{number}-{kind}") } else { format!("a{number}-{kind}-{per}") };
     let _ = writeln!(text, "[[plan.allowance]]\nid = \"{id}\"\nservices = [{}]", quoted(&names));
+    let (time, count) = (dice.pick(&["10m", "15m", "1h", "2h"]), 1 + dice.below(3));
     let _ = match is_time {
-        true => writeln!(
-            text,
-            "time = \"{}\"\nincrement = \"{}\"",
-            dice.pick(&["10m", "15m", "1h", "2h"]),
-            dice.pick(&["1m", "30s", "5m", "7s"])
-        ),
-        false => writeln!(text, "{kind} = {}", 1 + dice.below(3)),
+        true => writeln!(text, "time = \"{time}\"\nincrement = \"{}\"", dice.pick(&["1m", "30s", "5m", "7s"])),
+        false => writeln!(text, "{kind} = {count}"),
     };
     let _ = match activation {
         true => writeln!(text, "per = \"activation\"\nlapses = \"{}\"", dice.pick(&["never", "14 days", "1 month"])),
@@ -66,7 +63,13 @@ fn allowance(text: &mut String, dice: &Dice<'_>, services: &Services, place: usi
         *text += "per_station = true\n";
     }
     if !activation && dice.once_in(4) {
-        let most = if is_time { dice.pick(&["\"5m\"", "\"30m\"", "\"20s\""]) } else { dice.pick(&["1", "2"]) };
+        // No more can be left than was granted.
+        let most = match (is_time, time, count) {
+            (true, "10m" | "15m", _) => dice.pick(&["\"5m\"", "\"10m\"", "\"20s\""]),
+            (true, _, _) => dice.pick(&["\"5m\"", "\"30m\"", "\"20s\""]),
+            (false, _, 1) => "1",
+            (false, _, _) => dice.pick(&["1", "2"]),
+        };
         let _ = writeln!(text, "carry_over = {{ at_most = {most}, lapses = \"{}\" }}", dice.pick(&["1 month", "10 days", "2 months"]));
     }
     if dice.once_in(4) {
@@ -93,7 +96,7 @@ fn filter(dice: &Dice<'_>, times: usize) -> String {
 }
 
 /// What a service costs: perhaps special prices first, then one for all that is left.
-fn rates(text: &mut String, dice: &Dice<'_>, (service, bands): &(&'static str, Vec<String>)) {
+fn rates(text: &mut String, dice: &Dice<'_>, (service, bands): &(&'static str, Vec<String>), alone: bool) {
     let incidents = dice.once_in(4);
     let bands: Vec<&str> = bands.iter().map(String::as_str).collect();
     let mut rate = |filter: &str| {
@@ -114,7 +117,7 @@ fn rates(text: &mut String, dice: &Dice<'_>, (service, bands): &(&'static str, V
         let (special, others) = (dice.below(bands.len()), dice.once_in(4));
         rate(&format!("bands = [\"{}\"]\n", bands[special]));
         // What a rate for some calls prices in every band cannot be declared uncovered in one.
-        if others && !(severity || level || direction) {
+        if others && alone && !(severity || level || direction) {
             let rest: Vec<&str> = bands.iter().enumerate().filter(|(place, _)| *place != special).map(|(_, band)| *band).collect();
             let _ = writeln!(text, "[[plan.uncovered]]\nservice = \"{service}\"\nbands = [{}]", quoted(&rest));
             return;

@@ -1,9 +1,9 @@
 //! Legs, and the numbers and sides that calls have too.
 
-use crate::calls::leg::{Dialog, Leg, Role};
+use crate::calls::leg::{Dialog, Leg, Named, Role};
 use crate::sip::{BranchId, DialogId, LegId, Side};
 use crate::units::codec::{Reader, Writer};
-use crate::units::{E164, RawNumber};
+use crate::units::{CallId, E164, RawNumber};
 use std::net::IpAddr;
 
 pub(super) fn write_leg(out: &mut Writer, leg: &Leg) {
@@ -44,6 +44,10 @@ pub(super) fn write_leg(out: &mut Writer, leg: &Leg) {
         write_raw(out, target);
         write_e164(out, *number);
     });
+    out.option(leg.named.as_deref(), |out, named| {
+        out.text(named.id.as_str());
+        out.option(named.contract.as_deref(), Writer::text);
+    });
     out.option(leg.follows, |out, leg| out.number(leg.0));
 }
 
@@ -77,6 +81,9 @@ pub(super) fn read_leg(from: &mut Reader<'_>) -> Option<Leg> {
         unanswered: from.flag()?,
         candidates: from.list(Reader::number)?,
         passed_to: from.option(|from| Some(Box::new((read_raw(from)?, read_e164(from)?))))?,
+        named: from.option(|from| {
+            Some(Box::new(Named { id: CallId::new(from.text()?)?, contract: from.option(Reader::text)?.map(Into::into) }))
+        })?,
         follows: from.option(Reader::number)?.map(LegId),
     })
 }

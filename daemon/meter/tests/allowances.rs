@@ -7,7 +7,7 @@ fn plan(allowances: &str) -> String {
 }
 
 /// `ID TIME/INCREMENT PER` and what else the table says.
-fn time(id: &str, time: &str, increment: &str, per: &str, more: &str) -> String {
+pub(super) fn time(id: &str, time: &str, increment: &str, per: &str, more: &str) -> String {
     format!(
         "[[plan.allowance]]\nid = \"{id}\"\ntime = \"{time}\"\nincrement = \"{increment}\"\nper = \"{per}\"\nservices = [\"support\"]\n{more}\n"
     )
@@ -164,27 +164,6 @@ fn stations_multiply_as_of_the_first_covered_day() {
         &["a support 2026-01-30T10:00:00 1:00", "b support 2026-02-20T10:00:00 1:00", "c support 2026-04-22T10:00:00 1:00"],
         &["a Included 0 60: [m]@open 1/1m", "b Included 0 60: [m]@open 1/1m", "c Included 0 60: [m]@open 1/1m"],
         "m 2026-01-01 180/240; m 2026-02-01 180/240; m 2026-04-01 300/360",
-    );
-}
-
-#[test]
-fn the_version_that_began_the_month_grants_for_all_of_it() {
-    let versions = |first: &str| {
-        let second = PLAN.replace("2019-01-01", first);
-        let (small, large) = (time("m", "1m", "1m", "month", ""), time("m", "3m", "1m", "month", ""));
-        format!("{HEAD}{PLAN}{small}{MINUTES}{second}{large}{}", MINUTES.replace("1.00", "2.00"))
-    };
-    // A call in April before the new version makes no difference to those after it.
-    let after = ["b support 2026-04-20T10:00:00 2:00", "c support 2026-05-20T10:00:00 2:00"];
-    let expected = ["b Charged 2.00 120: [m]@open 1/1m, step@open 1/1mx2.00", "c Included 0 120: [m]@open 2/1m"];
-    case(&versions("2026-04-15")).check(&after, &expected, "m 2026-04-01 0/60; m 2026-05-01 60/180; m 2026-12-01 180/180");
-    case(&versions("2026-04-01")).check(&after[..1], &["b Included 0 120: [m]@open 2/1m"], "");
-    // Before any version the plan is not there.
-    let later = format!("{HEAD}{}{MINUTES}", PLAN.replace("2019-01-01", "2026-02-01"));
-    case(&later).check(
-        &["a support 2026-01-30T10:00:00 2:00", "b support 2026-02-02T10:00:00 1:00"],
-        &["a Uncovered 0 0", "b Charged 1.00 60: step@open 1/1mx1.00"],
-        "",
     );
 }
 

@@ -65,6 +65,20 @@ fn goodwill_waives_a_share_or_the_last_minutes() {
 }
 
 #[test]
+fn the_next_increment_of_a_running_call_comes_after_what_is_waived() {
+    let case = |until: &str| case(&format!("{HEAD}{PLAN}{MINUTES}")).until(until);
+    for (until, net, next) in [
+        ("2026-03-10T10:03:00", "0", "2026-03-10T10:10:00"),
+        ("2026-03-10T10:10:00", "0", "2026-03-10T10:10:00"),
+        ("2026-03-10T10:10:01", "1.00", "2026-03-10T10:11:00"),
+    ] {
+        let settled = case(until).settle(&[said("a support 2026-03-10T10:00:00 1:00 running verdict=goodwill:10m")]);
+        assert_eq!(settled.calls[0].record.charge.net, net.parse().expect("a decimal"), "{until}");
+        assert_eq!(settled.calls[0].live.and_then(|live| live.next_increment_at), Some(at(next)), "{until}");
+    }
+}
+
+#[test]
 fn a_price_per_incident_stays_whole() {
     let text = format!("{HEAD}{PLAN}[[plan.rate]]\nservice = \"support\"\nincident = 85.00\n");
     for talk in ["9:00", "10:00", "25:00"] {

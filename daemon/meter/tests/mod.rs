@@ -12,6 +12,7 @@ mod incidents;
 mod market;
 mod rounding;
 mod time;
+mod versions;
 
 use super::*;
 use crate::calls::{BilledFrom, Call, Correlation, End, MissedReason, Talk, Withheld};

@@ -240,7 +240,12 @@ impl Dialog {
         let open = self.transactions.iter_mut().find(|known| {
             !known.done && known.side == heard.side && known.cseq == heard.cseq.number && known.ask.method() == heard.cseq.method
         });
-        let Some(open) = open else { return Observed::Duplicate };
+        let Some(open) = open else {
+            // To a request that is still to be read, or was never captured.
+            let mut earlier = self.transactions.iter().filter(|known| known.side == heard.side);
+            let early = self.phase == Phase::Confirmed && earlier.all(|known| known.cseq < heard.cseq.number);
+            return if early { Observed::UnknownDialog } else { Observed::Duplicate };
+        };
         open.done = true;
         let ask = open.ask.clone();
         match (self.phase, ask, status) {

@@ -12,6 +12,7 @@ mod invite;
 mod leg;
 mod name;
 mod snapshot;
+mod strays;
 mod timers;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ use leg::{Again, Leg};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hash::BuildHasher;
+use strays::Strays;
 
 /// How the table is set up.
 #[derive(Clone, Debug)]
@@ -73,6 +75,8 @@ pub struct Dialogs {
     /// Legs without an answered dialog, the oldest first: what goes when the table is full. Whoever was answered since, or
     /// has gone, is still here, and passed over.
     idle: BinaryHeap<Reverse<LegId>>,
+    /// What came before the INVITE it belongs to.
+    strays: Strays,
     next: u64,
 }
 
@@ -85,6 +89,7 @@ impl Dialogs {
             hashes: HashMap::with_hasher(OwnNumbers),
             wakes: Alarms::new(),
             idle: BinaryHeap::new(),
+            strays: Strays::default(),
             next: 0,
             options,
         }
@@ -113,9 +118,16 @@ impl Dialogs {
         let hash = self.options.key.hash_one(scanned.call_id);
         let Some(leg) = self.legs.find_mut(hash, |leg| leg.side_of(&heard).is_some()) else {
             return match (scanned.start, heard.to_tag) {
-                (Start::Request { method: Method::Invite, .. }, []) => self.invite(&heard, out),
+                (Start::Request { method: Method::Invite, .. }, []) => {
+                    let observed = self.invite(&heard, out);
+                    self.hear_strays(hash, heard.at, out);
+                    observed
+                }
                 _ if heard.cseq.method.needs_dialog() => Observed::NoCall,
-                _ => Observed::UnknownDialog,
+                _ => {
+                    self.strays.keep(hash, message);
+                    Observed::UnknownDialog
+                }
             };
         };
         heard.set_side(leg.side_of(&heard).unwrap_or(Side::Caller));
@@ -134,7 +146,19 @@ impl Dialogs {
         };
         settle(leg, &mut self.wakes, &mut self.idle);
         self.sweep();
+        if observed == Observed::UnknownDialog {
+            self.strays.keep(hash, message);
+        } else if !self.strays.is_empty() && matches!(scanned.start, Start::Request { .. }) {
+            self.hear_strays(hash, heard.at, out);
+        }
         observed
+    }
+
+    /// What was read before the message it follows.
+    fn hear_strays(&mut self, hash: u64, at: Timestamp, out: &mut Vec<LegEvent>) {
+        for stray in self.strays.take(hash, at) {
+            self.observe(&stray.message(), out);
+        }
     }
 
     /// When [`Dialogs::expire`] next has work; perhaps a little earlier. `None` while nothing waits.

@@ -501,11 +501,11 @@ fn what_concerns_no_call_is_told_apart() {
         ("0 < 200 INVITE 1 a t", Observed::UnknownDialog),
         ("0 > INVITE 5 b t", Observed::UnknownDialog),
         ("0 > ACK 1 a t", Observed::UnknownDialog),
-        ("0 > INVITE 1 a", Observed::Call),
-        ("0 > INVITE 1 a", Observed::Duplicate),
-        ("0 < 200 INVITE 1 a t", Observed::Call),
-        ("0 < 200 INVITE 1 a t", Observed::Duplicate),
-        ("0 < 200 INVITE 1 a t ftag=g", Observed::UnknownDialog),
+        ("1 > INVITE 1 a", Observed::Call),
+        ("1 > INVITE 1 a", Observed::Duplicate),
+        ("1 < 200 INVITE 1 a t", Observed::Call),
+        ("1 < 200 INVITE 1 a t", Observed::Duplicate),
+        ("1 < 200 INVITE 1 a t ftag=g", Observed::UnknownDialog),
     ] {
         assert_eq!(observe(&mut dialogs, &step(line), &mut out), Some(observed), "{line}");
     }
@@ -580,7 +580,7 @@ fn a_flood_drops_the_oldest_that_nobody_talks_on() {
     // Where everybody talks, the newcomer is turned away.
     let mut dialogs = Dialogs::new(options(1));
     for (line, observed) in
-        [("0 > INVITE 1 a", Observed::Call), ("1 < 200 INVITE 1 a t", Observed::Call), ("2 > INVITE 1 b call=d", Observed::TooMany)]
+        [("1 > INVITE 1 a", Observed::Call), ("1 < 200 INVITE 1 a t", Observed::Call), ("2 > INVITE 1 b call=d", Observed::TooMany)]
     {
         assert_eq!(observe(&mut dialogs, &step(line), &mut out), Some(observed));
     }

@@ -5,11 +5,14 @@
 
 use super::dialog::{Ask, Bye, Dialog, Offer, Phase, Timer, Transaction};
 use super::leg::{Branch, Leg, Progress};
+use super::strays::Strays;
 use super::{Dialogs, Options};
 use crate::sip::event::{BranchId, DialogId, LegId, Replaces, Side};
+use crate::sip::scan::scan;
 use crate::sip::sdp::Flow;
 use crate::units::codec::{Reader, Writer};
 use crate::units::{RawNumber, Seconds};
+use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The form of these bytes; another one is not read.
@@ -23,6 +26,7 @@ impl Dialogs {
         let mut legs: Vec<&Leg> = self.legs.iter().map(|leg| &**leg).collect();
         legs.sort_unstable_by_key(|leg| leg.id);
         out.list(legs.into_iter(), |out, leg| leg.write(out));
+        self.strays.write(out);
     }
 
     /// A table as it was written; `None` where the bytes are not that. With a smaller `max_legs` than before, none is
@@ -40,6 +44,7 @@ impl Dialogs {
             }
             table.insert(leg);
         }
+        table.strays = Strays::read(from, |payload| Some(table.options.key.hash_one(scan(payload).ok()?.call_id)))?;
         Some(table)
     }
 }
@@ -271,7 +276,7 @@ fn read_progress(from: &mut Reader<'_>) -> Option<Progress> {
     }
 }
 
-fn write_address(out: &mut Writer, address: SocketAddr) {
+pub(super) fn write_address(out: &mut Writer, address: SocketAddr) {
     match address.ip() {
         IpAddr::V4(ip) => out.bytes(&ip.octets()),
         IpAddr::V6(ip) => out.bytes(&ip.octets()),
@@ -279,7 +284,7 @@ fn write_address(out: &mut Writer, address: SocketAddr) {
     out.number(u64::from(address.port()));
 }
 
-fn read_address(from: &mut Reader<'_>) -> Option<SocketAddr> {
+pub(super) fn read_address(from: &mut Reader<'_>) -> Option<SocketAddr> {
     let octets = from.bytes()?;
     let ip = match (<[u8; 4]>::try_from(octets), <[u8; 16]>::try_from(octets)) {
         (Ok(octets), _) => IpAddr::V4(Ipv4Addr::from(octets)),

@@ -239,3 +239,29 @@ fn silence_ends_a_leg_that_was_never_answered() {
          90001.000 bye d0 Caller None",
     );
 }
+
+#[test]
+fn what_is_read_before_its_invite_counts_after_it() {
+    check(
+        "0.1 < 180 INVITE 1 a t
+         0.3 < 200 INVITE 1 a t x=90
+         0.0 > INVITE 1 a
+         0.31 > ACK 1 k t
+         9.0 > BYE 2 b t",
+        "0.000 invited +4989123 201
+         0.100 ringing - -
+         0.300 answered d0 b0 -
+         9.000 bye d0 Caller None",
+    );
+    // Of a name used before, or of another leg of the name, nothing is taken over.
+    check(
+        "0.0 < 200 INVITE 1 a t
+         0.0 < 200 INVITE 1 a u ftag=g
+         0.6 > INVITE 1 a
+         0.7 < 180 INVITE 1 a t
+         2.0 < 486 INVITE 1 a t",
+        "0.600 invited +4989123 201
+         0.700 ringing - -
+         2.000 refused b0 486 None",
+    );
+}
