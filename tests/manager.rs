@@ -15,8 +15,11 @@ use std::time::{Duration, Instant};
 /// Recorded seconds per second.
 const SPEED: f64 = 30.0;
 
+/// Keys and values.
+type Lines = Vec<(String, String)>;
+
 /// A recorded message with its time in microseconds.
-type Message = (i64, Vec<(String, String)>);
+type Message = (i64, Lines);
 
 fn recording(name: &str) -> Vec<Message> {
     let file = fs::File::open(format!("tests/recordings/{name}/ami.log.gz")).expect("there");
@@ -25,7 +28,7 @@ fn recording(name: &str) -> Vec<Message> {
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let mut at = 0;
     let messages = text.split("\r\n\r\n").filter_map(|message| {
-        let lines: Vec<(String, String)> =
+        let lines: Lines =
             message.lines().filter_map(|line| line.split_once(": ")).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let time = get(&lines, "Timestamp").parse::<f64>().map_or(at, |seconds| (seconds * 1e6).round() as i64);
         at = time;
@@ -42,7 +45,7 @@ fn get<'a>(lines: &'a [(String, String)], key: &str) -> &'a str {
 
 /// What is open after these messages, as `CoreShowChannels` lists it.
 fn open(messages: &[Message]) -> String {
-    let mut channels: BTreeMap<&str, (Vec<(String, String)>, &str, &str)> = BTreeMap::new();
+    let mut channels: BTreeMap<&str, (Lines, &str, &str)> = BTreeMap::new();
     for (_, lines) in messages {
         let id = get(lines, "Uniqueid");
         match get(lines, "Event") {
@@ -74,7 +77,7 @@ fn open(messages: &[Message]) -> String {
 struct Switch {
     listener: TcpListener,
     stream: Option<TcpStream>,
-    said: Receiver<Vec<(String, String)>>,
+    said: Receiver<Lines>,
 }
 
 impl Switch {
@@ -105,7 +108,7 @@ impl Switch {
         self.say("Asterisk Call Manager/11.0.0\r\n");
     }
 
-    fn hear(&self) -> Vec<(String, String)> {
+    fn hear(&self) -> Lines {
         self.said.recv_timeout(Duration::from_secs(30)).expect("a message within half a minute")
     }
 
