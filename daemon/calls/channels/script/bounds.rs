@@ -87,3 +87,39 @@ proptest::proptest! {
         proptest::prop_assert_eq!(updates.iter().map(|update| &update.call).collect::<Vec<_>>(), again.iter().map(|update| &update.call).collect::<Vec<_>>());
     }
 }
+
+/// A call that talks, then the connection is lost at 20; at 30 the switch lists `open`, and goes on with `rest`.
+#[track_caller]
+fn check_resync(open: &[(&str, &str, &str, Option<&str>)], rest: &str, expected: &[&str]) {
+    let (mut channels, mut cast, mut out) = (Channels::new(&directory()), Cast::default(), Vec::new());
+    let mut feed = |channels: &mut Channels, lines: &str, out: &mut Vec<Update>| {
+        for line in lines.lines() {
+            channels.apply(&cast.event(line).expect("an event"), out);
+        }
+    };
+    feed(&mut channels, &format!("{CALL}4 B enters x\n4 A enters x"), &mut out);
+    let listed = open.iter().map(|(id, of, name, bridge)| OpenChannel {
+        facts: ChannelFacts { uniqueid: (*id).into(), linkedid: (*of).into(), name: (*name).into(), ..ChannelFacts::default() },
+        is_up: true,
+        bridge: bridge.map(Into::into),
+    });
+    channels.resync(&listed.collect::<Vec<_>>(), Some(time("20")), time("30"), &mut out);
+    feed(&mut channels, rest, &mut out);
+    let concluded = out.iter().filter(|update| update.stage == Stage::Concluded);
+    assert_eq!(concluded.map(|update| shown_call(&update.call)).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_happened_unheard_is_not_claimed() {
+    let (caller, agent) = (("A", "A", "PJSIP/trunk-1", Some("x")), ("B", "A", "PJSIP/201-2", Some("x")));
+    let end = "40 A hangs-up\n40 B hangs-up";
+    // All goes on.
+    check_resync(&[caller, agent], end, &["in +4930111 > 555010 Support [201:4-40] 0-40"]);
+    // Nothing is open any more: the switch started anew, or they hung up.
+    check_resync(&[], end, &["in +4930111 > 555010 Support [201:4-20] 0-20 estimated lost-party"]);
+    // The agent is gone, the caller waits.
+    check_resync(&[("A", "A", "PJSIP/trunk-1", None)], end, &["in +4930111 > 555010 Support [201:4-20] 0-40"]);
+    // Another agent is there, nobody knows since when.
+    let other = [("A", "A", "PJSIP/trunk-1", Some("y")), ("C", "A", "PJSIP/202-3", Some("y"))];
+    check_resync(&other, "40 A hangs-up\n40 A ends", &["in +4930111 > 555010 Support [201:4-20 202:30-40] 0-40"]);
+}
