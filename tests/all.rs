@@ -10,6 +10,7 @@ mod generated;
 mod hep_streams;
 mod hostile;
 mod http;
+mod manager;
 mod metrics;
 mod opening_hours;
 mod operators;

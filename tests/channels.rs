@@ -30,7 +30,7 @@ fn append(path: &Path, text: &str) {
 }
 
 /// Waits until so many calls run, or half a minute is over.
-fn running(daemon: &Daemon, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+pub(crate) fn running(daemon: &Daemon, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let began = Instant::now();
     loop {
         let calls = daemon.calls();
@@ -38,6 +38,19 @@ fn running(daemon: &Daemon, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
             return calls;
         }
         assert!(began.elapsed() < Duration::from_secs(30), "not seen: {calls:#?}");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+}
+
+/// Waits until the metrics page says this, or half a minute is over.
+pub(crate) fn until(daemon: &Daemon, line: &str) {
+    let began = Instant::now();
+    loop {
+        let page = daemon.get("/metrics").1;
+        if page.contains(line) {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "{line} is not said: {page}");
         std::thread::sleep(Duration::from_millis(30));
     }
 }
@@ -68,9 +81,10 @@ fn a_growing_event_log_is_followed_across_rotation_kill_and_restart() {
     let config = daemon.end();
     append(&path, &lines[400..].concat());
     let daemon = Daemon::start(&config);
+    // The last rows are read as soon as the source is up.
+    until(&daemon, "taktd_source_up{kind=\"asterisk-cel\",source=\"1\"} 1");
+    std::thread::sleep(Duration::from_millis(500));
     running(&daemon, <[Value]>::is_empty);
-    let page = daemon.get("/metrics").1;
-    assert!(page.contains("taktd_source_up{kind=\"asterisk-cel\",source=\"1\"} 1"), "{page}");
     let config = daemon.end();
     same(&records(&config), &replayed());
     verify(&config);

@@ -87,6 +87,7 @@ const WORDS_BELOW: &[(&str, &str, &[&str])] = &[(
         "ChannelEvent",
         "ChannelFacts",
         "DialStatus",
+        "OpenChannel",
     ],
 )];
 

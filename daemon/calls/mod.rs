@@ -32,7 +32,7 @@ mod words;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
 pub use cdr::{CdrRow, Disposition, Precision, QueueEvent, QueueLine};
-pub use channels::{Application, Change, ChannelEvent, ChannelFacts, Channels, DialStatus};
+pub use channels::{Application, Change, ChannelEvent, ChannelFacts, Channels, DialStatus, OpenChannel};
 pub use correlator::Calls;
 pub use differences::{Difference, differences};
 pub use directory::{

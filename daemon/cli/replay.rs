@@ -107,7 +107,7 @@ fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> 
 /// The word of a source's kind, and its file; `None` if it has none.
 fn kind_and_path(source: &SourceConfig) -> Option<(&'static str, &Path)> {
     match source {
-        SourceConfig::Hep(_) | SourceConfig::Capture(_) => None,
+        SourceConfig::Hep(_) | SourceConfig::Capture(_) | SourceConfig::AsteriskAmi(_) => None,
         SourceConfig::AsteriskCdr(source) => Some((CDR, &source.path)),
         SourceConfig::AsteriskCel(source) => Some((CEL, &source.path)),
     }
@@ -118,8 +118,8 @@ fn as_configured(place: usize, source: &SourceConfig, file: Option<&Path>) -> Re
     Ok(match source {
         SourceConfig::AsteriskCdr(source) => Recording::Records(place, Box::new(records_config(source, file)?)),
         SourceConfig::AsteriskCel(source) => Recording::Events(place, Box::new(events_config(source, file)?)),
-        SourceConfig::Hep(_) | SourceConfig::Capture(_) => {
-            return Err(Failure::Usage("live signalling cannot be replayed; replay a capture of it".into()));
+        SourceConfig::Hep(_) | SourceConfig::Capture(_) | SourceConfig::AsteriskAmi(_) => {
+            return Err(Failure::Usage("what was live cannot be replayed; replay a capture, or the PBX's records".into()));
         }
     })
 }

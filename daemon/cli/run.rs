@@ -4,11 +4,12 @@ use super::export::settings;
 use super::office::Office;
 use super::replay::{MAX_LEGS, events_config, records_config};
 use super::{Common, Failure, Result};
-use crate::config::{BareCopies, Capture, Hep, HepTransport, LogFormat, LogLevel, SourceConfig};
+use crate::config::{AmiLogin, AsteriskAmi, BareCopies, Capture, Hep, HepTransport, LogFormat, LogLevel, SourceConfig};
 use crate::logging;
 use crate::pipeline::inputs::HepServer;
 use crate::pipeline::live::{self, Input, Start};
 use crate::pipeline::taps::Watch;
+use crate::sources::asterisk_ami;
 use crate::sources::capture::{Tap, TapError};
 use crate::sources::hep::{Bare, Listener, Reader, Receiver, Tls};
 use crate::tariff::Period;
@@ -77,6 +78,7 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
             SourceConfig::Hep(source) => hep(source)?,
             SourceConfig::Capture(source) => capture(source)?,
             SourceConfig::AsteriskCdr(source) => Input::Files(place, records_config(source, None)?),
+            SourceConfig::AsteriskAmi(source) => Input::Manager(place, manager(source)?),
             SourceConfig::AsteriskCel(source) => Input::Events(place, events_config(source, None)?),
         });
     }
@@ -85,7 +87,7 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
 
 /// Opens a HEP port.
 fn hep(source: &Hep) -> Result<Input> {
-    let key = source.auth_key_file.as_deref().map(auth_key).transpose()?;
+    let key = source.auth_key_file.as_deref().map(|path| secret(path, "the password that the PBX sends")).transpose()?;
     let bare = match source.bare_copies {
         BareCopies::AsSent => Bare::AsSent,
         BareCopies::Siptrace => Bare::Siptrace,
@@ -115,10 +117,24 @@ fn capture(source: &Capture) -> Result<Input> {
     Ok(Input::Capture(Watch { interface: source.interface.clone(), ports: source.ports.clone(), tap }))
 }
 
-/// The key that every packet must carry; a line end behind it does not belong to it.
-fn auth_key(path: &Path) -> Result<Vec<u8>> {
+/// The manager interface as its room wants it.
+fn manager(source: &AsteriskAmi) -> Result<asterisk_ami::Config> {
+    let secret = secret(&source.secret_file, "the secret of the user in manager.conf")?;
+    Ok(asterisk_ami::Config {
+        address: source.connect,
+        username: source.username.to_string(),
+        secret: String::from_utf8_lossy(&secret).into_owned(),
+        login: match source.login {
+            AmiLogin::Md5 => asterisk_ami::Login::Md5,
+            AmiLogin::Plain => asterisk_ami::Login::Plain,
+        },
+    })
+}
+
+/// A secret in a file; a line end behind it does not belong to it.
+fn secret(path: &Path, what: &str) -> Result<Vec<u8>> {
     let wrong = |what: String| Failure::Usage(format!("{}: {what}", path.display()));
     let key = fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     let key = key.trim_ascii_end().to_vec();
-    if key.is_empty() { Err(wrong("is empty; it should hold the password that the PBX sends".into())) } else { Ok(key) }
+    if key.is_empty() { Err(wrong(format!("is empty; it should hold {what}"))) } else { Ok(key) }
 }

@@ -300,7 +300,7 @@ mod tests {
             ("[ledger]\n", "ledger.url: it is missing"),
             ("[ledger]\nurl = \"sqlite:\"\n", "it is no ledger"),
             ("[ledger]\nurl = \"postgresql://x\"\n", "is not built yet"),
-            ("[[source]]\nkind = \"hepp\"\n", "write \"hep\", \"capture\", \"asterisk-cdr\" or \"asterisk-cel\""),
+            ("[[source]]\nkind = \"hepp\"\n", "write \"hep\", \"capture\", \"asterisk-cdr\", \"asterisk-cel\" or \"asterisk-ami\""),
             ("[[source]]\nkind = \"hep\"\nlisten = \"sctp://127.0.0.1:9060\"\n", "write \"udp://\", \"tcp://\" or \"tls://\""),
             ("[[source]]\nkind = \"hep\"\nlisten = \"tls://127.0.0.1:9060\"\ncert_file = \"c\"\n", "source[1].key_file: it is missing"),
             ("[[source]]\nkind = \"hep\"\nlisten = \"tcp://127.0.0.1:9060\"\ncert_file = \"c\"\n", "begins with \"tls://\""),
@@ -315,6 +315,14 @@ mod tests {
             ("[[source]]\nkind = \"capture\"\ninterface = \"eth0\"\nports = []\n", "write 1 to 32 of them"),
             ("[[source]]\nkind = \"capture\"\ninterface = \"eth0\"\nports = [0]\n", "write 1 to 65535"),
             ("[[source]]\nkind = \"asterisk-cel\"\ncolumns = \"auto\"\n", "source[1].path: it is missing"),
+            (
+                "[[source]]\nkind = \"asterisk-ami\"\nconnect = \"tls://127.0.0.1:5039\"\nusername = \"t\"\nsecret_file = \"s\"\n",
+                "TLS is not built yet",
+            ),
+            (
+                "[[source]]\nkind = \"asterisk-ami\"\nconnect = \"127.0.0.1\"\nusername = \"t\"\nsecret_file = \"s\"\n",
+                "an address and a port",
+            ),
             ("[[agent]]\nnumber = 201\n", "expected a text in quotes, found a number"),
             ("[[agent]]\nnumber = \"+49 89 2*\"\n", "a block of extensions"),
             ("[[agent]]\nnumber = \"201\"\n[[agent]]\nnumber = \"201\"\n", "stands above already"),

@@ -231,6 +231,8 @@ labels! {
         AsteriskCdr = "asterisk-cdr",
         /// Asterisk's channel event log.
         AsteriskCel = "asterisk-cel",
+        /// Asterisk's manager interface.
+        AsteriskAmi = "asterisk-ami",
     }
 }
 

@@ -7,6 +7,7 @@ use super::events::{self, channels_key};
 use super::files::{self, Files, position_key};
 use super::inbox;
 use super::inputs::{self, HepServer, Shared};
+use super::manager;
 use super::replay::{SIP, records_key};
 use super::roles::Roles;
 use super::schedule::Schedule;
@@ -20,7 +21,7 @@ use crate::http::{self, HttpState, Limits, View};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::{Metrics, SourceKind};
 use crate::sources::hep::Receiver;
-use crate::sources::{asterisk_cdr, asterisk_cel};
+use crate::sources::{asterisk_ami, asterisk_cdr, asterisk_cel};
 use crate::tariff::Period;
 use crate::units::KeyedState;
 use chrono::NaiveTime;
@@ -53,6 +54,8 @@ pub enum Input {
     Files(usize, asterisk_cdr::Config),
     /// The channel event log of a switch, likewise.
     Events(usize, asterisk_cel::Config),
+    /// The manager interface of a switch.
+    Manager(usize, asterisk_ami::Config),
 }
 
 /// Everything the daemon starts with.
@@ -262,11 +265,13 @@ fn restore(
         let (place, key) = match input {
             Input::Hep(_) | Input::HepServer(_) | Input::Capture(_) => continue,
             Input::Files(place, _) => (*place, records_key(*place)),
-            Input::Events(place, _) => (*place, channels_key(*place)),
+            Input::Events(place, _) | Input::Manager(place, _) => (*place, channels_key(*place)),
         };
         let body = |key: &str| Ok::<_, LedgerError>(ledger.snapshot(key)?.map(|snapshot| snapshot.body));
         let state = body(&key)?;
-        if let (Input::Events(..), Some(channels)) = (input, state.as_deref().and_then(|body| events::restore(&directory, body))) {
+        if let (Input::Events(..) | Input::Manager(..), Some(channels)) =
+            (input, state.as_deref().and_then(|body| events::restore(&directory, body)))
+        {
             // These go on where they were begun.
             let known = channels.running();
             running.retain(|call| !known.iter().any(|known| known.id == call.id));
@@ -316,6 +321,11 @@ fn start_inputs(
                 tracing::info!(path = %config.path.display(), "following a channel event log");
                 let files = take(&mut kept, place, config, directory);
                 spawn("events", move || events::follow(&shared, &files, &source))?
+            }
+            Input::Manager(place, config) => {
+                let source = shared.metrics.source(SourceKind::AsteriskAmi, number);
+                let files = take(&mut kept, place, config, directory);
+                spawn("manager", move || manager::follow(&shared, &files, &source))?
             }
         });
     }

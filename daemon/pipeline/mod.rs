@@ -11,6 +11,7 @@ pub mod inputs;
 mod intake;
 mod journaling;
 pub mod live;
+mod manager;
 mod quiets;
 pub mod reconcile;
 pub mod replay;

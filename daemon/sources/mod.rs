@@ -2,6 +2,7 @@
 //!
 //! | kind | reads | yields |
 //! |---|---|---|
+//! | [`asterisk_ami`] | a connection to the manager interface | channel events |
 //! | [`asterisk_cdr`] | Master.csv in its layouts, cdr_custom, and queue_log: whole, or as they grow | rows and lines |
 //! | [`asterisk_cel`] | cel_custom's file: whole, or as it grows | channel events |
 //! | [`capture`] | packets on a network interface, as they pass: SIP over UDP and TCP | SIP messages |
@@ -14,6 +15,7 @@
 //!
 //! Every buffer here has a stated bound, and nothing that arrives can stop a source or make it grow.
 
+pub mod asterisk_ami;
 pub mod asterisk_cdr;
 pub mod asterisk_cel;
 pub mod capture;

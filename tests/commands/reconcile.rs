@@ -53,6 +53,6 @@ fn somebody_has_to_meter() {
         ("role = \"meter\"", "role = \"reconcile\""),
         ("listen = \"udp://127.0.0.1:9060\"", "listen = \"udp://127.0.0.1:9060\"\nrole = \"reconcile\""),
     ]);
-    let said = desk.taktd(&["check"]).failed(2);
+    let said = desk.taktd(&["replay"]).failed(2);
     assert!(said.contains("no source meters"), "{said}");
 }

@@ -261,8 +261,9 @@ impl Conversation {
         }
         match (self.dial, self.cause, self.by_itself) {
             (Some(DialStatus::Canceled), _, _) => MissedReason::Canceled,
-            (Some(DialStatus::Busy) | None, 21, _) => MissedReason::Declined,
-            (Some(DialStatus::Busy), _, _) | (None, 17, _) => MissedReason::Busy,
+            // What the switch said to the caller is the last it tried; its status may be that of an earlier phone.
+            (Some(DialStatus::Busy | DialStatus::NoAnswer) | None, 21, _) => MissedReason::Declined,
+            (Some(DialStatus::Busy), _, _) | (Some(DialStatus::NoAnswer) | None, 17, _) => MissedReason::Busy,
             (Some(DialStatus::NoAnswer), _, _) => MissedReason::NoAnswer,
             (None, _, true) => MissedReason::Canceled,
             (None, 18 | 19, false) => MissedReason::NoAnswer,

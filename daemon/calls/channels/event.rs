@@ -76,6 +76,8 @@ pub enum Change {
     Holds,
     /// And was taken back.
     Resumes,
+    /// Its far end hung up; the switch will follow.
+    AsksToEnd,
     /// It is gone.
     HangsUp {
         /// Why, as Q.850 has it; 0 where nobody says.
@@ -89,6 +91,17 @@ pub enum Change {
     Shows,
     /// Every channel of this linked id is gone.
     ConversationEnds,
+}
+
+/// A channel that is open, as a switch lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenChannel {
+    /// What is known of it.
+    pub facts: ChannelFacts,
+    /// Whether it is up.
+    pub is_up: bool,
+    /// The bridge it is in.
+    pub bridge: Option<Box<str>>,
 }
 
 /// An application of the dialplan that says something about a caller's wait.

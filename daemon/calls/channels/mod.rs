@@ -8,6 +8,7 @@
 //! | `conversation` | what is known of one conversation, and the call it comes to |
 //! | `intake` | what an event shows of its channel and conversation |
 //! | `endings` | how a conversation ends, and what is told of it |
+//! | `resync` | what is open after a connection was lost |
 //! | `snapshot` | writes all of it, and reads it back |
 //!
 //! The invariant: what is told of a conversation follows from its events alone, whichever of the switch's interfaces they
@@ -17,13 +18,14 @@ mod conversation;
 mod endings;
 mod event;
 mod intake;
+mod resync;
 #[cfg(test)]
 mod script;
 mod snapshot;
 mod table;
 mod talk;
 
-pub use event::{Application, Change, ChannelEvent, ChannelFacts, DialStatus};
+pub use event::{Application, Change, ChannelEvent, ChannelFacts, DialStatus, OpenChannel};
 
 use super::records::call_id;
 use super::{Call, Directory, End, Mark, Stage, Unmetered, Update};
@@ -146,7 +148,7 @@ impl Channels {
     fn change(&mut self, id: &str, at: Timestamp, change: &Change) {
         let Some(channel) = self.table.get_mut(id) else { return };
         let name = channel.conversation.clone();
-        let root = *id == *name;
+        let (root, asked) = (*id == *name, channel.asked);
         let is_customer = self.customers.get(id).is_some_and(|of| *of == name);
         let one = self.conversations.get_mut(&name);
         match change {
@@ -181,6 +183,7 @@ impl Channels {
                 }
             }
             Change::RungByQueue => channel.member = true,
+            Change::AsksToEnd => channel.asked = true,
             Change::EntersBridge(bridge) => self.enter(id, bridge, at),
             Change::LeavesBridge(bridge) => {
                 if channel.bridge.as_ref() == Some(bridge) {
@@ -202,7 +205,7 @@ impl Channels {
             Change::HangsUp { cause, by_itself, dial } => {
                 if let Some(one) = one.filter(|_| root || is_customer) {
                     if root {
-                        (one.cause, one.by_itself, one.dial) = (*cause, *by_itself, dial.or(one.dial));
+                        (one.cause, one.by_itself, one.dial) = (*cause, *by_itself || asked, dial.or(one.dial));
                     }
                     if is_customer && *cause == NO_AUDIO && !one.spans.is_empty() {
                         one.mark(Mark::LostParty);

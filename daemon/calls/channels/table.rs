@@ -24,6 +24,8 @@ pub(super) struct Channel {
     /// A queue rang it.
     pub(super) member: bool,
     pub(super) held: bool,
+    /// Its far end hung up.
+    pub(super) asked: bool,
     pub(super) answered_at: Option<Timestamp>,
     /// The latest event of it.
     pub(super) seen_at: Timestamp,

@@ -1,5 +1,6 @@
 //! `[[source]]`: a file for each kind, with what it holds and how it is read.
 
+mod asterisk_ami;
 mod asterisk_cdr;
 mod asterisk_cel;
 mod capture;
@@ -9,6 +10,7 @@ use super::base::Base;
 use super::reader::Table;
 use crate::calls::Role;
 
+pub use asterisk_ami::{AmiLogin, AsteriskAmi};
 pub use asterisk_cdr::{AsteriskCdr, Columns};
 pub use asterisk_cel::AsteriskCel;
 pub use capture::Capture;
@@ -25,6 +27,8 @@ pub enum SourceConfig {
     AsteriskCdr(AsteriskCdr),
     /// Asterisk's channel event log, by cel_custom.
     AsteriskCel(AsteriskCel),
+    /// Asterisk's manager interface.
+    AsteriskAmi(AsteriskAmi),
 }
 
 #[derive(Clone, Copy)]
@@ -33,6 +37,7 @@ enum Kind {
     Capture,
     AsteriskCdr,
     AsteriskCel,
+    AsteriskAmi,
 }
 
 /// Reads one `[[source]]`.
@@ -44,11 +49,18 @@ pub(in crate::config) fn source_of(table: Table<'_>, base: Base<'_>) -> Option<(
 }
 
 fn of_kind(table: Table<'_>, base: Base<'_>) -> Option<SourceConfig> {
-    let kinds = [("hep", Kind::Hep), ("capture", Kind::Capture), ("asterisk-cdr", Kind::AsteriskCdr), ("asterisk-cel", Kind::AsteriskCel)];
+    let kinds = [
+        ("hep", Kind::Hep),
+        ("capture", Kind::Capture),
+        ("asterisk-cdr", Kind::AsteriskCdr),
+        ("asterisk-cel", Kind::AsteriskCel),
+        ("asterisk-ami", Kind::AsteriskAmi),
+    ];
     match table.required("kind", "\"hep\"").and_then(|value| value.word(&kinds))? {
         Kind::Hep => hep::read(table, base).map(SourceConfig::Hep),
         Kind::Capture => capture::read(table).map(SourceConfig::Capture),
         Kind::AsteriskCdr => asterisk_cdr::read(table, base).map(SourceConfig::AsteriskCdr),
+        Kind::AsteriskAmi => asterisk_ami::read(table, base).map(SourceConfig::AsteriskAmi),
         Kind::AsteriskCel => asterisk_cel::read(table, base).map(SourceConfig::AsteriskCel),
     }
 }
