@@ -1,13 +1,17 @@
 //! Every integration test, one module a subject: one binary links once.
 
 mod books;
+mod capture;
+mod channels;
 mod commands;
 mod config;
 mod daemon;
 mod generated;
+mod hep_streams;
 mod hostile;
 mod http;
 mod live_rows;
+mod manager;
 mod metrics;
 mod opening_hours;
 mod operators;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use taktd::calls::{Call, Stage, Update};
+use taktd::calls::{Call, Speaker, Stage, Update};
 use taktd::config;
 use taktd::ledger::{Decision, Ledger, LedgerError, NumberKey, Posted};
 use taktd::meter::{Record, RecordKey};
@@ -129,7 +129,7 @@ fn call(id: &str, caller: &str, begins: &str, minutes: u64) -> Call {
 
 fn take(books: &mut Books, calls: &[Call]) -> Posted {
     let updates = calls.iter().map(|call| Update { stage: Stage::Concluded, call: call.clone() }).collect();
-    books.take(updates, &[], None).expect("taken").0.posted
+    books.take(vec![(Speaker::default(), updates)], &[], None).expect("taken").0.posted
 }
 
 /// "It is now T", and what follows.

@@ -1,5 +1,6 @@
 //! The program from outside, as its users, its accountant and its attackers meet it.
 
+mod channels;
 mod check;
 mod decide;
 mod explain;
@@ -7,6 +8,7 @@ mod faults;
 mod hostile;
 mod rate;
 mod readme;
+mod reconcile;
 mod records;
 mod replay;
 mod rows;

@@ -51,8 +51,13 @@ pub(crate) const HEP: &str = "\n[[source]]\nkind = \"hep\"\nlisten = \"udp://127
 
 impl Daemon {
     pub(crate) fn start(config: &Path) -> Self {
+        Self::start_by(Command::new(TAKTD), config)
+    }
+
+    /// The same by a command that ends with the program: one that changes into a namespace first, say.
+    pub(crate) fn start_by(mut command: Command, config: &Path) -> Self {
         fs::write(config.with_file_name("hep.key"), "lab-hep\n").expect("written");
-        let mut child = Command::new(TAKTD)
+        let mut child = command
             .args(["run", "--config"])
             .arg(config)
             .env_remove("RUST_LOG")
@@ -144,7 +149,7 @@ impl Drop for Daemon {
 }
 
 /// The UDP payloads of a recording (Ethernet, IPv4), each with its time in microseconds.
-fn datagrams(path: &str) -> Vec<(i64, Vec<u8>)> {
+pub(crate) fn datagrams(path: &str) -> Vec<(i64, Vec<u8>)> {
     let bytes = fs::read(path).expect("the recording is there");
     let number = |at: usize| i64::from(u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four octets")));
     let mut found = Vec::new();
@@ -180,7 +185,7 @@ pub(crate) fn records(config: &Path) -> BTreeMap<String, Value> {
 }
 
 /// The same recording, replayed into a ledger of its own.
-fn replayed(folder: &Path, recording: &str) -> BTreeMap<String, Value> {
+pub(crate) fn replayed(folder: &Path, recording: &str) -> BTreeMap<String, Value> {
     let config = configure(folder, HEP);
     fs::write(folder.join("hep.key"), "lab-hep\n").expect("written");
     let out = Command::new(TAKTD).args(["replay", "--json", "--config"]).arg(&config).arg(recording).output().expect("it runs");
@@ -189,7 +194,7 @@ fn replayed(folder: &Path, recording: &str) -> BTreeMap<String, Value> {
 }
 
 /// Holds two sets of records against each other, and shows only what differs.
-fn same(ours: &BTreeMap<String, Value>, theirs: &BTreeMap<String, Value>) {
+pub(crate) fn same(ours: &BTreeMap<String, Value>, theirs: &BTreeMap<String, Value>) {
     let mut differing = Vec::new();
     for id in ours.keys().chain(theirs.keys()).collect::<std::collections::BTreeSet<_>>() {
         match (ours.get(id), theirs.get(id)) {
@@ -208,7 +213,7 @@ pub(crate) fn verify(config: &Path) {
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
 }
 
-const RECORDING: &str = "tests/recordings/asterisk-16/hep.pcap";
+pub(crate) const RECORDING: &str = "tests/recordings/asterisk-16/hep.pcap";
 
 #[test]
 fn hep_over_loopback_gives_the_same_records_as_the_recording() {

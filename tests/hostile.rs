@@ -122,8 +122,8 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     panic!("not within 15 s: {what}");
 }
 
-/// The value of a metric without labels.
-fn metric(daemon: &Daemon, name: &str) -> f64 {
+/// The value of a metric, named with its labels.
+pub(crate) fn metric(daemon: &Daemon, name: &str) -> f64 {
     let page = daemon.get("/metrics").1;
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap_or_else(|| panic!("{name}: {page}"));
     line.parse().expect("a number")

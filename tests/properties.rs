@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rust_decimal::Decimal;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
-use taktd::calls::{BilledFrom, Call, Correlation, End, MissedReason, Stage, Talk, Update, Withheld};
+use taktd::calls::{BilledFrom, Call, Correlation, End, MissedReason, Speaker, Stage, Talk, Update, Withheld};
 use taktd::contracts::local_date;
 use taktd::ledger::{Ledger, NumberKey};
 use taktd::meter::{Outcome, Record, Settlement, Timing};
@@ -115,7 +115,7 @@ fn kept(batches: &[Vec<Update>], at_once: bool) -> Vec<Record> {
         if at_once {
             books.journal(std::iter::once(News { updates: batch.clone(), ..News::default() })).expect("journaled");
         } else {
-            books.take(batch.clone(), &[], None).expect("taken");
+            books.take(vec![(Speaker::default(), batch.clone())], &[], None).expect("taken");
         }
     }
     books.settle_all(|_, _| {}).expect("settled");

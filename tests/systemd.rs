@@ -7,7 +7,12 @@ use std::process::Command;
 /// The exposure that the unit may have, in tenths, as `systemd-analyze security` counts it (0 is none, 100 is all).
 const EXPOSURE_TENTHS: u32 = 15;
 
+/// The same with the rights that reading packets takes.
+const CAPTURE_EXPOSURE_TENTHS: u32 = 19;
+
 const UNIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/taktd.service");
+
+const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/capture.conf");
 
 /// The unit as it is once installed, but with the binary where it was built: `verify` wants it to exist.
 fn installed(folder: &Path) -> PathBuf {
@@ -72,15 +77,46 @@ fn systemd_speaks_up_about_a_unit_that_is_wrong() {
 #[test]
 fn little_of_the_system_is_exposed() {
     let Some(analyze) = tools::find("systemd-analyze", "systemd") else { return };
-    let output = tools::run(Command::new(analyze).args(["security", "--offline=true", "--no-pager", UNIT]));
+    let (tenths, printed) = exposure(&analyze, Path::new(UNIT));
+    assert!(tenths <= EXPOSURE_TENTHS, "{printed}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let unit = with_capture(folder.path());
+    let (with_capture, printed) = exposure(&analyze, &unit);
+    println!("exposure {tenths} tenths, {with_capture} with the drop-in for captures");
+    assert!(with_capture <= CAPTURE_EXPOSURE_TENTHS, "{printed}");
+    assert!(with_capture > tenths, "the drop-in was not read:\n{printed}");
+}
+
+#[test]
+fn the_drop_in_for_captures_gives_one_right() {
+    let Some(analyze) = tools::find("systemd-analyze", "systemd") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let unit = with_capture(folder.path());
+    let output = tools::run(Command::new(&analyze).args(["verify", "--man=no"]).arg(&unit));
+    assert!(output.status.success() && tools::printed(&output).is_empty(), "{}", tools::printed(&output));
+    let text = std::fs::read_to_string(CAPTURE).expect("the drop-in");
+    let rights: Vec<&str> = text.lines().filter(|line| line.contains("CAP_")).collect();
+    assert_eq!(rights, ["AmbientCapabilities=CAP_NET_RAW", "CapabilityBoundingSet=CAP_NET_RAW"]);
+}
+
+/// The unit with the drop-in that captures take.
+fn with_capture(folder: &Path) -> PathBuf {
+    let unit = installed(folder);
+    let drop_ins = folder.join("taktd.service.d");
+    std::fs::create_dir(&drop_ins).expect("a folder");
+    std::fs::copy(CAPTURE, drop_ins.join("capture.conf")).expect("copied");
+    unit
+}
+
+/// How exposed a unit is, in tenths, and all that was said about it.
+fn exposure(analyze: &Path, unit: &Path) -> (u32, String) {
+    let output = tools::run(Command::new(analyze).args(["security", "--offline=true", "--no-pager"]).arg(unit));
     let printed = tools::printed(&output);
     assert!(output.status.success(), "{printed}");
     let level = printed.rsplit_once("exposure level for taktd.service: ").expect("a closing line").1;
     let level = level.split(' ').next().expect("a number");
     let (whole, tenth) = level.split_once('.').expect("a number with one decimal");
-    let tenths = whole.parse::<u32>().expect("a number") * 10 + tenth.parse::<u32>().expect("a digit");
-    println!("exposure {level}");
-    assert!(tenths <= EXPOSURE_TENTHS, "exposure {level}:\n{printed}");
+    (whole.parse::<u32>().expect("a number") * 10 + tenth.parse::<u32>().expect("a digit"), printed)
 }
 
 #[test]

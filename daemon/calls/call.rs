@@ -133,6 +133,8 @@ pub enum Mark {
     Ambiguous,
     /// The number that was dialled is not in the record.
     HotlineUnseen,
+    /// Only a source that is there to reconcile saw it: those that meter did not.
+    Reconciled,
 }
 
 impl Talk {
@@ -209,7 +211,7 @@ impl Call {
     fn knowledge(&self) -> (usize, Reverse<usize>, Reverse<Correlation>) {
         let (facts, doubts): (Vec<Mark>, Vec<Mark>) = self.marks.iter().partition(|mark| match mark {
             Mark::Transfer | Mark::Forward | Mark::ClickToCall | Mark::LostParty => true,
-            Mark::AnswerUnseen | Mark::Guessed | Mark::Ambiguous | Mark::HotlineUnseen => false,
+            Mark::AnswerUnseen | Mark::Guessed | Mark::Ambiguous | Mark::HotlineUnseen | Mark::Reconciled => false,
         });
         (facts.len(), Reverse(doubts.len()), Reverse(self.correlation))
     }
@@ -218,7 +220,9 @@ impl Call {
     /// caller chooses Call-ID and tag, and who uses them again must not have the bill of the first call replaced.
     #[must_use]
     pub fn is_apart_from(&self, other: &Self) -> bool {
-        let over_before = |one: &Self, next: &Self| one.ended_at.is_some_and(|ended| ended < next.started_at);
+        // A switch names each channel once; one of its records may have whole seconds, and seem to end before another began.
+        let cut = if self.withheld == Withheld::Unknown { 1_000_000 } else { 0 };
+        let over_before = |one: &Self, next: &Self| one.ended_at.is_some_and(|ended| ended.plus_micros(cut) < next.started_at);
         // Records have whole seconds and may seem to end before the wire began: they are told apart elsewhere.
         let comparable = (self.withheld == Withheld::Unknown) == (other.withheld == Withheld::Unknown);
         comparable && (over_before(self, other) || over_before(other, self))

@@ -9,6 +9,7 @@ use super::join::SENT_MICROS;
 use super::leg::{CallNo, Leg};
 use super::news::{News, Stage, Update};
 use super::open::{Kind, Open};
+use super::table::Table;
 use crate::sip::{DialogId, LegId, Reason, Side};
 use crate::units::Timestamp;
 
@@ -161,7 +162,7 @@ impl Calls {
         // Who was asked to call somebody else itself may yet do so, and is the same conversation.
         let expected = open.sent_to.as_ref().filter(|_| open.passed_on).map(|(.., sent)| sent.plus_micros(SENT_MICROS));
         let expected = expected.filter(|until| *until > at);
-        let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && agents_over && !self.is_unanswered(open);
+        let all_over = is_over(open.first) && open.customer.is_none_or(is_over) && agents_over && !open.is_unanswered(&self.legs);
         let due = at.plus_micros(if all_over { SETTLE_MICROS } else { LINGER_MICROS }).max(expected.unwrap_or(at));
         if open.conclude_at.is_none_or(|before| due < before) {
             self.due.set(due, Due::Conclude(call));
@@ -172,12 +173,6 @@ impl Calls {
                 out.push(Update { stage: Stage::Ended, call: self.call_of(open) });
             }
         }
-    }
-
-    /// Whether a BYE of the call is repeated, and nobody has answered it.
-    fn is_unanswered(&self, open: &Open) -> bool {
-        let legs = [Some(open.first), open.customer].into_iter().flatten().chain(open.agents.iter().map(|(leg, _)| *leg));
-        legs.filter_map(|leg| self.legs.get(&leg)).any(|leg| leg.unanswered)
     }
 
     /// A leg that ended with a call may turn out to be its own: that is waited for.
@@ -193,7 +188,7 @@ impl Calls {
     pub(super) fn conclude(&mut self, number: CallNo, out: &mut Vec<Update>) {
         let Some(mut open) = self.open.remove(&number) else { return };
         open.conclude_at.get_or_insert(open.started_at);
-        if self.is_unanswered(&open) {
+        if open.is_unanswered(&self.legs) {
             open.mark(Mark::LostParty);
         }
         // A callback whose agents hung up is over though the customer's own BYE was never seen.
@@ -256,6 +251,14 @@ impl Calls {
         }
         self.mark(Some(number), Mark::LostParty);
         self.review(number, at, out);
+    }
+}
+
+impl Open {
+    /// Whether a BYE is repeated, and nobody has answered it.
+    pub fn is_unanswered(&self, legs: &Table<LegId, Leg>) -> bool {
+        let own = [Some(self.first), self.customer].into_iter().flatten().chain(self.agents.iter().map(|(leg, _)| *leg));
+        own.filter_map(|leg| legs.get(&leg)).any(|leg| leg.unanswered)
     }
 }
 

@@ -6,8 +6,10 @@ mod assemble;
 mod call;
 mod cdr;
 mod channel;
+mod channels;
 mod correlator;
 mod decide;
+mod differences;
 mod directory;
 mod due;
 mod ends;
@@ -30,11 +32,14 @@ mod snapshot;
 mod table;
 mod talks;
 mod transfers;
+mod witness;
 mod words;
 
 pub use call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
 pub use cdr::{CdrRow, Disposition, Precision, QueueEvent, QueueLine};
+pub use channels::{Application, Change, ChannelEvent, ChannelFacts, Channels, DialStatus, OpenChannel};
 pub use correlator::Calls;
+pub use differences::{Difference, differences};
 pub use directory::{
     Agent, AgentPattern, BillFrom, Caller, Directory, Hotline, IdentityHeader, IdentityRules, OnHold, Withheld, WithheldNumbers,
 };
@@ -43,3 +48,4 @@ pub use open::call_id as call_id_of;
 pub use records::{RecordCounts, Records};
 pub use row::{CallRow, Lies, NamesAgents, Outcome, Span, Standing, TalkFrom, Way};
 pub use rows::{RowCounts, Rows};
+pub use witness::{Role, Sighting, Speaker, Witness, merged};

@@ -131,7 +131,7 @@ impl Open {
         let ended_at = ended_at.map(|ended_at| talks.iter().filter_map(|talk| talk.to).fold(ended_at, Timestamp::max));
         let missed = (talks.is_empty() && ended_at.is_some()).then(|| self.missed(customer, legs));
         let direction = if self.kind == Kind::Callback { Direction::Out } else { Direction::In };
-        Call {
+        let mut call = Call {
             id: self.id.clone(),
             direction,
             hotline: hotline.map(|hotline| hotline.name.clone()),
@@ -157,7 +157,11 @@ impl Open {
             ticket: None,
             correlation: self.correlation,
             marks: self.marks.clone(),
+        };
+        if self.is_unanswered(legs) {
+            call.mark(Mark::LostParty);
         }
+        call
     }
 
     /// The times with agents: a dialog of an agent's leg, or one that a proxy forked to an agent, while the customer's leg

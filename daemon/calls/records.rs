@@ -254,7 +254,7 @@ fn key_of(row: &CdrRow) -> Box<str> {
 }
 
 /// The name of the call of a party: hex of the first half of SHA-256 over `asterisk`, a zero byte and the key.
-fn call_id(key: &str) -> Option<CallId> {
+pub(super) fn call_id(key: &str) -> Option<CallId> {
     let mut hash = Sha256::new();
     hash.update(b"asterisk\0");
     hash.update(key.as_bytes());

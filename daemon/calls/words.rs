@@ -1,6 +1,6 @@
 //! The closed sets of a call, as words and as stored numbers. The one invariant: a list only grows at its end.
 
-use super::{BilledFrom, Correlation, End, Mark, MissedReason, Withheld};
+use super::{BilledFrom, Correlation, End, Mark, MissedReason, Role, Withheld, Witness};
 use crate::units::words;
 
 words!(End { Observed = "observed", Reconciled = "reconciled", SessionTimer = "session-timer", Estimated = "estimated" });
@@ -24,7 +24,18 @@ words!(Mark {
     Guessed = "guessed",
     Ambiguous = "ambiguous",
     HotlineUnseen = "hotline-unseen",
+    Reconciled = "reconciled",
 });
+words!(Witness {
+    Signalling = "signalling",
+    AsteriskCel = "asterisk-cel",
+    AsteriskAmi = "asterisk-ami",
+    FreeSwitch = "freeswitch",
+    AsteriskCdr = "asterisk-cdr",
+    Csv = "csv",
+    FritzBox = "fritzbox",
+});
+words!(Role { Meter = "meter", Reconcile = "reconcile" });
 
 #[cfg(test)]
 mod tests {
@@ -39,5 +50,7 @@ mod tests {
         check_words::<MissedReason>();
         check_words::<Correlation>();
         check_words::<Mark>();
+        check_words::<Witness>();
+        check_words::<Role>();
     }
 }

@@ -74,7 +74,8 @@ fn write_evidence(out: &mut impl Write, stored: &StoredCall, record: &Record) ->
             if talk.agent.is_empty() { "somebody" } else { &talk.agent }
         )?;
     }
-    if let Some(level) = call.level() {
+    // Of one level there is nothing to choose.
+    if let Some(level) = call.level().filter(|level| call.talks.iter().any(|talk| talk.level != Some(*level))) {
         writeln!(out, "  level     {level}, the highest of those who talked: what the tariff sees")?;
     }
     if let Some(ended) = call.ended_at {

@@ -16,6 +16,7 @@ mod rate;
 mod rate_csv;
 mod rate_names;
 mod rate_row;
+mod reconcile;
 mod replay;
 mod run;
 mod simulate;
@@ -61,6 +62,8 @@ enum Command {
     Check,
     /// Read recordings or records into the ledger; the same twice changes nothing.
     Replay(replay::Arguments),
+    /// Hold the sources against each other: what only one saw, and where they differ.
+    Reconcile(reconcile::Arguments),
     /// Show every call, running and ended, of any outcome.
     Calls(calls::Arguments),
     /// Rate the calls of a CSV file, without a ledger.
@@ -109,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Run => run::run(&common),
         Command::Check => check::run(&common),
         Command::Replay(arguments) => replay::run(&common, &arguments),
+        Command::Reconcile(arguments) => reconcile::run(&common, &arguments),
         Command::Calls(arguments) => calls::run(&common, &arguments),
         Command::Rate(arguments) => rate::run(&common, &arguments),
         Command::Quote(arguments) => quote::run(&common, &arguments),

@@ -2,7 +2,7 @@
 
 use super::{Common, Failure, Result};
 use crate::config::suggestion;
-use crate::config::{self, Config};
+use crate::config::{self, Config, SourceConfig};
 use crate::ledger::result::{Style, write_json};
 use crate::ledger::{Found, Ledger, LedgerError, NumberKey, StoredCall};
 use crate::meter::{self, Deadline, Record, midnight};
@@ -10,6 +10,7 @@ use crate::pipeline::books::Books;
 use crate::pipeline::catalogue::InForce;
 use crate::pipeline::inbox;
 use crate::pipeline::requests::Request;
+use crate::pipeline::roles::Roles;
 use crate::units::Timestamp;
 use anyhow::Context;
 use chrono::NaiveDate;
@@ -29,6 +30,13 @@ pub struct Office {
 }
 
 impl Office {
+    /// What each source is there for.
+    pub fn roles(&self) -> Roles {
+        let config = &self.config;
+        let signalling = |source: &SourceConfig| matches!(source, SourceConfig::Hep(_) | SourceConfig::Capture(_));
+        Roles::new(config.sources.iter().zip(&config.roles).map(|(source, role)| (signalling(source), *role)))
+    }
+
     /// Loads everything; all mistakes at once.
     pub fn load(common: &Common) -> Result<Self> {
         let (config, catalogue) =

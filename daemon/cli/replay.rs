@@ -6,11 +6,9 @@ use crate::config::{Columns, SourceConfig};
 use crate::pipeline::books::Books;
 use crate::pipeline::record_files::FileConfig;
 use crate::pipeline::replay::{Ending, Recording, Step, Summary, replay};
-use crate::sources::asterisk_cdr;
 use crate::sources::asterisk_cdr::layout::Layout;
-use crate::sources::csv_rows;
-use crate::sources::freeswitch;
 use crate::sources::pcap::is_capture;
+use crate::sources::{asterisk_cdr, asterisk_cel, csv_rows, freeswitch};
 use crate::units::KeyedState;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -23,6 +21,13 @@ use std::process::ExitCode;
 
 /// Legs kept at most; beyond, the oldest unanswered goes. 6,000 calls at once have about 15,000.
 pub const MAX_LEGS: usize = 200_000;
+/// Kinds of sources that are files.
+const CDR: &str = "asterisk-cdr";
+const CEL: &str = "asterisk-cel";
+const CSV: &str = "csv";
+const FREESWITCH: &str = "freeswitch";
+/// Where the open channels of a channel event log are kept that no source configures.
+const UNCONFIGURED: usize = usize::MAX;
 /// More calls than these are not printed after a replay.
 const MOST_ROWS: u64 = 200;
 
@@ -30,11 +35,11 @@ const MOST_ROWS: u64 = 200;
 /// source of that path. Without FILE every configured file source is read from its beginning.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  taktd replay capture.pcap\n  taktd replay --as asterisk-cdr /var/log/asterisk/cdr-csv/Master.csv.1\n  taktd replay --ledger /tmp/try.db --final capture.pcapng"
+    after_help = "Examples:\n  taktd replay capture.pcap\n  taktd replay --as asterisk-cdr /var/log/asterisk/cdr-csv/Master.csv.1\n  taktd replay --as asterisk-cel /var/log/asterisk/cel-custom/cel.csv\n  taktd replay --ledger /tmp/try.db --final capture.pcapng"
 )]
 pub struct Arguments {
     /// Read files as records of this kind.
-    #[arg(long = "as", value_name = "KIND", value_parser = ["asterisk-cdr", "csv", "freeswitch"])]
+    #[arg(long = "as", value_name = "KIND", value_parser = [CDR, CEL, CSV, FREESWITCH])]
     kind: Option<String>,
     /// Conclude calls whose end was not seen, at their last proof of life.
     #[arg(long = "final")]
@@ -50,7 +55,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
     let bar = Bar::new(common.json);
     let ending = if arguments.finalize { Ending::Final } else { Ending::Open };
     let key = KeyedState::new(RandomState::new().hash_one("taktd"));
-    let (summary, done) = replay(&mut books, &recordings, ending, MAX_LEGS, key, &mut |step| bar.show(&step));
+    let (summary, done) = replay(&mut books, &recordings, ending, &office.roles(), MAX_LEGS, key, &mut |step| bar.show(&step));
     bar.done();
     let told = tell(common, &books, &summary);
     done?;
@@ -70,10 +75,11 @@ fn file_sources(office: &Office) -> Vec<FileSource<'_>> {
     let mut found = Vec::new();
     for (place, config) in office.config.sources.iter().enumerate() {
         let (kind, path) = match config {
-            SourceConfig::AsteriskCdr(source) => ("asterisk-cdr", source.path.as_path()),
-            SourceConfig::Csv(source) => ("csv", source.path.as_path()),
-            SourceConfig::FreeSwitch(source) => ("freeswitch", source.spool.as_deref().unwrap_or(Path::new(""))),
-            SourceConfig::Hep(_) => continue,
+            SourceConfig::AsteriskCdr(source) => (CDR, source.path.as_path()),
+            SourceConfig::Csv(source) => (CSV, source.path.as_path()),
+            SourceConfig::FreeSwitch(source) => (FREESWITCH, source.spool.as_deref().unwrap_or(Path::new(""))),
+            SourceConfig::AsteriskCel(source) => (CEL, source.path.as_path()),
+            SourceConfig::Hep(_) | SourceConfig::Capture(_) | SourceConfig::AsteriskAmi(_) => continue,
         };
         found.push(FileSource { place, kind, path, config });
     }
@@ -83,9 +89,7 @@ fn file_sources(office: &Office) -> Vec<FileSource<'_>> {
 /// What to read, in order.
 fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> {
     let sources = file_sources(office);
-    let records = |source: &FileSource<'_>, file: Option<&Path>| -> Result<Option<Recording>> {
-        Ok(file_config(source.config, file)?.map(|config| Recording::Records(source.place, Box::new(config))))
-    };
+    let records = |source: &FileSource<'_>, file: Option<&Path>| as_configured(source.place, source.config, file);
     if arguments.files.is_empty() {
         let all: Vec<Option<Recording>> = sources.iter().map(|source| records(source, None)).collect::<Result<_>>()?;
         let all: Vec<Recording> = all.into_iter().flatten().collect();
@@ -103,9 +107,14 @@ fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> 
             None => configured,
         };
         let capture = arguments.kind.is_none() && !file.is_dir() && begins_like_capture(file)?;
-        let recording = match (source, &arguments.kind) {
+        let recording = match (source, arguments.kind.as_deref()) {
             (_, None) if capture => Some(Recording::Capture(file.clone())),
             (Some(source), _) => records(source, Some(file))?,
+            // It needs no configuration: its columns and times explain themselves.
+            (None, Some(CEL)) => Some(Recording::Events(
+                UNCONFIGURED,
+                Box::new(asterisk_cel::Config { path: file.clone(), layout: asterisk_cel::layout::Layout::Auto }),
+            )),
             (None, Some(kind)) => {
                 return Err(Failure::Usage(format!("--as {kind} needs a [[source]] of that kind: it says timezone and columns")));
             }
@@ -115,7 +124,7 @@ fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> 
             (None, None) => {
                 let file = file.display();
                 return Err(Failure::Usage(format!(
-                    "{file}: neither pcap nor pcapng, nor a configured source; say --as asterisk-cdr, csv or freeswitch"
+                    "{file}: neither pcap nor pcapng, nor a configured source; say --as {CDR}, {CEL}, {CSV} or {FREESWITCH}"
                 )));
             }
         };
@@ -124,7 +133,17 @@ fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> 
     Ok(recordings)
 }
 
-/// A configured source of files as its room wants it; read from another file, when one is named. `None` for another source.
+/// What a configured source left in files, as its room wants it; read from another file, when one is named. `None` if it has
+/// none: what was live cannot be replayed.
+fn as_configured(place: usize, source: &SourceConfig, file: Option<&Path>) -> Result<Option<Recording>> {
+    Ok(match source {
+        SourceConfig::AsteriskCel(source) => Some(Recording::Events(place, Box::new(events_config(source, file)?))),
+        _ => file_config(source, file)?.map(|config| Recording::Records(place, Box::new(config))),
+    })
+}
+
+/// A configured source of files of records as its room wants it; read from another file, when one is named. `None` for
+/// another source.
 pub fn file_config(source: &SourceConfig, file: Option<&Path>) -> Result<Option<FileConfig>> {
     Ok(match source {
         SourceConfig::AsteriskCdr(source) => Some(FileConfig::AsteriskCdr(records_config(source, file)?)),
@@ -137,7 +156,7 @@ pub fn file_config(source: &SourceConfig, file: Option<&Path>) -> Result<Option<
             let config = freeswitch::Config { spool, variables: source.variables.clone() };
             Some(FileConfig::FreeSwitch(config)).filter(|config| !config.path().as_os_str().is_empty())
         }
-        SourceConfig::Hep(_) => None,
+        SourceConfig::Hep(_) | SourceConfig::Capture(_) | SourceConfig::AsteriskAmi(_) | SourceConfig::AsteriskCel(_) => None,
     })
 }
 
@@ -167,6 +186,19 @@ fn records_config(source: &crate::config::AsteriskCdr, file: Option<&Path>) -> R
     };
     let queue_log = source.queue_log.as_ref().and_then(beside);
     Ok(asterisk_cdr::Config { path, zone: source.timezone, layout, queue_log })
+}
+
+/// The same for a channel event log.
+pub fn events_config(source: &crate::config::AsteriskCel, file: Option<&Path>) -> Result<asterisk_cel::Config> {
+    use asterisk_cel::layout::{Columns as Known, Layout};
+    let layout = match &source.columns {
+        Columns::Auto => Layout::Auto,
+        Columns::Named(names) => {
+            let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+            Known::parse(&names).map(Layout::Columns).map_err(|error| Failure::Usage(format!("source.columns: {error}")))?
+        }
+    };
+    Ok(asterisk_cel::Config { path: file.map_or_else(|| source.path.clone(), Path::to_owned), layout })
 }
 
 /// Progress on a terminal; nothing elsewhere.

@@ -2,21 +2,25 @@
 
 use super::export::settings;
 use super::office::Office;
-use super::replay::{MAX_LEGS, file_config};
+use super::replay::{MAX_LEGS, events_config, file_config};
 use super::{Common, Failure, Result};
-use crate::config::{FreeSwitch, LogFormat, LogLevel, SourceConfig};
+use crate::config::{AmiLogin, AsteriskAmi, BareCopies, Capture, FreeSwitch, Hep, HepTransport, LogFormat, LogLevel, SourceConfig};
 use crate::http::records::Inbox;
 use crate::logging;
+use crate::pipeline::inputs::HepServer;
 use crate::pipeline::live::{self, Input, Start};
 use crate::pipeline::posted::{AfterReading, Posting};
 use crate::pipeline::record_files::FileConfig;
-use crate::sources::freeswitch;
-use crate::sources::hep::Receiver;
+use crate::pipeline::taps::Watch;
+use crate::sources::capture::{Tap, TapError};
+use crate::sources::hep::{Bare, Listener, Reader, Receiver, Tls};
+use crate::sources::{asterisk_ami, freeswitch};
 use crate::tariff::Period;
 use crate::units::KeyedState;
 use std::collections::hash_map::RandomState;
 use std::fs;
 use std::hash::BuildHasher;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -49,6 +53,7 @@ pub fn run(common: &Common) -> Result {
     let start = Start {
         ledger: office.writer()?,
         in_force: office.in_force.clone(),
+        roles: office.roles(),
         inputs,
         http: office.config.http,
         export,
@@ -73,11 +78,10 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
     let mut inputs = Vec::with_capacity(office.config.sources.len());
     for (place, source) in office.config.sources.iter().enumerate() {
         inputs.push(match source {
-            SourceConfig::Hep(hep) => {
-                let key = hep.auth_key_file.as_deref().map(secret).transpose()?;
-                let bound = Receiver::bind(hep.listen, key.as_deref());
-                Input::Hep(bound.map_err(|error| anyhow::anyhow!("source.listen: udp://{}: {error}", hep.listen))?)
-            }
+            SourceConfig::Hep(source) => hep(source)?,
+            SourceConfig::Capture(source) => capture(source)?,
+            SourceConfig::AsteriskAmi(source) => Input::Manager(place, manager(source)?),
+            SourceConfig::AsteriskCel(source) => Input::Events(place, events_config(source, None)?),
             SourceConfig::FreeSwitch(source) => Input::Posted(Box::new(posting(place, source)?)),
             SourceConfig::AsteriskCdr(_) | SourceConfig::Csv(_) => match file_config(source, None)? {
                 Some(config) => Input::Files(place, config),
@@ -88,11 +92,57 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
     Ok(inputs)
 }
 
+/// Opens a HEP port.
+fn hep(source: &Hep) -> Result<Input> {
+    let key = source.auth_key_file.as_deref().map(|path| secret(path, "the password that the PBX sends")).transpose()?;
+    let bare = match source.bare_copies {
+        BareCopies::AsSent => Bare::AsSent,
+        BareCopies::Siptrace => Bare::Siptrace,
+    };
+    let failed = |scheme: &'static str| move |error: io::Error| anyhow::anyhow!("source.listen: {scheme}://{}: {error}", source.listen);
+    let (scheme, tls) = match &source.transport {
+        HepTransport::Udp => {
+            let bound = Receiver::bind(source.listen, Reader::new(key.as_deref(), bare));
+            return Ok(Input::Hep(bound.map_err(failed("udp"))?));
+        }
+        HepTransport::Tcp => ("tcp", None),
+        HepTransport::Tls { cert_file, key_file } => {
+            ("tls", Some(Tls::read(cert_file, key_file).map_err(|error| Failure::Usage(error.to_string()))?))
+        }
+    };
+    let listener = Listener::bind(source.listen, tls).map_err(failed(scheme))?;
+    Ok(Input::HepServer(HepServer { listener, key: key.map(Into::into), bare }))
+}
+
+/// Opens a network interface. One that is not there yet is waited for; what may not be read never will be.
+fn capture(source: &Capture) -> Result<Input> {
+    let tap = match Tap::open(&source.interface, &source.ports) {
+        Ok(tap) => Some(tap),
+        Err(error @ TapError::Permission { .. }) => return Err(anyhow::anyhow!("source.interface: {error}").into()),
+        Err(TapError::Interface { .. }) => None,
+    };
+    Ok(Input::Capture(Watch { interface: source.interface.clone(), ports: source.ports.clone(), tap }))
+}
+
+/// The manager interface as its room wants it.
+fn manager(source: &AsteriskAmi) -> Result<asterisk_ami::Config> {
+    let secret = secret(&source.secret_file, "the secret of the user in manager.conf")?;
+    Ok(asterisk_ami::Config {
+        address: source.connect,
+        username: source.username.to_string(),
+        secret: String::from_utf8_lossy(&secret).into_owned(),
+        login: match source.login {
+            AmiLogin::Md5 => asterisk_ami::Login::Md5,
+            AmiLogin::Plain => asterisk_ami::Login::Plain,
+        },
+    })
+}
+
 /// A port on which records are posted, bound now.
 fn posting(place: usize, source: &FreeSwitch) -> Result<Posting> {
     let login = match &source.login {
         Some((user, file)) => {
-            let password = String::from_utf8(secret(file)?);
+            let password = String::from_utf8(secret(file, "the password that FreeSWITCH sends")?);
             let password =
                 password.map_err(|_| Failure::Usage(format!("{}: it is no UTF-8; write the password in UTF-8", file.display())))?;
             Some(Inbox::basic(user, &password))
@@ -110,10 +160,10 @@ fn posting(place: usize, source: &FreeSwitch) -> Result<Posting> {
     Ok(Posting { place, config, port, after: if source.spool_delete { AfterReading::Delete } else { AfterReading::Keep } })
 }
 
-/// A secret in a file, such as the key that every packet must carry; a line end behind it does not belong to it.
-fn secret(path: &Path) -> Result<Vec<u8>> {
+/// A secret in a file; a line end behind it does not belong to it.
+fn secret(path: &Path, what: &str) -> Result<Vec<u8>> {
     let wrong = |what: String| Failure::Usage(format!("{}: {what}", path.display()));
     let key = fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     let key = key.trim_ascii_end().to_vec();
-    if key.is_empty() { Err(wrong("is empty; it should hold the password that the PBX sends".into())) } else { Ok(key) }
+    if key.is_empty() { Err(wrong(format!("is empty; it should hold {what}"))) } else { Ok(key) }
 }

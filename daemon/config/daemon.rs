@@ -7,6 +7,7 @@ use super::reader::{Source, Table};
 use super::settings::{CatalogueFiles, Config, CsvDialect, Export, ExportFormat, Ledger, Log, LogFormat, LogLevel, Privacy};
 use super::sources::{SourceConfig, source_of};
 use super::tariff::zone;
+use crate::calls::Role;
 use crate::tariff::Period;
 use crate::units::DialPlan;
 use chrono::NaiveTime;
@@ -49,7 +50,7 @@ pub(super) fn read(file: &Path, text: &str) -> Read {
     }
     let (directory, services, severities) = numbers::directory(&root, dial_plan.as_ref());
     let ledger = root.table("ledger").map(|table| ledger(table, base));
-    let sources: Vec<Option<SourceConfig>> = root.tables("source").into_iter().map(|table| source_of(table, base)).collect();
+    let sources = sources(&root, base);
     let http = http(&root);
     let export = root.table("export").map(|table| export(table, base));
     let privacy = privacy(&root, base, ledger.as_ref().and_then(Option::as_ref));
@@ -62,7 +63,8 @@ pub(super) fn read(file: &Path, text: &str) -> Read {
             catalogue: catalogue.clone(),
             directory: directory.clone()?,
             ledger: whole(ledger)?,
-            sources: sources.into_iter().collect::<Option<_>>()?,
+            roles: sources.as_ref()?.iter().map(|(role, _)| *role).collect(),
+            sources: sources?.into_iter().map(|(_, source)| source).collect(),
             http: http?,
             export: whole(export)?,
             privacy: privacy?,
@@ -71,6 +73,21 @@ pub(super) fn read(file: &Path, text: &str) -> Read {
     };
     let config = if problems.is_empty() { config() } else { None };
     Read { config, catalogue, tariff_places, contract_places, problems, warnings, services, severities, dial_plan }
+}
+
+/// All sources, each with its role. One of them has to meter.
+fn sources(root: &Table<'_>, base: Base<'_>) -> Option<Vec<(Role, SourceConfig)>> {
+    let tables = root.tables("source");
+    let roles: Vec<_> = tables.iter().filter_map(|table| table.optional("role")).collect();
+    let count = tables.len();
+    let read: Vec<Option<(Role, SourceConfig)>> = tables.into_iter().map(|table| source_of(table, base)).collect();
+    if let Some(role) = roles.last()
+        && roles.len() == count
+        && read.iter().all(|source| source.as_ref().is_some_and(|(role, _)| *role == Role::Reconcile))
+    {
+        role.wrong("no source meters; leave `role` out at the one that bills come from");
+    }
+    read.into_iter().collect()
 }
 
 fn ledger(table: Table<'_>, base: Base<'_>) -> Option<Ledger> {
@@ -234,6 +251,9 @@ mod tests {
             columns = ["start", "-", "-", "src"]
             queue_log = "queue_log"
             contract_column = "accountcode"
+            [[source]]
+            kind = "asterisk-cel"
+            path = "cel.csv"
             [http]
             listen = "0.0.0.0:80"
             [export]
@@ -261,7 +281,10 @@ mod tests {
         let identity = &config.directory.identity;
         assert!(config.directory.trusts("192.0.2.77".parse().expect("an address")));
         assert_eq!((identity.contract_header.as_deref(), &*identity.leg_headers), (Some("x-contract"), &["x-cid".into()][..]));
-        let [SourceConfig::Hep(hep), SourceConfig::AsteriskCdr(cdr)] = &config.sources[..] else { panic!("two sources") };
+        let [SourceConfig::Hep(hep), SourceConfig::AsteriskCdr(cdr), SourceConfig::AsteriskCel(cel)] = &config.sources[..] else {
+            panic!("three sources")
+        };
+        assert_eq!((cel.path.as_path(), &cel.columns), (Path::new("/etc/taktd/cel.csv"), &Columns::Auto));
         assert_eq!(hep.auth_key_file.as_deref(), Some(Path::new("/etc/taktd/hep.key")));
         assert_eq!(cdr.columns, Columns::Named(["start", "-", "-", "src"].map(Into::into).to_vec()));
         assert_eq!((cdr.timezone, cdr.contract_column.as_deref()), (Tz::UTC, Some("accountcode")));
@@ -277,10 +300,32 @@ mod tests {
             ("[ledger]\n", "ledger.url: it is missing"),
             ("[ledger]\nurl = \"sqlite:\"\n", "it is no ledger"),
             ("[ledger]\nurl = \"postgresql://x\"\n", "is not built yet"),
-            ("[[source]]\nkind = \"hepp\"\n", "\"hepp\" is not known; write \"hep\", \"asterisk-cdr\""),
-            ("[[source]]\nkind = \"hep\"\nlisten = \"tcp://127.0.0.1:9060\"\n", "write \"udp://\""),
+            (
+                "[[source]]\nkind = \"hepp\"\n",
+                "write \"hep\", \"capture\", \"asterisk-cdr\", \"asterisk-cel\", \"asterisk-ami\", \"csv\" or \"freeswitch\"",
+            ),
+            ("[[source]]\nkind = \"hep\"\nlisten = \"sctp://127.0.0.1:9060\"\n", "write \"udp://\", \"tcp://\" or \"tls://\""),
+            ("[[source]]\nkind = \"hep\"\nlisten = \"tls://127.0.0.1:9060\"\ncert_file = \"c\"\n", "source[1].key_file: it is missing"),
+            ("[[source]]\nkind = \"hep\"\nlisten = \"tcp://127.0.0.1:9060\"\ncert_file = \"c\"\n", "begins with \"tls://\""),
+            (
+                "[[source]]\nkind = \"hep\"\nlisten = \"udp://127.0.0.1:9060\"\nbare_copies = \"yes\"\n",
+                "write \"as-sent\" or \"x-siptrace\"",
+            ),
             ("[[source]]\nkind = \"hep\"\nlisten = \"udp://localhost\"\n", "an address and a port"),
             ("[[source]]\nkind = \"asterisk-cdr\"\npath = \"M\"\ncolumns = \"auto\"\n", "source[1].timezone: it is missing"),
+            ("[[source]]\nkind = \"capture\"\n", "source[1].interface: it is missing"),
+            ("[[source]]\nkind = \"capture\"\ninterface = \"eth 0\"\n", "the name of a network interface"),
+            ("[[source]]\nkind = \"capture\"\ninterface = \"eth0\"\nports = []\n", "write 1 to 32 of them"),
+            ("[[source]]\nkind = \"capture\"\ninterface = \"eth0\"\nports = [0]\n", "write 1 to 65535"),
+            ("[[source]]\nkind = \"asterisk-cel\"\ncolumns = \"auto\"\n", "source[1].path: it is missing"),
+            (
+                "[[source]]\nkind = \"asterisk-ami\"\nconnect = \"tls://127.0.0.1:5039\"\nusername = \"t\"\nsecret_file = \"s\"\n",
+                "TLS is not built yet",
+            ),
+            (
+                "[[source]]\nkind = \"asterisk-ami\"\nconnect = \"127.0.0.1\"\nusername = \"t\"\nsecret_file = \"s\"\n",
+                "an address and a port",
+            ),
             ("[[agent]]\nnumber = 201\n", "expected a text in quotes, found a number"),
             ("[[agent]]\nnumber = \"+49 89 2*\"\n", "a block of extensions"),
             ("[[agent]]\nnumber = \"201\"\n[[agent]]\nnumber = \"201\"\n", "stands above already"),

@@ -34,4 +34,6 @@ pub use other::Exchanged;
 pub(crate) use problem::suggestion;
 pub use problem::{Problem, Problems};
 pub use settings::{CatalogueFiles, Config, CsvDialect, Export, ExportFormat, Ledger, Log, LogFormat, LogLevel, Privacy};
-pub use sources::{AsteriskCdr, Columns, FreeSwitch, Hep, SourceConfig};
+pub use sources::{
+    AmiLogin, AsteriskAmi, AsteriskCdr, AsteriskCel, BareCopies, Capture, Columns, FreeSwitch, Hep, HepTransport, SourceConfig,
+};

@@ -1,7 +1,7 @@
 //! What `taktd.toml` says, as values (design.md §9).
 
 use super::sources::SourceConfig;
-use crate::calls::Directory;
+use crate::calls::{Directory, Role};
 use crate::tariff::Period;
 use chrono::NaiveTime;
 use chrono_tz::Tz;
@@ -21,6 +21,8 @@ pub struct Config {
     pub ledger: Option<Ledger>,
     /// What is read, in file order.
     pub sources: Vec<SourceConfig>,
+    /// What each of them is there for, in the same order.
+    pub roles: Vec<Role>,
     /// Where metrics and running calls are shown.
     pub http: SocketAddr,
     /// Exports; `None` when nothing is exported.

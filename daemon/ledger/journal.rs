@@ -43,6 +43,15 @@ pub enum Journaled {
     Taken,
 }
 
+/// Whether what is known of a call stands against what is told of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    /// It does, unless the new is better ([`Call::yields_to`]).
+    UnlessItYields,
+    /// The new was made of all that is known.
+    Never,
+}
+
 /// What the projection holds about a call.
 pub(super) struct Subject {
     pub(super) no: i64,
@@ -60,6 +69,18 @@ impl Batch<'_> {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn journal_call(&mut self, call: &Call, matched: &Match) -> Result<Journaled> {
+        self.journal(call, matched, Stands::UnlessItYields)
+    }
+
+    /// Journals a call as all its sources have it together: that stands, whatever stood before.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn journal_merged(&mut self, call: &Call, matched: &Match) -> Result<Journaled> {
+        self.journal(call, matched, Stands::Never)
+    }
+
+    fn journal(&mut self, call: &Call, matched: &Match, before: Stands) -> Result<Journaled> {
         self.step(|ledger| {
             let begun = call.connected_at().unwrap_or(call.started_at);
             let told = call.ended_at.unwrap_or(begun);
@@ -77,12 +98,14 @@ impl Batch<'_> {
             if known {
                 return Ok(Journaled::Same);
             }
-            let stands = ledger.latest_call(subject.latest)?;
-            if stands.is_apart_from(call) {
-                return Ok(Journaled::Taken);
-            }
-            if !stands.yields_to(call) {
-                return Ok(Journaled::Same);
+            if before == Stands::UnlessItYields {
+                let stands = ledger.latest_call(subject.latest)?;
+                if stands.is_apart_from(call) {
+                    return Ok(Journaled::Taken);
+                }
+                if !stands.yields_to(call) {
+                    return Ok(Journaled::Same);
+                }
             }
             let seq = append(ledger, kind::CALL, Some((subject.no, call.id.as_str())), Some(subject.last), told, &body)?;
             update_subject(ledger, &subject, seq, call, matched, begun)?;
@@ -160,7 +183,7 @@ pub(super) fn month_body(month: NaiveDate) -> Vec<u8> {
     out.finish()
 }
 
-fn write_call(ledger: &mut Ledger, call: &Call, matched: &Match, begun: Timestamp) -> Result<Vec<u8>> {
+pub(super) fn write_call(ledger: &mut Ledger, call: &Call, matched: &Match, begun: Timestamp) -> Result<Vec<u8>> {
     let Ledger { db, writing, .. } = ledger;
     let Some(writing) = writing else { return Err(LedgerError::ReadOnly) };
     call_form::write(call, matched, &mut Hiding { db, tokens: &mut writing.tokens, day: day_of(begun) })

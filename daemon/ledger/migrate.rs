@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_deadlines.sql"),
     include_str!("migrations/0003_news_through.sql"),
+    include_str!("migrations/0004_sightings.sql"),
 ];
 
 /// The schema this program writes.

@@ -34,6 +34,7 @@ mod record_form;
 pub mod result;
 #[cfg(test)]
 pub(crate) mod samples;
+mod sightings;
 mod standing;
 mod stands;
 #[cfg(test)]

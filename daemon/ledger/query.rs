@@ -194,6 +194,14 @@ impl Ledger {
         self.each_call(&sql, (from.micros(), to.micros()), &mut each)
     }
 
+    /// Whether it holds any call.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn has_calls(&self) -> Result<bool> {
+        Ok(self.db.query_row("SELECT EXISTS (SELECT 1 FROM subject WHERE kind = 0)", [], |row| row.get(0))?)
+    }
+
     /// When the first call of a contract began; `None` while there is none. Calls of nobody do not count: a switch whose clock
     /// stood at 1970 for a moment must not have fifty years closed.
     ///
@@ -305,7 +313,7 @@ pub(super) fn blob<'r>(row: &'r Row<'_>, column: usize, seq: i64) -> Result<&'r 
     row.get_ref(column)?.as_blob().map_err(|_| damaged("a row of", seq))
 }
 
-const fn damaged(table: &'static str, row: i64) -> LedgerError {
+pub(super) const fn damaged(table: &'static str, row: i64) -> LedgerError {
     LedgerError::Damaged { table, row, what: "cannot be read" }
 }
 

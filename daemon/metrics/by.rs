@@ -48,6 +48,11 @@ impl<L: Label> By<L, IntCounter> {
     pub fn inc(&self, label: L) {
         self.get(label).inc();
     }
+
+    /// Counts so many more.
+    pub fn inc_by(&self, label: L, count: u64) {
+        self.get(label).inc_by(count);
+    }
 }
 
 impl<L: Label> By<L, IntGauge> {

@@ -81,24 +81,30 @@ labels! {
         LinkType = "link_type",
         /// Neither IPv4 nor IPv6.
         NotIp = "not_ip",
-        /// IP, but not UDP.
+        /// IP, but neither UDP nor TCP.
         NotUdp = "not_udp",
-        /// UDP, but neither SIP nor HEP.
+        /// UDP or TCP, but neither SIP nor HEP.
         NotSip = "not_sip",
         /// It breaks its own format where we need it.
         Malformed = "malformed",
         /// A piece of an IP datagram; the one that completes it counts as the message.
         Fragment = "fragment",
+        /// A TCP segment that ends no message.
+        Segment = "segment",
+        /// A gap in a TCP stream: segments that were never seen.
+        StreamGap = "stream_gap",
         /// A packet without a time.
         Undated = "undated",
         /// A block of a capture that holds no packet.
         OtherBlock = "other_block",
         /// A HEP frame that contradicts its lengths, or lacks what a message needs.
         HepMalformed = "hep_malformed",
-        /// HEP of another version than 3.
+        /// HEP of a version that nobody sends.
         HepVersion = "hep_version",
-        /// A HEP frame with a compressed payload.
+        /// A HEP frame with a compressed payload that cannot be unpacked.
         HepCompressed = "hep_compressed",
+        /// A HEP frame with a part of a message.
+        HepPiece = "hep_piece",
         /// A HEP frame about another protocol than SIP.
         HepProtocol = "hep_protocol",
         /// A HEP frame without the configured key.
@@ -125,12 +131,36 @@ labels! {
         Accepted = "accepted",
         /// Another agent reported the same message.
         Duplicate = "duplicate",
-        /// Not HEPv3, or a chunk that lies about its length.
+        /// Not HEP, or a chunk that lies about its length.
         Malformed = "malformed",
         /// The auth key is missing or wrong.
         Unauthenticated = "unauthenticated",
         /// RTCP, logs or anything else that is not SIP.
         OtherProtocol = "other_protocol",
+        /// A part of a message, which waits for the rest.
+        Piece = "piece",
+    }
+}
+
+labels! {
+    /// Why a connection of a HEP agent ended.
+    ConnectionEnd as "reason" {
+        /// The agent closed it.
+        Closed = "closed",
+        /// The network broke it.
+        Broken = "broken",
+        /// What came is no HEP: a length that cannot be, or other bytes.
+        Framing = "framing",
+        /// No frame that counts came in time, or the rest of one did not.
+        Slow = "slow",
+        /// Nothing came for hours.
+        Idle = "idle",
+        /// The handshake of TLS failed.
+        Tls = "tls",
+        /// There were too many already.
+        TooMany = "too_many",
+        /// The daemon ended.
+        Ended = "ended",
     }
 }
 
@@ -191,12 +221,18 @@ labels! {
 labels! {
     /// A kind of source.
     SourceKind as "kind" {
-        /// HEPv3 over UDP.
+        /// HEP over UDP, TCP or TLS.
         Hep = "hep",
+        /// Packets on a network interface.
+        Capture = "capture",
         /// A pcap or pcapng file.
         Pcap = "pcap",
         /// Asterisk's CDR files.
         AsteriskCdr = "asterisk-cdr",
+        /// Asterisk's channel event log.
+        AsteriskCel = "asterisk-cel",
+        /// Asterisk's manager interface.
+        AsteriskAmi = "asterisk-ami",
         /// Files of any switch, by a mapping of columns.
         Csv = "csv",
         /// FreeSWITCH's records in JSON.
@@ -224,6 +260,7 @@ mod tests {
         check::<MessageKind>();
         check::<Rejection>();
         check::<HepOutcome>();
+        check::<ConnectionEnd>();
         check::<CallOutcome>();
         check::<Unmetered>();
         check::<RunningState>();

@@ -8,7 +8,7 @@ mod by;
 mod labels;
 
 pub use by::{By, ByTwo, Growth};
-pub use labels::{CallOutcome, EntryKind, HepOutcome, Label, MessageKind, Rejection, RunningState, SourceKind, Unmetered};
+pub use labels::{CallOutcome, ConnectionEnd, EntryKind, HepOutcome, Label, MessageKind, Rejection, RunningState, SourceKind, Unmetered};
 
 use crate::units::{Direction, Timestamp};
 use prometheus::core::Collector;
@@ -34,7 +34,11 @@ pub struct Metrics {
     pub rejected: By<Rejection, IntCounter>,
     /// HEP frames received, by what became of them.
     pub hep_frames: By<HepOutcome, IntCounter>,
-    /// Datagrams that the kernel dropped because our receive buffer was full.
+    /// Connections of HEP agents that are open now.
+    pub hep_connections: IntGauge,
+    /// Connections of HEP agents that ended, by why.
+    pub hep_connections_ended: By<ConnectionEnd, IntCounter>,
+    /// Datagrams and packets that the kernel dropped because our buffer was full.
     pub socket_drops: IntCounter,
     /// Legs followed now.
     pub legs_open: IntGauge,
@@ -90,9 +94,11 @@ impl Metrics {
             sip_messages: list.counters("taktd_sip_messages_total", "SIP messages read, by method or class of status."),
             rejected: list.counters("taktd_rejected_total", "Observations and rows of files set aside, by reason."),
             hep_frames: list.counters("taktd_hep_frames_total", "HEP frames received, by what became of them."),
+            hep_connections: list.gauge("taktd_hep_connections_open", "Connections (TCP, TLS) of HEP agents that are open now."),
+            hep_connections_ended: list.counters("taktd_hep_connections_ended_total", "Connections of HEP agents that ended, by why."),
             socket_drops: list.counter(
                 "taktd_socket_drops_total",
-                "Datagrams that the kernel dropped because the receive buffer was full: metering may be incomplete.",
+                "Datagrams and packets that the kernel dropped because our buffer was full: metering may be incomplete.",
             ),
             legs_open: list.gauge("taktd_legs_open", "Legs that are followed now."),
             dialogs_open: list.gauge("taktd_dialogs_open", "SIP dialogs that are followed now."),

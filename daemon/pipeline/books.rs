@@ -6,7 +6,8 @@ use super::catalogue::{InForce, Said};
 use super::journaling::{find_anew, keep_place, month_end, write};
 use super::quiets::Quiets;
 use super::settling::{settle_many, settle_unsettled};
-use crate::calls::{Call, Stage, Update};
+use super::twins::Kinds;
+use crate::calls::{Call, Speaker, Stage, Update};
 use crate::contracts::local_date;
 use crate::ledger::{Assignment, Closing, Document, Ledger, Posted, Snapshot, StoredCall};
 use crate::meter::{self, Outcome, Record, RecordKey, Timing};
@@ -24,13 +25,15 @@ pub struct Books {
     pub(super) in_force: Arc<InForce>,
     pub(super) closings: Vec<Closing>,
     pub(super) quiets: Quiets,
-    /// Calls of several kinds of sources are in the ledger: each new one may be another's twin.
-    pub(super) mixed: bool,
+    /// Which kinds of sources the ledger holds calls of.
+    pub(super) kinds: Kinds,
 }
 
 /// What an input has to say.
 #[derive(Debug, Default)]
 pub struct News {
+    /// Who says so.
+    pub by: Speaker,
     /// Of calls.
     pub updates: Vec<Update>,
     /// The state of its open dialogs, after these.
@@ -82,8 +85,8 @@ impl Books {
     /// When the ledger cannot be written.
     pub fn open(ledger: Ledger, in_force: Arc<InForce>) -> Result<Self> {
         let closings = ledger.closings()?;
-        let mixed = ledger.snapshot(super::twins::KINDS)?.is_some_and(|kinds| kinds.position == super::twins::MIXED);
-        let mut books = Self { ledger, in_force: Arc::clone(&in_force), closings, quiets: Quiets::default(), mixed };
+        let kinds = Kinds::of(&ledger)?;
+        let mut books = Self { ledger, in_force: Arc::clone(&in_force), closings, quiets: Quiets::default(), kinds };
         books.put_in_force(in_force)?;
         Ok(books)
     }
@@ -129,10 +132,10 @@ impl Books {
     /// When the ledger cannot be written; then nothing of it is.
     pub fn journal(&mut self, news: impl Iterator<Item = News>) -> Result<Done> {
         let mut done = Done::default();
-        let Self { ledger, in_force, mixed, .. } = self;
+        let Self { ledger, in_force, kinds, .. } = self;
         let mut batch = ledger.batch()?;
-        for News { updates, snapshots, time } in news {
-            write(&mut batch, in_force, mixed, updates, &mut done)?;
+        for News { by, updates, snapshots, time } in news {
+            write(&mut batch, in_force, kinds, by, updates, &mut done)?;
             keep_place(&mut batch, &snapshots, time)?;
         }
         batch.commit()?;
@@ -144,13 +147,24 @@ impl Books {
     ///
     /// # Errors
     /// When the ledger cannot be written; then nothing of it is.
-    pub fn take(&mut self, updates: Vec<Update>, snapshots: &[(String, Snapshot)], time: Option<Timestamp>) -> Result<(Done, Vec<Ended>)> {
+    pub fn take(
+        &mut self,
+        told: Vec<(Speaker, Vec<Update>)>,
+        snapshots: &[(String, Snapshot)],
+        time: Option<Timestamp>,
+    ) -> Result<(Done, Vec<Ended>)> {
         let mut done = Done::default();
-        let concluded: Vec<CallId> =
-            updates.iter().filter(|update| update.stage == Stage::Concluded).map(|update| update.call.id.clone()).collect();
-        let Self { ledger, in_force, closings, quiets, mixed } = self;
+        let concluded: Vec<CallId> = told
+            .iter()
+            .flat_map(|(_, updates)| updates)
+            .filter(|one| one.stage == Stage::Concluded)
+            .map(|one| one.call.id.clone())
+            .collect();
+        let Self { ledger, in_force, closings, quiets, kinds } = self;
         let mut batch = ledger.batch()?;
-        write(&mut batch, in_force, mixed, updates, &mut done)?;
+        for (by, updates) in told {
+            write(&mut batch, in_force, kinds, by, updates, &mut done)?;
+        }
         keep_place(&mut batch, snapshots, time)?;
         done.posted += settle_unsettled(&mut batch, in_force, closings, quiets)?;
         let mut ended = Vec::with_capacity(concluded.len());

@@ -19,12 +19,12 @@ use std::time::Duration;
 const POLL: Duration = Duration::from_millis(500);
 
 /// A switch's files, as configured, with what was kept of them.
-pub struct Files {
+pub struct Files<C> {
     /// The number of the source.
     pub place: usize,
     /// How its files are read.
-    pub config: FileConfig,
-    /// The gathered records, as kept.
+    pub config: C,
+    /// The gathered records, or the open channels, as kept.
     pub records: Option<Vec<u8>>,
     /// The place in the files, as kept.
     pub position: Option<Vec<u8>>,
@@ -35,15 +35,15 @@ pub struct Files {
 /// What was kept of sources of records: of each its number, what was gathered, and the place in its files.
 pub(super) type Kept = Vec<(usize, Option<Vec<u8>>, Option<Vec<u8>>)>;
 
-/// What the ledger keeps of these sources.
-pub(super) fn kept_of(ledger: &Ledger, places: impl Iterator<Item = usize>) -> Result<Kept, LedgerError> {
+/// What the ledger keeps of these sources: their numbers, and where what was gathered of each is kept.
+pub(super) fn kept_of(ledger: &Ledger, sources: impl Iterator<Item = (usize, String)>) -> Result<Kept, LedgerError> {
     let body = |key: &str| Ok::<_, LedgerError>(ledger.snapshot(key)?.map(|snapshot| snapshot.body));
-    places.map(|place| Ok((place, body(&records_key(place))?, body(&position_key(place))?))).collect()
+    sources.map(|(place, gathered)| Ok((place, body(&gathered)?, body(&position_key(place))?))).collect()
 }
 
-impl Files {
-    /// A source of records, with what was kept of it.
-    pub(super) fn with_kept(kept: &mut Kept, place: usize, config: FileConfig, directory: &Arc<Mutex<Directory>>) -> Self {
+impl<C> Files<C> {
+    /// A source of files, with what was kept of it.
+    pub(super) fn with_kept(kept: &mut Kept, place: usize, config: C, directory: &Arc<Mutex<Directory>>) -> Self {
         let found = kept.iter_mut().find(|(known, ..)| *known == place);
         let (records, position) = found.map_or((None, None), |(_, records, position)| (records.take(), position.take()));
         Self { place, config, records, position, directory: Arc::clone(directory) }
@@ -57,7 +57,7 @@ pub fn position_key(place: usize) -> String {
 }
 
 /// Follows the files of a switch until told to end, or until they contradict their configuration.
-pub fn follow(shared: &Shared, files: &Files, source: &SourceMetrics) {
+pub fn follow(shared: &Shared, files: &Files<FileConfig>, source: &SourceMetrics) {
     source.up();
     let mut directory = lock(&files.directory).clone();
     let mut records = RecordFiles::open(&files.config, &directory, files.records.as_deref(), files.position.as_deref());
@@ -105,7 +105,7 @@ pub fn follow(shared: &Shared, files: &Files, source: &SourceMetrics) {
             (dirty, next_snapshot) = (false, now.plus_micros(SNAPSHOT_MICROS));
         }
         if !(updates.is_empty() && snapshots.is_empty()) {
-            shared.tell(Told::News(updates, snapshots));
+            shared.tell(Told::News(shared.roles.of(files.place, files.config.witness()), updates, snapshots));
         }
         if ends {
             break;
@@ -134,11 +134,11 @@ fn warn_of_future(records: &RecordFiles, config: &FileConfig, now: Timestamp, to
 }
 
 /// Whether two directories say the same: they hold plain values, so their text tells.
-fn same(one: &Directory, other: &Directory) -> bool {
+pub(super) fn same(one: &Directory, other: &Directory) -> bool {
     format!("{one:?}") == format!("{other:?}")
 }
 
-fn lock(directory: &Mutex<Directory>) -> MutexGuard<'_, Directory> {
+pub(super) fn lock(directory: &Mutex<Directory>) -> MutexGuard<'_, Directory> {
     directory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -4,8 +4,8 @@
 
 use super::books::{Done, Result};
 use super::catalogue::InForce;
-use super::twins::settle_identity;
-use crate::calls::{Call, Stage, Update, call_id_of};
+use super::twins::{Kinds, Told, settle_identity};
+use crate::calls::{Call, Speaker, Stage, Update, call_id_of};
 use crate::contracts::Match;
 use crate::ledger::{Batch, Closing, Journaled, Snapshot};
 use crate::meter;
@@ -23,24 +23,41 @@ pub(super) fn keep_place(batch: &mut Batch<'_>, snapshots: &[(String, Snapshot)]
 }
 
 /// Journals updates; the record of a call nobody pays is posted at once, for it depends on no other.
-pub(super) fn write(batch: &mut Batch<'_>, in_force: &InForce, mixed: &mut bool, updates: Vec<Update>, done: &mut Done) -> Result<()> {
+pub(super) fn write(
+    batch: &mut Batch<'_>,
+    in_force: &InForce,
+    kinds: &mut Kinds,
+    by: Speaker,
+    updates: Vec<Update>,
+    done: &mut Done,
+) -> Result<()> {
     for Update { stage, call } in updates {
-        let Some(mut call) = settle_identity(batch, mixed, call)? else {
-            done.same += 1;
-            continue;
+        let (call, found, journaled) = match settle_identity(batch, kinds, by, call)? {
+            Told::Nothing => {
+                done.same += 1;
+                continue;
+            }
+            Told::Merged(call) => {
+                let found = in_force.find(&call);
+                let journaled = batch.journal_merged(&call, &found)?;
+                (call, found, journaled)
+            }
+            Told::Alone(mut call) => {
+                let found = in_force.find(&call);
+                let mut journaled = batch.journal_call(&call, &found)?;
+                if journaled == Journaled::Taken {
+                    call.id = name_again(&call);
+                    journaled = batch.journal_call(&call, &found)?;
+                }
+                (call, found, journaled)
+            }
         };
-        let found = in_force.find(&call);
-        let mut journaled = batch.journal_call(&call, &found)?;
-        if journaled == Journaled::Taken {
-            call.id = name_again(&call);
-            journaled = batch.journal_call(&call, &found)?;
-        }
         match journaled {
             Journaled::New => done.new += 1,
             Journaled::Changed => done.changed += 1,
             Journaled::Same | Journaled::Taken => done.same += 1,
         }
-        if journaled != Journaled::Same && stage != Stage::Connected {
+        if journaled != Journaled::Same && (stage != Stage::Connected || call.ended_at.is_some()) {
             post_unbilled(batch, in_force, &call, &found, done)?;
         }
     }
@@ -48,7 +65,7 @@ pub(super) fn write(batch: &mut Batch<'_>, in_force: &InForce, mixed: &mut bool,
 }
 
 /// The name of a call whose own belongs to another: it follows from its set-up, so that a replay finds it again.
-fn name_again(call: &Call) -> CallId {
+pub(super) fn name_again(call: &Call) -> CallId {
     call_id_of(call.id.as_str().as_bytes(), call.started_at.micros().to_string().as_bytes())
 }
 

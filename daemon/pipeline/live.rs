@@ -3,14 +3,18 @@
 use super::books::Books;
 use super::catalogue::InForce;
 use super::duties;
+use super::events::{self, channels_key};
 use super::files::{self, Files, Kept};
 use super::inbox;
-use super::inputs::{self, Shared};
+use super::inputs::{self, HepServer, Shared};
+use super::manager;
 use super::posted::{self, Posting};
 use super::record_files::FileConfig;
-use super::replay::SIP;
+use super::replay::{SIP, records_key};
+use super::roles::Roles;
 use super::schedule::Schedule;
 use super::signalling::Signalling;
+use super::taps::{self, Watch};
 use super::writer::{Told, Writer};
 use crate::calls::Directory;
 use crate::clock;
@@ -19,6 +23,7 @@ use crate::http::{self, HttpState, Limits, View};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::{Metrics, SourceKind};
 use crate::sources::hep::Receiver;
+use crate::sources::{asterisk_ami, asterisk_cel};
 use crate::tariff::Period;
 use crate::units::KeyedState;
 use chrono::NaiveTime;
@@ -43,10 +48,18 @@ const GRACE: Duration = Duration::from_secs(30);
 pub enum Input {
     /// A HEP port that is bound already.
     Hep(Receiver),
+    /// A HEP port that agents connect to, bound already.
+    HepServer(HepServer),
+    /// A network interface, open if it could be.
+    Capture(Watch),
     /// The files of a switch: its number among the sources, and how they are read.
     Files(usize, FileConfig),
     /// Records that are posted, or lie in a spool.
     Posted(Box<Posting>),
+    /// The channel event log of a switch, likewise.
+    Events(usize, asterisk_cel::Config),
+    /// The manager interface of a switch.
+    Manager(usize, asterisk_ami::Config),
 }
 
 /// Everything the daemon starts with.
@@ -57,6 +70,8 @@ pub struct Start {
     pub in_force: Arc<InForce>,
     /// What is read.
     pub inputs: Vec<Input>,
+    /// What each of them is there for.
+    pub roles: Roles,
     /// Where HTTP listens.
     pub http: SocketAddr,
     /// Where exports go.
@@ -113,7 +128,7 @@ pub fn run(start: Start) -> Result<(), LiveError> {
 async fn live(start: Start) -> Result<(), LiveError> {
     // Before anything else: a signal that comes while we start must not kill us.
     let mut signals = Signals::listen()?;
-    let Start { ledger, in_force, inputs, http, export, export_at, close_after, keep, mask_digits, max_legs, key, reload } = start;
+    let Start { ledger, in_force, inputs, http, export, export_at, close_after, keep, mask_digits, max_legs, key, reload, roles } = start;
     let metrics = Metrics::new();
     let now = clock::now();
     let (signalling, kept) = restore(&ledger, &in_force, max_legs, key, &inputs)?;
@@ -132,12 +147,15 @@ async fn live(start: Start) -> Result<(), LiveError> {
         signalling: Arc::new(Mutex::new(signalling)),
         writer: sender,
         metrics: metrics.clone(),
+        beside: Arc::default(),
+        roles: Arc::new(roles),
         stop: Arc::new(AtomicBool::new(false)),
     };
     let heartbeat = Arc::new(AtomicU64::new(0));
     let writer = Writer {
         books,
         signalling: Arc::clone(&shared.signalling),
+        beside: Arc::clone(&shared.beside),
         metrics: metrics.clone(),
         view,
         schedule: Schedule::new(in_force.zone(), close_after, keep, export_at, exported.map(|(at, _)| at), now),
@@ -234,7 +252,7 @@ fn restore(
     if kept.is_some() && restored.is_none() {
         tracing::warn!("the snapshot of open dialogs is of another version; running calls end when their BYE is seen");
     }
-    let mut signalling = restored.unwrap_or_else(|| Signalling::new(directory, max_legs, key));
+    let mut signalling = restored.unwrap_or_else(|| Signalling::new(directory.clone(), max_legs, key));
     let mut running = Vec::new();
     ledger.running_calls(|stored| {
         running.push(stored.call);
@@ -243,13 +261,25 @@ fn restore(
     if !running.is_empty() {
         tracing::info!(calls = running.len(), "running calls go on");
     }
+    let files = files::kept_of(
+        ledger,
+        inputs.iter().filter_map(|input| match input {
+            Input::Hep(_) | Input::HepServer(_) | Input::Capture(_) => None,
+            Input::Files(place, _) => Some((*place, records_key(*place))),
+            Input::Posted(posting) => Some((posting.place, records_key(posting.place))),
+            Input::Events(place, _) | Input::Manager(place, _) => Some((*place, channels_key(*place))),
+        }),
+    )?;
+    for input in inputs {
+        let (Input::Events(place, _) | Input::Manager(place, _)) = input else { continue };
+        let state = files.iter().find(|(known, ..)| known == place).and_then(|(_, state, _)| state.as_deref());
+        if let Some(channels) = state.and_then(|body| events::restore(&directory, body)) {
+            // These go on where they were begun.
+            let known = channels.running();
+            running.retain(|call| !known.iter().any(|known| known.id == call.id));
+        }
+    }
     signalling.resume(running);
-    let places = inputs.iter().filter_map(|input| match input {
-        Input::Files(place, _) => Some(*place),
-        Input::Posted(posting) => Some(posting.place),
-        Input::Hep(_) => None,
-    });
-    let files = files::kept_of(ledger, places)?;
     Ok((signalling, files))
 }
 
@@ -273,6 +303,15 @@ fn start_inputs(
                 tracing::info!(address = %receiver.local_addr(), "listening for HEP");
                 spawn("hep", move || inputs::hep(&shared, receiver, &source))?
             }
+            Input::HepServer(server) => {
+                let source = shared.metrics.source(SourceKind::Hep, number);
+                tracing::info!(address = %server.listener.local_addr(), "listening for HEP");
+                spawn("hep", move || inputs::hep_server(&shared, server, &source))?
+            }
+            Input::Capture(watch) => {
+                let source = shared.metrics.source(SourceKind::Capture, number);
+                spawn("capture", move || taps::watch(&shared, watch, &source))?
+            }
             Input::Files(place, config) => {
                 let source = shared.metrics.source(config.kind(), number);
                 tracing::info!(path = %config.path().display(), "following a file of records");
@@ -285,6 +324,17 @@ fn start_inputs(
                 let records = posted::open(port, told(quitting.clone())).map_err(io_error("source.listen"))?;
                 let files = Files::with_kept(&mut kept, place, config, directory);
                 spawn("records", move || posted::take(&shared, &files, &records, after, &source))?
+            }
+            Input::Events(place, config) => {
+                let source = shared.metrics.source(SourceKind::AsteriskCel, number);
+                tracing::info!(path = %config.path.display(), "following a channel event log");
+                let files = Files::with_kept(&mut kept, place, config, directory);
+                spawn("events", move || events::follow(&shared, &files, &source))?
+            }
+            Input::Manager(place, config) => {
+                let source = shared.metrics.source(SourceKind::AsteriskAmi, number);
+                let files = Files::with_kept(&mut kept, place, config, directory);
+                spawn("manager", move || manager::follow(&shared, &files, &source))?
             }
         });
     }

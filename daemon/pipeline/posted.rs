@@ -3,13 +3,13 @@
 //! The one invariant: a record is confirmed only when what is gathered, with it in there, is on disk; a file of the spool is
 //! taken away only then, and only where that is configured.
 
-use super::files::{Files, position_key};
+use super::files::{Files, lock, position_key, same};
 use super::inputs::Shared;
 use super::record_files::{FileConfig, RecordFiles};
 use super::replay::records_key;
 use super::signalling::AHEAD_MICROS;
 use super::writer::Told;
-use crate::calls::{Directory, Stage, Update};
+use crate::calls::{Speaker, Stage, Update};
 use crate::clock;
 use crate::http::Limits;
 use crate::http::records::{self, Inbox, Posted, Verdict};
@@ -20,7 +20,6 @@ use crate::units::Timestamp;
 use std::future::Future;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::PoisonError;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
@@ -76,10 +75,10 @@ pub fn open(port: Option<Port>, quit: impl Future<Output = ()> + Send + 'static)
 }
 
 /// Takes records until told to end. Without a port, `records` never has one.
-pub fn take(shared: &Shared, files: &Files, records: &Receiver<Posted>, after: AfterReading, source: &SourceMetrics) {
+pub fn take(shared: &Shared, files: &Files<FileConfig>, records: &Receiver<Posted>, after: AfterReading, source: &SourceMetrics) {
     source.up();
-    let current = || -> Directory { files.directory.lock().unwrap_or_else(PoisonError::into_inner).clone() };
-    let mut directory = current();
+    let mut directory = lock(&files.directory).clone();
+    let by = shared.roles.of(files.place, files.config.witness());
     let mut gathered = RecordFiles::open(&files.config, &directory, files.records.as_deref(), files.position.as_deref());
     let mut next_look = Timestamp::default();
     let mut rejected = Growth::default();
@@ -120,15 +119,15 @@ pub fn take(shared: &Shared, files: &Files, records: &Receiver<Posted>, after: A
         let updates: Vec<Update> = told.into_iter().map(|call| Update { stage: Stage::Concluded, call }).collect();
         if !(updates.is_empty() && kept.is_empty() && read == 0) {
             source.seen(now);
-            keep(shared, files.place, &mut gathered, updates, kept, after);
+            keep(shared, (files.place, by), &mut gathered, updates, kept, after);
         }
         if ends {
             break;
         }
-        let fresh = current();
-        if format!("{fresh:?}") != format!("{directory:?}") {
-            gathered.reconfigure(&fresh);
-            directory = fresh;
+        let current = lock(&files.directory).clone();
+        if !same(&current, &directory) {
+            gathered.reconfigure(&current);
+            directory = current;
         }
     }
     source.stopped();
@@ -148,11 +147,18 @@ fn wait(records: &Receiver<Posted>) -> Vec<Posted> {
 }
 
 /// Sends all on, waits until it is on disk, and says so.
-fn keep(shared: &Shared, place: usize, gathered: &mut RecordFiles, updates: Vec<Update>, posted: Vec<Posted>, after: AfterReading) {
+fn keep(
+    shared: &Shared,
+    (place, by): (usize, Speaker),
+    gathered: &mut RecordFiles,
+    updates: Vec<Update>,
+    posted: Vec<Posted>,
+    after: AfterReading,
+) {
     let snapshot = |body| Snapshot { position: String::new(), body };
     let snapshots = vec![(records_key(place), snapshot(gathered.gathered())), (position_key(place), snapshot(gathered.place()))];
     let files: Vec<PathBuf> = gathered.take_files();
-    shared.tell(Told::News(updates, snapshots));
+    shared.tell(Told::News(by, updates, snapshots));
     let (sender, confirmed) = sync_channel(1);
     shared.tell(Told::Confirm(sender));
     let verdict = if confirmed.recv_timeout(IN_TIME).is_ok() { Verdict::Kept } else { Verdict::Later };

@@ -2,7 +2,7 @@
 //!
 //! The one invariant: what is gathered and the place in the files are kept together.
 
-use crate::calls::{Call, CallRow, Directory, Records, Rows};
+use crate::calls::{Call, CallRow, Directory, Records, Rows, Witness};
 use crate::clock;
 use crate::metrics::SourceKind;
 use crate::sources::asterisk_cdr::{self, AsteriskCdr};
@@ -65,6 +65,16 @@ impl FileConfig {
             Self::AsteriskCdr(_) => SourceKind::AsteriskCdr,
             Self::Csv(_) => SourceKind::Csv,
             Self::FreeSwitch(_) => SourceKind::FreeSwitch,
+        }
+    }
+
+    /// What it is as a witness of calls.
+    #[must_use]
+    pub const fn witness(&self) -> Witness {
+        match self {
+            Self::AsteriskCdr(_) => Witness::AsteriskCdr,
+            Self::Csv(_) => Witness::Csv,
+            Self::FreeSwitch(_) => Witness::FreeSwitch,
         }
     }
 

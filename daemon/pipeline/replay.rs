@@ -3,11 +3,14 @@
 //! The one invariant: replaying anything again, or cut in parts, leaves the same records.
 
 use super::books::{Books, Done, News};
+use super::events::{self, channels_key};
 use super::record_files::{FileConfig, RecordFiles, Trouble};
+use super::roles::Roles;
 use super::streams::Streams;
-use crate::calls::{Stage, Update};
+use crate::calls::{Call, Channels, Speaker, Stage, Unmetered, Update, Witness};
 use crate::ledger::{LedgerError, Posted, Snapshot};
 use crate::sources::Tally;
+use crate::sources::asterisk_cel;
 use crate::sources::pcap::{Capture, CaptureError, Progress};
 use crate::units::{KeyedState, Observation, Timestamp};
 use std::fs::File;
@@ -41,6 +44,8 @@ pub enum Recording {
     Capture(PathBuf),
     /// The files of the configured source with this number.
     Records(usize, Box<FileConfig>),
+    /// The channel event log of the configured source with this number.
+    Events(usize, Box<asterisk_cel::Config>),
 }
 
 /// How a replay goes on, for a progress bar.
@@ -123,12 +128,13 @@ pub fn replay(
     books: &mut Books,
     recordings: &[Recording],
     ending: Ending,
+    roles: &Roles,
     max_legs: usize,
     key: KeyedState,
     progress: &mut (dyn FnMut(Step<'_>) + Send),
 ) -> (Summary, Result<(), ReplayError>) {
     let mut summary = Summary::default();
-    let done = replay_into(&mut summary, books, recordings, ending, max_legs, key, progress);
+    let done = replay_into(&mut summary, books, recordings, ending, roles, (max_legs, key), progress);
     (summary, done)
 }
 
@@ -137,11 +143,11 @@ fn replay_into(
     books: &mut Books,
     recordings: &[Recording],
     ending: Ending,
-    max_legs: usize,
-    key: KeyedState,
+    roles: &Roles,
+    (max_legs, key): (usize, KeyedState),
     progress: &mut (dyn FnMut(Step<'_>) + Send),
 ) -> Result<(), ReplayError> {
-    let reading = prepare(books, recordings, max_legs, key)?;
+    let reading = Reading { roles: roles.clone(), ..prepare(books, recordings, max_legs, key)? };
     let (sender, receiver) = sync_channel(HANDS_WAITING);
     let (read, journaled) = std::thread::scope(|scope| {
         let books = &mut *books;
@@ -158,8 +164,10 @@ fn replay_into(
 
 /// What is needed to read: the state that earlier replays left.
 struct Reading {
+    roles: Roles,
     streams: Streams,
-    records: Vec<(usize, RecordFiles)>,
+    records: Vec<(usize, Witness, RecordFiles)>,
+    channels: Vec<(usize, Channels, Unmetered)>,
     directory: crate::calls::Directory,
     kept: Vec<(usize, Vec<u8>)>,
     ledger_time: Timestamp,
@@ -170,13 +178,24 @@ fn prepare(books: &Books, recordings: &[Recording], max_legs: usize, key: KeyedS
     let streams = Streams::read(books.ledger(), &directory, max_legs, key)?;
     let mut kept = Vec::new();
     for recording in recordings {
-        if let Recording::Records(place, _) = recording
-            && let Some(snapshot) = books.ledger().snapshot(&records_key(*place))?
-        {
-            kept.push((*place, snapshot.body));
+        let (place, key) = match recording {
+            Recording::Capture(_) => continue,
+            Recording::Records(place, _) => (*place, records_key(*place)),
+            Recording::Events(place, _) => (*place, channels_key(*place)),
+        };
+        if let Some(snapshot) = books.ledger().snapshot(&key)? {
+            kept.push((place, snapshot.body));
         }
     }
-    Ok(Reading { streams, records: Vec::new(), directory, kept, ledger_time: books.ledger().time() })
+    Ok(Reading {
+        roles: Roles::default(),
+        streams,
+        records: Vec::new(),
+        channels: Vec::new(),
+        directory,
+        kept,
+        ledger_time: books.ledger().time(),
+    })
 }
 
 fn journal_all(books: &mut Books, receiver: std::sync::mpsc::Receiver<News>) -> Result<Done, LedgerError> {
@@ -202,41 +221,62 @@ fn read_all(
         outcome = match recording {
             Recording::Capture(path) => read_capture(&mut reading, path, sender, summary, progress, &mut latest),
             Recording::Records(place, config) => read_records(&mut reading, *place, config, sender, summary, progress, &mut latest),
+            Recording::Events(place, config) => read_events(&mut reading, *place, config, sender, summary, progress, &mut latest),
         };
         if outcome.is_err() {
             break;
         }
     }
-    let Reading { mut streams, mut records, ledger_time, .. } = reading;
-    let mut updates = Vec::new();
+    let Reading { roles, mut streams, mut records, mut channels, ledger_time, .. } = reading;
     let time = latest.map(|latest| latest.max(ledger_time));
+    let mut last = |by: Speaker, mut updates: Vec<Update>, running: Vec<Call>, snapshots: Vec<(String, Snapshot)>| {
+        updates.retain(|update| update.stage == Stage::Concluded);
+        summary.running += running.len();
+        let connected = running.into_iter().filter(|call| !call.talks.is_empty());
+        updates.extend(connected.map(|call| Update { stage: Stage::Connected, call }));
+        note(summary, &updates);
+        // When the ledger failed, its error is the one to tell.
+        let _ = sender.send(News { by, updates, snapshots, time });
+    };
+    let mut updates = Vec::new();
     let running = streams.end(time, ending == Ending::Final, &mut updates);
-    updates.retain(|update| update.stage == Stage::Concluded);
-    summary.running = running.len();
-    let connected = running.into_iter().filter(|call| !call.talks.is_empty());
-    updates.extend(connected.map(|call| Update { stage: Stage::Connected, call }));
-    for (_, records) in &mut records {
-        updates.extend(records.flush_by(Timestamp::MAX).into_iter().map(|call| Update { stage: Stage::Concluded, call }));
+    let unmetered = streams.unmetered();
+    last(roles.signalling(), updates, running, streams.write());
+    let mut others = Unmetered::default();
+    for (place, channels, before) in &mut channels {
+        let mut updates = Vec::new();
+        if let Some(time) = time {
+            channels.expire(time, &mut updates);
+        }
+        if ending == Ending::Final {
+            channels.finish(&mut updates);
+        }
+        updates.extend(channels.ended().into_iter().map(|call| Update { stage: Stage::Concluded, call }));
+        let Unmetered { internal, unrelated, .. } = channels.unmetered().since(*before);
+        others.internal += internal;
+        others.unrelated += unrelated;
+        let kept = vec![(channels_key(*place), events::snapshot(channels))];
+        last(roles.of(*place, Witness::AsteriskCel), updates, channels.running(), kept);
     }
-    note(summary, &updates);
-    summary.unmetered = streams.unmetered();
-    let mut snapshots = streams.write();
-    for (place, records) in &records {
-        snapshots.push((records_key(*place), Snapshot { position: String::new(), body: records.gathered() }));
+    for (place, witness, records) in &mut records {
+        let updates = records.flush_by(Timestamp::MAX).into_iter().map(|call| Update { stage: Stage::Concluded, call }).collect();
+        let kept = vec![(records_key(*place), Snapshot { position: String::new(), body: records.gathered() })];
+        last(roles.of(*place, *witness), updates, Vec::new(), kept);
     }
-    // When the ledger failed, its error is the one to tell.
-    let _ = sender.send(News { updates, snapshots, time });
+    summary.unmetered = unmetered;
+    summary.unmetered.internal += others.internal;
+    summary.unmetered.unrelated += others.unrelated;
     outcome
 }
 
 /// Sends news on; `false` when the ledger takes no more.
-fn send(updates: &mut Vec<Update>, sender: &SyncSender<News>, summary: &mut Summary) -> bool {
+fn send(by: Speaker, updates: &mut Vec<Update>, sender: &SyncSender<News>, summary: &mut Summary) -> bool {
     updates.retain(|update| update.stage == Stage::Concluded);
     if updates.len() < UPDATES_AT_ONCE {
         return true;
     }
     note(summary, updates);
-    sender.send(News { updates: std::mem::take(updates), ..News::default() }).is_ok()
+    sender.send(News { by, updates: std::mem::take(updates), ..News::default() }).is_ok()
 }
 
 fn note(summary: &mut Summary, updates: &[Update]) {
@@ -265,6 +305,7 @@ fn read_capture(
     let (file, size) = open(path)?;
     let mut capture = Capture::new(&path.display().to_string(), file);
     let mut updates = Vec::with_capacity(UPDATES_AT_ONCE);
+    let by = reading.roles.signalling();
     let streams = &mut reading.streams;
     streams.begin();
     let ended = loop {
@@ -280,7 +321,7 @@ fn read_capture(
             ControlFlow::Continue(())
         });
         progress(Step::Reading(path, capture.position(), size));
-        if !send(&mut updates, sender, summary) {
+        if !send(by, &mut updates, sender, summary) {
             break Ok(());
         }
         match advanced {
@@ -294,7 +335,7 @@ fn read_capture(
         }
     };
     note(summary, &updates);
-    let _ = sender.send(News { updates, ..News::default() });
+    let _ = sender.send(News { by, updates, ..News::default() });
     summary.read += capture.counters().packets;
     summary.set_aside.merge(&capture.counters().set_aside);
     ended
@@ -310,11 +351,12 @@ fn read_records(
     latest: &mut Option<Timestamp>,
 ) -> Result<(), ReplayError> {
     open(config.path())?;
-    let known = reading.records.iter().position(|(known, _)| *known == place).map(|index| reading.records.swap_remove(index).1);
+    let by = reading.roles.of(place, config.witness());
+    let known = reading.records.iter().position(|(known, ..)| *known == place).map(|index| reading.records.swap_remove(index).2);
     let kept = reading.kept.iter().find(|(known, _)| *known == place).map(|(_, body)| body.as_slice());
     let records = known.unwrap_or_else(|| RecordFiles::open(config, &reading.directory, kept, None)).begin(config);
-    reading.records.push((place, records));
-    let Some((_, records)) = reading.records.last_mut() else { return Ok(()) };
+    reading.records.push((place, config.witness(), records));
+    let Some((.., records)) = reading.records.last_mut() else { return Ok(()) };
     let mut updates = Vec::new();
     let ended = loop {
         let news = match records.poll() {
@@ -327,7 +369,7 @@ fn read_records(
             updates.extend(records.settled(now).into_iter().map(|call| Update { stage: Stage::Concluded, call }));
         }
         progress(Step::Rows(config.path(), summary.read));
-        if !send(&mut updates, sender, summary) || !news.more {
+        if !send(by, &mut updates, sender, summary) || !news.more {
             break records.finish().map_err(Into::into);
         }
     };
@@ -337,8 +379,39 @@ fn read_records(
         progress(Step::SetAside(&why, aside));
     }
     note(summary, &updates);
-    let _ = sender.send(News { updates, ..News::default() });
+    let _ = sender.send(News { by, updates, ..News::default() });
     ended
+}
+
+fn read_events(
+    reading: &mut Reading,
+    place: usize,
+    config: &asterisk_cel::Config,
+    sender: &SyncSender<News>,
+    summary: &mut Summary,
+    progress: &mut dyn FnMut(Step<'_>),
+    latest: &mut Option<Timestamp>,
+) -> Result<(), ReplayError> {
+    open(&config.path)?;
+    let by = reading.roles.of(place, Witness::AsteriskCel);
+    if !reading.channels.iter().any(|(known, ..)| *known == place) {
+        let kept = reading.kept.iter().find(|(known, _)| *known == place);
+        let restored = kept.and_then(|(_, body)| events::restore(&reading.directory, body));
+        let channels = restored.unwrap_or_else(|| Channels::new(&reading.directory));
+        let before = channels.unmetered();
+        reading.channels.push((place, channels, before));
+    }
+    let Some((_, channels, _)) = reading.channels.iter_mut().find(|(known, ..)| *known == place) else { return Ok(()) };
+    let mut updates = Vec::new();
+    let ended = events::read(config, channels, &mut updates, |batch, updates| {
+        summary.read += batch.rows;
+        *latest = (*latest).max(batch.latest());
+        progress(Step::Rows(&config.path, summary.read));
+        send(by, updates, sender, summary)
+    });
+    note(summary, &updates);
+    let _ = sender.send(News { by, updates, ..News::default() });
+    ended.map_err(|error| ReplayError::Poll(error.to_string()))
 }
 
 impl From<Trouble> for ReplayError {

@@ -145,6 +145,11 @@ impl Signalling {
         self.adrift.extend(calls.into_iter().filter(|call| !known.contains(&call.id)).map(|call| (call.id.clone(), call)));
     }
 
+    /// Another input follows this call: it is not adrift.
+    pub fn is_followed(&mut self, id: &CallId) {
+        self.adrift.remove(id);
+    }
+
     /// A BYE of a dialog that is not in the table: of a call adrift, perhaps. `call_id` follows from it either way round.
     fn end_adrift(&mut self, payload: &[u8], at: Timestamp, out: &mut Vec<Update>) {
         let Ok(scanned) = scan(payload) else { return };

@@ -8,14 +8,15 @@ use super::catalogue::InForce;
 use super::requests::{Request, Unserved};
 use super::schedule::Schedule;
 use super::signalling::Signalling;
-use super::{inbox, view};
-use crate::calls::Update;
+use super::{inbox, twins, view};
+use crate::calls::{Call, Speaker, Update};
 use crate::clock;
 use crate::export::Settings;
 use crate::http::View;
 use crate::ledger::{LedgerError, Snapshot};
 use crate::metrics::{EntryKind, Metrics};
 use crate::units::Timestamp;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -41,8 +42,8 @@ const VIEW_MICROS: i64 = 100_000;
 /// What the inputs and the shell tell the writer.
 #[derive(Debug)]
 pub enum Told {
-    /// Calls, and the snapshots that belong to them.
-    News(Vec<Update>, Vec<(String, Snapshot)>),
+    /// Who tells of which calls, and the snapshots that belong to them.
+    News(Speaker, Vec<Update>, Vec<(String, Snapshot)>),
     /// Tell back when all that was told before is on disk.
     Confirm(SyncSender<()>),
     /// Something about running calls changed; nothing to write.
@@ -51,6 +52,8 @@ pub enum Told {
     Reload(Arc<InForce>),
     /// Reason why a source stopped: shown until the next start.
     SourceStopped(String),
+    /// It is read again: what was told is so no longer.
+    SourceGoesOn(String),
     /// All inputs have stopped: write what is left, and end.
     End,
 }
@@ -61,6 +64,8 @@ pub struct Writer {
     pub books: Books,
     /// The shared state of all SIP inputs.
     pub signalling: Arc<Mutex<Signalling>>,
+    /// Running calls of other inputs, by the number of the source.
+    pub beside: Arc<Mutex<BTreeMap<usize, Vec<Call>>>>,
     /// Where counters are kept.
     pub metrics: Metrics,
     /// Where running calls are published.
@@ -80,10 +85,16 @@ pub struct Writer {
 /// What waits to be written.
 #[derive(Default)]
 struct Waiting {
-    updates: Vec<Update>,
+    told: Vec<(Speaker, Vec<Update>)>,
     snapshots: Vec<(String, Snapshot)>,
     reload: Option<Arc<InForce>>,
     confirm: Vec<SyncSender<()>>,
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        self.told.iter().map(|(_, updates)| updates.len()).sum()
+    }
 }
 
 impl Writer {
@@ -101,7 +112,7 @@ impl Writer {
             self.heartbeat.fetch_add(1, Ordering::Relaxed);
             let nap = if changed { Duration::from_micros(u64::try_from(VIEW_MICROS).unwrap_or(0)) } else { NAP };
             let mut ended = false;
-            if waiting.updates.len() < MOST_WAITING {
+            if waiting.len() < MOST_WAITING {
                 ended = match inbox.recv_timeout(nap) {
                     Ok(told) => hear(told, &mut waiting, &mut reasons, &mut changed),
                     Err(RecvTimeoutError::Timeout) => false,
@@ -109,7 +120,7 @@ impl Writer {
                 };
             }
             while !ended
-                && waiting.updates.len() < UPDATES_AT_ONCE
+                && waiting.len() < UPDATES_AT_ONCE
                 && let Ok(told) = inbox.try_recv()
             {
                 ended = hear(told, &mut waiting, &mut reasons, &mut changed);
@@ -119,7 +130,7 @@ impl Writer {
                 // Who has stopped waiting for it will ask again.
                 waiting.confirm.drain(..).for_each(|sender| sender.try_send(()).unwrap_or(()));
             }
-            self.tell_of(&written, waiting.updates.len(), &mut reasons);
+            self.tell_of(&written, waiting.len(), &mut reasons);
             if ended {
                 return written;
             }
@@ -185,16 +196,16 @@ impl Writer {
     }
 
     fn take(&mut self, waiting: &mut Waiting) -> Result<(), LedgerError> {
-        if waiting.updates.is_empty() && waiting.snapshots.is_empty() {
+        if waiting.told.is_empty() && waiting.snapshots.is_empty() {
             return Ok(());
         }
         let watch = clock::Stopwatch::start();
-        let (done, ended) = self.books.take(waiting.updates.clone(), &waiting.snapshots, None)?;
+        let (done, ended) = self.books.take(waiting.told.clone(), &waiting.snapshots, None)?;
         self.metrics.commit_seconds.observe(watch.elapsed().as_secs_f64());
         self.metrics.evidence_rows.inc_by(done.new + done.changed);
         self.count_entries(done.posted);
         self.count_ended(&ended);
-        (waiting.updates, waiting.snapshots) = (Vec::new(), Vec::new());
+        (waiting.told, waiting.snapshots) = (Vec::new(), Vec::new());
         Ok(())
     }
 
@@ -242,12 +253,18 @@ impl Writer {
     }
 
     fn publish(&self, reasons: &[String]) {
-        let (running, legs, now) = {
+        let (mut running, legs, now) = {
             let signalling = self.signalling.lock().unwrap_or_else(PoisonError::into_inner);
             let unmetered = signalling.unmetered();
             view::count_unmetered(&self.metrics, unmetered);
             (signalling.running(), signalling.legs(), signalling.feed_time(clock::now()))
         };
+        for call in self.beside.lock().unwrap_or_else(PoisonError::into_inner).values().flatten() {
+            // What the wire shows as well is shown once.
+            if !running.iter().any(|seen| seen.id == call.id || twins::is_same(seen, call)) {
+                running.push(call.clone());
+            }
+        }
         self.metrics.legs_open.set(i64::try_from(legs).unwrap_or(i64::MAX));
         let running = view::project(&self.books, running, now).unwrap_or_else(|error| {
             tracing::warn!(%error, "running calls cannot be shown");
@@ -265,8 +282,12 @@ impl Writer {
 fn hear(told: Told, waiting: &mut Waiting, reasons: &mut Vec<String>, changed: &mut bool) -> bool {
     *changed = true;
     match told {
-        Told::News(updates, snapshots) => {
-            waiting.updates.extend(updates);
+        Told::News(by, updates, snapshots) => {
+            match waiting.told.last_mut() {
+                Some((last, told)) if *last == by => told.extend(updates),
+                _ if updates.is_empty() => {}
+                _ => waiting.told.push((by, updates)),
+            }
             for (source, snapshot) in snapshots {
                 waiting.snapshots.retain(|(known, _)| *known != source);
                 waiting.snapshots.push((source, snapshot));
@@ -276,6 +297,7 @@ fn hear(told: Told, waiting: &mut Waiting, reasons: &mut Vec<String>, changed: &
         Told::Nudge => {}
         Told::Reload(in_force) => waiting.reload = Some(in_force),
         Told::SourceStopped(why) => reasons.push(why),
+        Told::SourceGoesOn(why) => reasons.retain(|reason| *reason != why),
         Told::End => return true,
     }
     false

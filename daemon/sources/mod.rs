@@ -2,11 +2,14 @@
 //!
 //! | kind | reads | yields |
 //! |---|---|---|
+//! | [`asterisk_ami`] | a connection to the manager interface | channel events |
 //! | [`asterisk_cdr`] | Master.csv in its layouts, cdr_custom, and queue_log: whole, or as they grow | rows and lines |
+//! | [`asterisk_cel`] | cel_custom's file: whole, or as it grows | channel events |
+//! | [`capture`] | packets on a network interface, as they pass: SIP over UDP and TCP | SIP messages |
 //! | [`csv_rows`] | files of any switch that writes a row for each call, by a mapping of columns | rows |
 //! | [`freeswitch`] | records of legs in JSON, posted or in a spool | rows |
-//! | [`hep`] | HEPv3 datagrams on a UDP port, and bare copies of SIP messages there | SIP messages |
-//! | [`pcap`] | pcap and pcapng from a file or a pipe: SIP over UDP, and HEPv3 inside UDP | SIP messages |
+//! | [`hep`] | HEP over UDP, TCP and TLS, and bare copies of SIP messages there | SIP messages |
+//! | [`pcap`] | pcap and pcapng from a file or a pipe: SIP and HEP over UDP and TCP, also in fragments and tunnels | SIP messages |
 //!
 //! [`tail`] follows a growing file over rotation and restarts, for every kind that reads one.
 //!
@@ -16,7 +19,12 @@
 //!
 //! Every buffer here has a stated bound, and nothing that arrives can stop a source or make it grow.
 
+pub mod asterisk_ami;
 pub mod asterisk_cdr;
+pub mod asterisk_cel;
+pub mod capture;
+#[cfg(test)]
+mod channel_recordings;
 pub mod csv_rows;
 pub mod freeswitch;
 pub mod hep;
@@ -24,7 +32,19 @@ pub mod local;
 pub mod pcap;
 mod set_aside;
 mod start_line;
+mod stream;
 pub mod tail;
 
 pub use set_aside::{SetAside, Tally};
 pub use start_line::looks_like_sip;
+
+use crate::units::Message;
+
+/// A message that a source found.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// The message.
+    pub message: Message<'a>,
+    /// It may lack its end: it was captured or reported shorter than it was.
+    pub cut: bool,
+}

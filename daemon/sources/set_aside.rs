@@ -11,24 +11,28 @@ pub enum SetAside {
     LinkType,
     /// Neither IPv4 nor IPv6: ARP, spanning tree and the like.
     NotIp,
-    /// IP, but not UDP: TCP, ICMP and the like.
+    /// IP, but neither UDP nor TCP nor a tunnel we know: ICMP and the like.
     NotUdp,
-    /// UDP, but neither SIP nor HEP: RTP, DNS and the like, and keep-alives.
+    /// UDP or TCP, but neither SIP nor HEP: RTP, DNS, HTTP and the like, and keep-alives.
     NotSip,
     /// A header that is cut short or contradicts its own lengths.
     Malformed,
     /// A piece of an IP datagram, kept until the others come: the one that completes it is counted as itself.
     Fragment,
+    /// A TCP segment that ends no message: handshakes, acknowledgements, repetitions, and what is kept until the rest comes.
+    Segment,
     /// A pcapng packet without a time (simple packet block), or of an interface that was never described.
     Undated,
     /// A pcapng block that holds no packet: names, statistics, comments.
     OtherBlock,
     /// A HEP frame whose chunks contradict its lengths, or that lacks what a message needs.
     HepMalformed,
-    /// HEPv1, HEPv2 or the draft with magic `EEP1`: no length or key can be trusted there.
+    /// The draft of HEP with magic `EEP1`.
     HepVersion,
-    /// A HEP frame with a compressed payload (chunk 0x10), which we do not unpack.
+    /// A HEP frame with a compressed payload (chunk 0x10) that is broken, or larger than a message may be.
     HepCompressed,
+    /// A HEP frame with a part of a message: its beginning, kept until the rest comes; or what follows one never seen.
+    HepPiece,
     /// A HEP frame about another protocol than SIP: RTCP reports, log lines.
     HepProtocol,
     /// A frame without the configured key, or with another; or a bare copy where a key is configured.
@@ -37,18 +41,20 @@ pub enum SetAside {
 
 impl SetAside {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::LinkType,
         Self::NotIp,
         Self::NotUdp,
         Self::NotSip,
         Self::Malformed,
         Self::Fragment,
+        Self::Segment,
         Self::Undated,
         Self::OtherBlock,
         Self::HepMalformed,
         Self::HepVersion,
         Self::HepCompressed,
+        Self::HepPiece,
         Self::HepProtocol,
         Self::HepKey,
     ];
@@ -63,11 +69,13 @@ impl SetAside {
             Self::NotSip => "not_sip",
             Self::Malformed => "malformed",
             Self::Fragment => "fragment",
+            Self::Segment => "segment",
             Self::Undated => "undated",
             Self::OtherBlock => "other_block",
             Self::HepMalformed => "hep_malformed",
             Self::HepVersion => "hep_version",
             Self::HepCompressed => "hep_compressed",
+            Self::HepPiece => "hep_piece",
             Self::HepProtocol => "hep_protocol",
             Self::HepKey => "hep_key",
         }
@@ -83,11 +91,13 @@ impl From<SetAside> for Rejection {
             SetAside::NotSip => Self::NotSip,
             SetAside::Malformed => Self::Malformed,
             SetAside::Fragment => Self::Fragment,
+            SetAside::Segment => Self::Segment,
             SetAside::Undated => Self::Undated,
             SetAside::OtherBlock => Self::OtherBlock,
             SetAside::HepMalformed => Self::HepMalformed,
             SetAside::HepVersion => Self::HepVersion,
             SetAside::HepCompressed => Self::HepCompressed,
+            SetAside::HepPiece => Self::HepPiece,
             SetAside::HepProtocol => Self::HepProtocol,
             SetAside::HepKey => Self::HepKey,
         }

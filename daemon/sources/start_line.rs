@@ -5,6 +5,30 @@
 /// The longest method we believe: IANA's registry ends at 9 letters.
 const LONGEST_METHOD: usize = 32;
 
+/// What nearly all messages begin with (IANA, "SIP Methods").
+const STARTS: [&[u8]; 15] = [
+    b"SIP/2.0 ",
+    b"INVITE ",
+    b"ACK ",
+    b"BYE ",
+    b"CANCEL ",
+    b"OPTIONS ",
+    b"REGISTER ",
+    b"PRACK ",
+    b"UPDATE ",
+    b"INFO ",
+    b"REFER ",
+    b"NOTIFY ",
+    b"SUBSCRIBE ",
+    b"MESSAGE ",
+    b"PUBLISH ",
+];
+
+/// Whether bytes begin with a method that is known, or like a status line.
+pub(super) fn begins_known(bytes: &[u8]) -> bool {
+    STARTS.iter().any(|start| bytes.starts_with(start))
+}
+
 /// Whether a payload begins with a status line or a request line, perhaps after empty lines (RFC 3261 §7.5). A first
 /// line that is cut off counts when what is there fits.
 #[must_use]

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use taktd::sources::hep::{Received, Receiver};
+use taktd::sources::hep::{Bare, Reader, Received, Receiver};
 use taktd::sources::pcap::Capture;
 use taktd::units::{Observation, Timestamp};
 
@@ -23,7 +23,7 @@ fn main() -> anyhow::Result<()> {
     }
     let frames = frames()?;
     for rate in rates {
-        let mut port = Receiver::bind("127.0.0.1:0".parse()?, Some(b"lab-hep"))?;
+        let mut port = Receiver::bind("127.0.0.1:0".parse()?, Reader::new(Some(b"lab-hep"), Bare::AsSent))?;
         let (to, done) = (port.local_addr(), AtomicBool::new(false));
         let (mut messages, mut busy) = (0_u64, Duration::ZERO);
         let sent = thread::scope(|scope| -> anyhow::Result<u64> {
@@ -34,9 +34,8 @@ fn main() -> anyhow::Result<()> {
             });
             let begun = thread_time()?;
             loop {
-                match port.receive(Duration::from_millis(200), Timestamp::default)? {
-                    Received::Message(_) => messages += 1,
-                    Received::SetAside(..) => {}
+                match port.receive(Duration::from_millis(200), Timestamp::default, &mut |_| messages += 1)? {
+                    Received::Messages | Received::SetAside(..) => {}
                     Received::Nothing if done.load(Ordering::Acquire) => break,
                     Received::Nothing => {}
                 }

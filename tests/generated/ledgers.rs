@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
-use taktd::calls::{Call, Directory, Stage, Talk, Update};
+use taktd::calls::{Call, Directory, Speaker, Stage, Talk, Update};
 use taktd::contracts::Contract;
 use taktd::export::{Format, Selection, Settings, export};
 use taktd::ledger::result::Digits;
@@ -160,7 +160,7 @@ fn in_pieces(case: &Case, pieces: &[Piece], size: usize, restart: usize) -> Kept
     let mut books = open(&path, case);
     for (place, batch) in pieces.chunks(size).enumerate() {
         let heard = |piece: &Piece| if let Piece::Heard(update) = piece { Some((**update).clone()) } else { None };
-        books.take(batch.iter().filter_map(heard).collect(), &[], None).expect("taken");
+        books.take(vec![(Speaker::default(), batch.iter().filter_map(heard).collect())], &[], None).expect("taken");
         for piece in batch {
             if let Piece::Asked(request) = piece {
                 serve(&mut books, request);

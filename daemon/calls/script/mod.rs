@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-fn directory() -> Directory {
+pub(super) fn directory() -> Directory {
     let dial_plan = DialPlan::new("DE", "89").expect("known");
     let hotline = |number: &str, name: &str, bill_from: BillFrom, hold: OnHold, hours: u64| Hotline {
         number: dial_plan.pattern(number).expect("a number"),
@@ -54,13 +54,13 @@ fn directory() -> Directory {
     }
 }
 
-fn time(text: &str) -> Timestamp {
+pub(super) fn time(text: &str) -> Timestamp {
     let (seconds, millis) = text.split_once('.').unwrap_or((text, "0"));
     let millis: i64 = format!("{millis:0<3}").parse().expect("milliseconds");
     Timestamp::from_micros(1_000_000_000 + seconds.parse::<i64>().expect("seconds") * 1_000_000 + millis * 1_000)
 }
 
-fn shown(at: Timestamp) -> String {
+pub(super) fn shown(at: Timestamp) -> String {
     let millis = (at.micros() - 1_000_000_000) / 1_000;
     if millis % 1_000 == 0 {
         format!("{}", millis / 1_000)

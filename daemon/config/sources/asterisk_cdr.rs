@@ -21,12 +21,12 @@ pub struct AsteriskCdr {
     pub contract_column: Option<Box<str>>,
 }
 
-/// The columns of a CDR file.
+/// The columns of a file of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Columns {
-    /// One of the layouts of cdr_csv.
+    /// One of the layouts that Asterisk writes by itself.
     Auto,
-    /// These, in order (cdr_custom); `-` for one that is not read.
+    /// These, in order (cdr_custom, cel_custom); `-` for one that is not read.
     Named(Vec<Box<str>>),
 }
 
@@ -46,7 +46,7 @@ pub(super) fn read(table: Table<'_>, base: Base<'_>) -> Option<AsteriskCdr> {
     })
 }
 
-fn columns(value: &Value<'_>) -> Option<Columns> {
+pub(super) fn columns(value: &Value<'_>) -> Option<Columns> {
     if let Some(text) = value.as_text() {
         if text != "auto" {
             value.wrong(format!("\"{text}\" is not known; write \"auto\", or the names of the columns in [ ]"));

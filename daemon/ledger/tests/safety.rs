@@ -58,7 +58,7 @@ fn what_is_not_ours_is_refused() {
     change("UPDATE migration SET checksum = x'00'");
     assert!(refused(&path, &key()).contains("migration 1"));
     change("PRAGMA user_version = 9");
-    assert!(refused(&path, &key()).contains("schema 9, this taktd knows up to 3"));
+    assert!(refused(&path, &key()).contains("schema 9, this taktd knows up to 4"));
     assert!(Ledger::read(&path).expect_err("newer").to_string().contains("newer taktd"));
     change("PRAGMA application_id = 5");
     assert!(refused(&path, &key()).contains("no taktd ledger"));
@@ -153,8 +153,7 @@ fn a_ledger_of_the_first_schema_is_brought_up() {
         batch.post(&[record(&call("a", 0), "K-1", "0.50")])?;
         batch.mark_settled("K-1", None)
     });
-    let back =
-        "DROP TABLE deadline; ALTER TABLE unsettled DROP COLUMN through; DELETE FROM migration WHERE version > 1; PRAGMA user_version = 1";
+    let back = "DROP TABLE sighting; DROP TABLE deadline; ALTER TABLE unsettled DROP COLUMN through; DELETE FROM migration WHERE version > 1; PRAGMA user_version = 1";
     ledger.db.execute_batch(back).expect("as it was");
     drop(ledger);
     let error = Ledger::read(&path).expect_err("a reader cannot bring it up");

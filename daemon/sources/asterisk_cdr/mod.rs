@@ -26,6 +26,8 @@ use crate::units::{Seconds, Timestamp};
 use chrono_tz::Tz;
 use layout::Layout;
 use queue_log::Parsed;
+#[cfg(test)]
+pub(in crate::sources) use recordings::{directory, folder, millis, missed};
 use row::RowError;
 use std::ops::ControlFlow;
 use std::path::PathBuf;

@@ -51,7 +51,7 @@ fn seconds(text: &str) -> Option<Seconds> {
 }
 
 /// Seconds since the epoch, perhaps with a fraction; `None` for anything else, and for more than ten digits.
-pub(super) fn epoch(text: &str) -> Option<Timestamp> {
+pub(in crate::sources) fn epoch(text: &str) -> Option<Timestamp> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(whole) || !digits(fraction) || whole.len() > 11 {

@@ -39,11 +39,11 @@ const WIDE: [&str; 24] = [
     "sip_call_id",
 ];
 
-fn folder(name: &str) -> PathBuf {
+pub(in crate::sources) fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/recordings").join(name)
 }
 
-pub(super) fn directory() -> Directory {
+pub(in crate::sources) fn directory() -> Directory {
     let dial_plan = DialPlan::new("DE", "89").expect("known");
     let hotline = |number: &str, name: &str, service: &str, queues: &[&str]| Hotline {
         number: dial_plan.pattern(number).expect("a number"),
@@ -131,7 +131,7 @@ fn calls_of(recording: &str, files: Files) -> (BTreeMap<String, Call>, crate::ca
 }
 
 /// Seconds of truth.json in milliseconds.
-fn millis(value: &Value) -> i64 {
+pub(in crate::sources) fn millis(value: &Value) -> i64 {
     #[allow(clippy::cast_possible_truncation)]
     value.as_f64().map_or(0, |seconds| (seconds * 1_000.0).round() as i64)
 }
@@ -152,7 +152,7 @@ fn allowed(scenario: &str, files: Files, call: &Call) -> (i64, bool) {
 }
 
 /// Why a caller was missed, as well as the rows can tell.
-fn missed(scenario: &str) -> Option<MissedReason> {
+pub(in crate::sources) fn missed(scenario: &str) -> Option<MissedReason> {
     Some(match scenario {
         "support-abandon" | "support-abandon-ringing" => MissedReason::Abandoned,
         "group-cancel" | "emergency-cancel" | "callback-given-up" => MissedReason::Canceled,

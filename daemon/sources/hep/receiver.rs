@@ -1,11 +1,11 @@
-//! A UDP port that takes HEPv3 frames and bare copies of SIP messages.
+//! A UDP port that takes HEP frames and bare copies of SIP messages.
 //!
 //! The one invariant: every datagram the kernel gave us is delivered or counted, and what the kernel itself dropped can be
 //! asked for ([`Receiver::kernel_drops`]): loss on a port is invisible in HEP, so a meter must at least know its own.
 
-use super::super::{SetAside, Tally, looks_like_sip};
-use super::decode;
-use crate::units::{Message, Timestamp};
+use super::super::{Found, SetAside, Tally};
+use super::Reader;
+use crate::units::Timestamp;
 use socket2::SockRef;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -23,7 +23,7 @@ const LARGEST_DATAGRAM: usize = 65_536;
 pub struct Receiver {
     socket: UdpSocket,
     local: SocketAddr,
-    key: Option<Box<[u8]>>,
+    reader: Reader,
     datagram: Box<[u8]>,
     timeout: Option<Duration>,
     received: u64,
@@ -32,29 +32,29 @@ pub struct Receiver {
 }
 
 /// What came of one wait.
-#[derive(Clone, Copy, Debug)]
-pub enum Received<'a> {
-    /// A SIP message.
-    Message(Message<'a>),
-    /// A datagram that is none, from this peer; it is counted already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A datagram with a message, or several: they were handed on.
+    Messages,
+    /// A datagram with none, from this peer; it is counted already.
     SetAside(SetAside, SocketAddr),
     /// Nothing came in time.
     Nothing,
 }
 
 impl Receiver {
-    /// Opens the port. With a key, only frames that carry it count, and bare copies of SIP are refused.
+    /// Opens the port, and reads what comes to it so.
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub fn bind(listen: SocketAddr, key: Option<&[u8]>) -> io::Result<Self> {
+    pub fn bind(listen: SocketAddr, reader: Reader) -> io::Result<Self> {
         let socket = UdpSocket::bind(listen)?;
         // A smaller buffer than asked for is no reason not to start: `granted_buffer` tells.
         let _ = SockRef::from(&socket).set_recv_buffer_size(WANTED_BUFFER);
         Ok(Self {
             local: socket.local_addr()?,
             socket,
-            key: key.map(Into::into),
+            reader,
             datagram: vec![0; LARGEST_DATAGRAM].into_boxed_slice(),
             timeout: None,
             received: 0,
@@ -63,11 +63,11 @@ impl Receiver {
         })
     }
 
-    /// Waits for one datagram, at most so long (rounded up to 1 ms); `arrived_at` reads the clock once one is there.
+    /// Waits for one datagram, at most so long (rounded up to 1 ms), and hands on what it holds; `now` reads the clock.
     ///
     /// # Errors
     /// When the socket itself fails. A refused ICMP answer to somebody else's packet is not such a failure.
-    pub fn receive(&mut self, at_most: Duration, arrived_at: impl FnOnce() -> Timestamp) -> io::Result<Received<'_>> {
+    pub fn receive(&mut self, at_most: Duration, now: impl Fn() -> Timestamp, visit: &mut impl FnMut(Found<'_>)) -> io::Result<Received> {
         let timeout = Some(at_most.max(Duration::from_millis(1)));
         if self.timeout != timeout {
             self.socket.set_read_timeout(timeout)?;
@@ -79,8 +79,8 @@ impl Receiver {
         };
         self.received += 1;
         self.bytes += length as u64;
-        match read(&self.datagram[..length], peer, self.local, self.key.as_deref(), arrived_at) {
-            Ok(message) => Ok(Received::Message(message)),
+        match self.reader.read(&self.datagram[..length], (peer, self.local), now, visit) {
+            Ok(()) => Ok(Received::Messages),
             Err(reason) => {
                 self.set_aside.add(reason);
                 Ok(Received::SetAside(reason, peer))
@@ -130,28 +130,6 @@ impl Receiver {
     }
 }
 
-/// A datagram as a message, or why it is none.
-fn read<'a>(
-    datagram: &'a [u8],
-    peer: SocketAddr,
-    local: SocketAddr,
-    key: Option<&[u8]>,
-    arrived_at: impl FnOnce() -> Timestamp,
-) -> Result<Message<'a>, SetAside> {
-    if looks_like_sip(datagram) {
-        return match key {
-            Some(_) => Err(SetAside::HepKey),
-            None => Ok(Message { captured_at: arrived_at(), source: peer, destination: local, correlation: None, payload: datagram }),
-        };
-    }
-    let frame = decode(datagram).map_err(super::HepError::reason)?;
-    if key.is_some_and(|key| !frame.carries_key(key)) {
-        return Err(SetAside::HepKey);
-    }
-    let arrived_at = if frame.captured_at.is_none() { arrived_at() } else { Timestamp::default() };
-    frame.message(arrived_at).ok_or(SetAside::HepProtocol)
-}
-
 /// A wait that ended without a datagram and without harm: time is up, a signal came, or an earlier packet of ours was
 /// refused by its receiver.
 fn is_quiet(error: &io::Error) -> bool {
@@ -183,17 +161,23 @@ mod tests {
         frame
     }
 
+    fn open(listen: &str, key: Option<&[u8]>) -> Receiver {
+        Receiver::bind(listen.parse().unwrap(), Reader::new(key, super::super::Bare::AsSent)).unwrap()
+    }
+
     /// Sends each datagram and tells what came of it: the time of a message, or why there is none.
     fn check(key: Option<&[u8]>, expected: &[(&[u8], Result<u32, SetAside>)]) {
-        let mut port = Receiver::bind("127.0.0.1:0".parse().unwrap(), key).unwrap();
+        let mut port = open("127.0.0.1:0", key);
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         for (datagram, outcome) in expected {
             sender.send_to(datagram, port.local_addr()).unwrap();
-            let found = match port.receive(WAIT, || Timestamp::from_parts(9, 0)).unwrap() {
-                Received::Message(message) => {
-                    assert_eq!(message.payload, SIP);
-                    Ok(u32::try_from(message.captured_at.micros() / 1_000_000).unwrap())
-                }
+            let mut time = None;
+            let mut visit = |Found { message, .. }: Found<'_>| {
+                assert_eq!(message.payload, SIP);
+                time = Some(u32::try_from(message.captured_at.micros() / 1_000_000).unwrap());
+            };
+            let found = match port.receive(WAIT, || Timestamp::from_parts(9, 0), &mut visit).unwrap() {
+                Received::Messages => Ok(time.unwrap()),
                 Received::SetAside(reason, peer) => {
                     assert_eq!(peer, sender.local_addr().unwrap());
                     Err(reason)
@@ -232,13 +216,13 @@ mod tests {
 
     #[test]
     fn a_quiet_port_gives_the_caller_its_turn() {
-        let mut port = Receiver::bind("[::1]:0".parse().unwrap(), None).unwrap();
-        assert!(matches!(port.receive(Duration::ZERO, Timestamp::default).unwrap(), Received::Nothing));
+        let mut port = open("[::1]:0", None);
+        assert_eq!(port.receive(Duration::ZERO, Timestamp::default, &mut |_| panic!("nothing came")).unwrap(), Received::Nothing);
     }
 
     #[test]
     fn what_the_kernel_drops_is_known() {
-        let port = Receiver::bind("127.0.0.1:0".parse().unwrap(), None).unwrap();
+        let port = open("127.0.0.1:0", None);
         SockRef::from(&port.socket).set_recv_buffer_size(4096).unwrap();
         assert!(port.granted_buffer().unwrap() < WANTED_BUFFER);
         assert_eq!(port.kernel_drops().unwrap(), 0);

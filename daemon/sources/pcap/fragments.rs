@@ -37,6 +37,7 @@ pub struct Fragments {
 struct Key {
     source: IpAddr,
     destination: IpAddr,
+    protocol: u8,
     id: u32,
     interface: u32,
 }
@@ -63,11 +64,11 @@ impl Fragments {
         self.open.len()
     }
 
-    /// Takes a piece; gives the payload of the datagram it completes.
-    pub(super) fn add(&mut self, interface: u32, piece: &Piece<'_>, at: Timestamp) -> Option<&[u8]> {
+    /// Takes a piece; gives the payload of the datagram it completes. When done with, it can be given back to be used again.
+    pub(super) fn add(&mut self, interface: u32, piece: &Piece<'_>, at: Timestamp) -> Option<Vec<u8>> {
         self.newest = self.newest.max(at);
-        let Piece { source, destination, id, .. } = *piece;
-        let key = Key { source, destination, id, interface };
+        let Piece { source, destination, protocol, id, .. } = *piece;
+        let key = Key { source, destination, protocol, id, interface };
         if !self.open.contains_key(&key) {
             self.opened += 1;
             self.order.push_back((key, self.opened));
@@ -81,11 +82,12 @@ impl Fragments {
             (Some(()), true) => {
                 let mut pieces = self.remove(key)?.pieces;
                 pieces.sort_unstable_by_key(|(offset, _)| *offset);
-                self.whole.clear();
+                let mut whole = std::mem::take(&mut self.whole);
+                whole.clear();
                 for (_, bytes) in &pieces {
-                    self.whole.extend_from_slice(bytes);
+                    whole.extend_from_slice(bytes);
                 }
-                Some(&self.whole)
+                Some(whole)
             }
             (Some(()), false) => {
                 self.forget_old();
@@ -97,6 +99,11 @@ impl Fragments {
                 None
             }
         }
+    }
+
+    /// Takes back what [`Self::add`] gave.
+    pub(super) fn take_back(&mut self, whole: Vec<u8>) {
+        self.whole = whole;
     }
 
     fn remove(&mut self, key: Key) -> Option<Partial> {
@@ -163,7 +170,7 @@ mod tests {
 
     fn piece(id: u32, offset: usize, more: bool, payload: &[u8]) -> Piece<'_> {
         let ip = IpAddr::from([192, 0, 2, 1]);
-        Piece { source: ip, destination: ip, id, offset, more, payload, cut: false }
+        Piece { source: ip, destination: ip, protocol: 17, id, offset, more, payload, cut: false }
     }
 
     /// Gives pieces of one datagram, one a second, and tells what came out of the last and how many were lost.
@@ -171,7 +178,7 @@ mod tests {
         let mut fragments = Fragments::default();
         let mut found = None;
         for (second, (offset, more, payload)) in (0..).zip(pieces) {
-            found = fragments.add(0, &piece(7, *offset, *more, payload), Timestamp::from_parts(second, 0)).map(<[u8]>::to_vec);
+            found = fragments.add(0, &piece(7, *offset, *more, payload), Timestamp::from_parts(second, 0));
         }
         assert_eq!((found.as_deref(), fragments.lost()), (whole, lost), "{pieces:?}");
         if whole.is_some() {

@@ -1,30 +1,34 @@
-//! Captures of packets, pcap and pcapng: SIP over UDP, and HEPv3 inside UDP, one packet after the other.
+//! Captures of packets, pcap and pcapng: SIP and HEP over UDP and TCP, one packet after the other.
 //!
 //! The one invariant: a capture is read once, forward, through a bounded buffer, and every packet is delivered or counted
-//! with the reason why not. A message's time is that of its packet (of the packet that completed it, when fragmented),
-//! or the HEP frame's own.
+//! with the reason why not. A message's time is that of its packet (of the packet that completed it, when it came in
+//! several), or the HEP frame's own.
 //!
 //! Reading goes on where it stopped: [`Capture::advance`] looks at a number of packets and returns, so that the caller
 //! can show progress or commit. In a later run [`Capture::resume_after`] passes over what was delivered before; it is
 //! read again all the same, so that fragments find each other.
 
 mod file;
+mod flows;
 mod fragments;
 mod packet;
+mod tunnel;
+mod wire;
 
 pub use fragments::Fragments;
+pub(in crate::sources) use wire::Captured;
+pub use wire::Wire;
 
-use super::{SetAside, Tally, hep, looks_like_sip};
-use crate::units::{Message, Observation, Timestamp};
+use super::{Found, SetAside, Tally};
+use crate::units::{Observation, Timestamp};
 use file::{File, Next};
-use packet::{Datagram, Inside};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
 /// A capture that is being read.
 pub struct Capture<R> {
     file: File<R>,
-    fragments: Fragments,
+    wire: Wire,
     resume_after: u64,
     counters: Counters,
 }
@@ -32,7 +36,7 @@ pub struct Capture<R> {
 /// A message found in a capture, and the packet that held it.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
-    /// Which packet of the capture it was, from 1; of a fragmented message, the last one.
+    /// Which packet of the capture it was, from 1; of a message that came in several, the last one.
     pub ordinal: u64,
     /// Where its record ends in the file, bytes.
     pub end: u64,
@@ -57,6 +61,8 @@ pub struct Counters {
     pub cut: u64,
     /// Messages passed over, because an earlier run delivered them.
     pub passed: u64,
+    /// Messages beyond the first of their packet.
+    pub further: u64,
     /// Whatever was not delivered, by reason.
     pub set_aside: Tally,
 }
@@ -117,7 +123,7 @@ pub fn is_capture(first: &[u8]) -> bool {
 impl<R: Read> Capture<R> {
     /// Reads from `input`; `name` is how errors call it. Nothing is read yet.
     pub fn new(name: &str, input: R) -> Self {
-        Self { file: File::new(name, input), fragments: Fragments::default(), resume_after: 0, counters: Counters::default() }
+        Self { file: File::new(name, input), wire: Wire::default(), resume_after: 0, counters: Counters::default() }
     }
 
     /// Passes over the messages of the first so many packets.
@@ -129,18 +135,19 @@ impl<R: Read> Capture<R> {
 
     /// Goes on with what the file before this one, in a series of one capture, left incomplete.
     #[must_use]
-    pub fn with_fragments(mut self, fragments: Fragments) -> Self {
-        self.fragments = fragments;
+    pub fn with_wire(mut self, wire: Wire) -> Self {
+        self.wire = wire;
         self
     }
 
-    /// Gives each message of the next `at_most` packets (and blocks) to the visitor, until it breaks. After a break,
-    /// and after [`Progress::More`], it can be called again and goes on behind the last packet.
+    /// Gives each message of the next `at_most` packets (and blocks) to the visitor, until it breaks. After a break (it
+    /// hears the rest of that packet all the same), and after [`Progress::More`], it can be called again and goes on behind
+    /// the last packet.
     ///
     /// # Errors
     /// When the input fails or holds something that is no capture.
     pub fn advance(&mut self, at_most: u64, mut visit: impl FnMut(Packet<'_>) -> ControlFlow<()>) -> Result<Progress, CaptureError> {
-        let Self { file, fragments, resume_after, counters } = self;
+        let Self { file, wire, resume_after, counters } = self;
         for _ in 0..at_most {
             let offset = file.position();
             let record = match file.next()? {
@@ -149,28 +156,36 @@ impl<R: Read> Capture<R> {
                     counters.set_aside.add(SetAside::OtherBlock);
                     continue;
                 }
-                Next::End => return Ok(Progress::Complete),
-                Next::CutOff => return Ok(Progress::CutOff { offset }),
-            };
-            let end = offset + record.length;
-            counters.packets += 1;
-            counters.bytes += record.data.len() as u64;
-            let arrived_at = record.captured_at;
-            let (message, cut) = match message_in(&record, fragments) {
-                Ok(found) => found,
-                Err(reason) => {
-                    counters.set_aside.add(reason);
-                    continue;
+                end @ (Next::End | Next::CutOff) => {
+                    let place = (counters.packets, offset);
+                    wire.finish(&mut |last| {
+                        counters.further += 1;
+                        let _ = deliver(last, place, last.message.captured_at, *resume_after, counters, &mut visit);
+                    });
+                    return Ok(if matches!(end, Next::End) { Progress::Complete } else { Progress::CutOff { offset } });
                 }
             };
-            if counters.packets <= *resume_after {
-                counters.passed += 1;
+            let place = (counters.packets + 1, offset + record.length);
+            counters.packets += 1;
+            counters.bytes += record.data.len() as u64;
+            let Some(at) = record.captured_at else {
+                counters.set_aside.add(packet::look_inside(record.link, record.data).err().unwrap_or(SetAside::Undated));
                 continue;
+            };
+            let captured = Captured { link: record.link, interface: record.interface, at, data: record.data };
+            let (mut found, mut breaks) = (0, false);
+            let looked = wire.look(captured, &mut |message| {
+                found += 1;
+                breaks |= deliver(message, place, at, *resume_after, counters, &mut visit).is_break();
+            });
+            match looked {
+                Ok(()) => counters.further += found.max(1) - 1,
+                Err(reason) => {
+                    counters.set_aside.add(reason);
+                    counters.further += found;
+                }
             }
-            counters.delivered += 1;
-            counters.cut += u64::from(cut);
-            let arrived_at = arrived_at.unwrap_or(message.captured_at);
-            if visit(Packet { ordinal: counters.packets, end, cut, arrived_at, observation: Observation::Sip(message) }).is_break() {
+            if breaks {
                 return Ok(Progress::Stopped);
             }
         }
@@ -189,49 +204,37 @@ impl<R: Read> Capture<R> {
         &self.counters
     }
 
-    /// The fragments that wait for others, or were given up.
+    /// What is under way on the wire: fragments and streams.
     #[must_use]
-    pub const fn fragments(&self) -> &Fragments {
-        &self.fragments
+    pub const fn wire(&self) -> &Wire {
+        &self.wire
     }
 
-    /// Ends reading, and gives the fragments that wait, for the next file of a series.
+    /// Ends reading, and gives what is under way, for the next file of a series.
     #[must_use]
-    pub fn into_fragments(self) -> Fragments {
-        self.fragments
+    pub fn into_wire(self) -> Wire {
+        self.wire
     }
 }
 
-/// The message of a record, and whether it may lack its end.
+/// Gives a message of the packet at this place (its ordinal, and where it ends) to the visitor, or passes it over.
 #[inline]
-fn message_in<'a>(record: &file::Record<'a>, fragments: &'a mut Fragments) -> Result<(Message<'a>, bool), SetAside> {
-    let inside = packet::look_inside(record.link, record.data)?;
-    let captured_at = record.captured_at.ok_or(SetAside::Undated)?;
-    match inside {
-        Inside::Datagram(datagram) => message_of(datagram, captured_at),
-        // The others of a cut piece can never join it, but the first one holds the head of the message.
-        Inside::Piece(piece) if piece.cut && piece.offset == 0 => {
-            message_of(packet::udp(piece.source, piece.destination, piece.payload, true)?, captured_at)
-        }
-        Inside::Piece(piece) => {
-            let whole = fragments.add(record.interface, &piece, captured_at).ok_or(SetAside::Fragment)?;
-            message_of(packet::udp(piece.source, piece.destination, whole, false)?, captured_at)
-        }
+fn deliver(
+    found: Found<'_>,
+    (ordinal, end): (u64, u64),
+    arrived_at: Timestamp,
+    resume_after: u64,
+    counters: &mut Counters,
+    visit: &mut impl FnMut(Packet<'_>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    if ordinal <= resume_after {
+        counters.passed += 1;
+        return ControlFlow::Continue(());
     }
-}
-
-#[inline]
-fn message_of(datagram: Datagram<'_>, captured_at: Timestamp) -> Result<(Message<'_>, bool), SetAside> {
-    let Datagram { source, destination, payload, cut } = datagram;
-    if looks_like_sip(payload) {
-        return Ok((Message { captured_at, source, destination, correlation: None, payload }, cut));
-    }
-    if !payload.starts_with(hep::MAGIC) {
-        return Err(SetAside::NotSip);
-    }
-    let frame = hep::decode(payload).map_err(hep::HepError::reason)?;
-    let message = frame.message(captured_at).ok_or(SetAside::HepProtocol)?;
-    Ok((message, cut || frame.cut))
+    let Found { message, cut } = found;
+    counters.delivered += 1;
+    counters.cut += u64::from(cut);
+    visit(Packet { ordinal, end, cut, arrived_at, observation: Observation::Sip(message) })
 }
 
 #[cfg(test)]

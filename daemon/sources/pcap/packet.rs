@@ -1,15 +1,16 @@
-//! From a captured packet to the UDP datagram inside: link layers, IPv4, IPv6.
+//! From a captured packet to the UDP datagram or TCP segment inside: link layers, IPv4, IPv6.
 //!
-//! The one invariant: lengths in headers are believed only as far as there are bytes; a datagram that is shorter than
-//! it says is marked cut. Plain IPv4 with UDP goes a short way by hand, because nearly every packet of a SIP capture is
+//! The one invariant: lengths in headers are believed only as far as there are bytes; what is shorter than it says is
+//! marked cut. Plain IPv4 with UDP goes a short way by hand, because nearly every packet of a SIP capture is
 //! one; VLAN tags, options, extension headers and fragments go through etherparse.
 
+use super::tunnel;
 use crate::sources::SetAside;
 use etherparse::{EtherType, IpNumber, Ipv6ExtensionSlice, LaxIpPayloadSlice, LaxNetSlice, LaxSlicedPacket};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Link types (tcpdump.org, "Link-layer header types"); 12 and 14 stand for raw IP in files of some BSDs.
-mod link {
+pub(super) mod link {
     pub const NULL: u32 = 0;
     pub const ETHERNET: u32 = 1;
     pub const RAW: [u32; 5] = [101, 228, 229, 12, 14];
@@ -22,7 +23,10 @@ mod link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inside<'a> {
     Datagram(Datagram<'a>),
+    Segment(Segment<'a>),
     Piece(Piece<'a>),
+    /// A packet of this link type, in a tunnel.
+    Packet(u32, &'a [u8]),
 }
 
 /// A UDP datagram.
@@ -35,11 +39,30 @@ pub(super) struct Datagram<'a> {
     pub cut: bool,
 }
 
-/// A fragment of an IP datagram that holds UDP.
+/// A TCP segment (RFC 9293 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Segment<'a> {
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+    pub sequence: u32,
+    /// It opens the connection (SYN).
+    pub opens: bool,
+    /// It is the last that its sender sends (FIN).
+    pub closes: bool,
+    /// It breaks the connection off (RST).
+    pub breaks: bool,
+    pub payload: &'a [u8],
+    /// The packet was captured shorter than it was.
+    pub cut: bool,
+}
+
+/// A fragment of an IP datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece<'a> {
     pub source: IpAddr,
     pub destination: IpAddr,
+    /// What the datagram holds (IANA, "Protocol Numbers").
+    pub protocol: u8,
     pub id: u32,
     /// Where its bytes belong in the datagram.
     pub offset: usize,
@@ -57,8 +80,38 @@ pub(super) fn look_inside(link: u32, data: &[u8]) -> Result<Inside<'_>, SetAside
     }
 }
 
-/// The UDP datagram in the payload of an IP datagram; `cut` says that bytes are missing at its end.
-pub(super) fn udp(source: IpAddr, destination: IpAddr, payload: &[u8], cut: bool) -> Result<Datagram<'_>, SetAside> {
+/// What stands in the payload of an IP datagram; `cut` says that bytes are missing at its end.
+pub(super) fn within(protocol: u8, source: IpAddr, destination: IpAddr, payload: &[u8], cut: bool) -> Result<Inside<'_>, SetAside> {
+    match protocol {
+        17 => udp(source, destination, payload, cut).map(Inside::Datagram),
+        6 => tcp(source, destination, payload, cut).map(Inside::Segment),
+        // IP in IP (RFC 2003, RFC 4213).
+        4 | 41 => Ok(Inside::Packet(link::RAW[0], payload)),
+        47 => tunnel::gre(payload).map(|(link, packet)| Inside::Packet(link, packet)),
+        _ => Err(SetAside::NotUdp),
+    }
+}
+
+fn tcp(source: IpAddr, destination: IpAddr, payload: &[u8], cut: bool) -> Result<Segment<'_>, SetAside> {
+    let (&header, _) = payload.split_first_chunk::<20>().ok_or(SetAside::Malformed)?;
+    let [a, b, c, d, s1, s2, s3, s4, _, _, _, _, offset, flags, ..] = header;
+    let length = usize::from(offset >> 4) * 4;
+    if length < 20 {
+        return Err(SetAside::Malformed);
+    }
+    Ok(Segment {
+        source: SocketAddr::new(source, u16::from_be_bytes([a, b])),
+        destination: SocketAddr::new(destination, u16::from_be_bytes([c, d])),
+        sequence: u32::from_be_bytes([s1, s2, s3, s4]),
+        opens: flags & 0x02 != 0,
+        closes: flags & 0x01 != 0,
+        breaks: flags & 0x04 != 0,
+        payload: payload.get(length..).ok_or(SetAside::Malformed)?,
+        cut,
+    })
+}
+
+fn udp(source: IpAddr, destination: IpAddr, payload: &[u8], cut: bool) -> Result<Datagram<'_>, SetAside> {
     let (&[a, b, c, d, high, low, _, _], body) = payload.split_first_chunk().ok_or(SetAside::Malformed)?;
     // 0 stands for a length that the sender's card was to fill in (or a jumbogram): all there is.
     let length = match usize::from(u16::from_be_bytes([high, low])) {
@@ -157,12 +210,12 @@ struct Fragment {
 }
 
 fn transport(source: IpAddr, destination: IpAddr, ip: LaxIpPayloadSlice<'_>, fragment: Option<Fragment>) -> Result<Inside<'_>, SetAside> {
-    let LaxIpPayloadSlice { payload, incomplete: cut, .. } = ip;
+    let LaxIpPayloadSlice { payload, incomplete: cut, ip_number: IpNumber(protocol), .. } = ip;
     match fragment {
-        _ if ip.ip_number != IpNumber::UDP => Err(SetAside::NotUdp),
-        Some(Fragment { id, offset, more }) if ip.fragmented => {
-            Ok(Inside::Piece(Piece { source, destination, id, offset, more, payload, cut }))
-        }
-        _ => udp(source, destination, payload, cut).map(Inside::Datagram),
+        Some(Fragment { id, offset, more }) if ip.fragmented => match protocol {
+            4 | 6 | 17 | 41 | 47 => Ok(Inside::Piece(Piece { source, destination, protocol, id, offset, more, payload, cut })),
+            _ => Err(SetAside::NotUdp),
+        },
+        _ => within(protocol, source, destination, payload, cut),
     }
 }

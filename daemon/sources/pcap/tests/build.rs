@@ -15,15 +15,49 @@ pub fn udp(payload: &[u8]) -> Vec<u8> {
     [half(5060), half(5060), half(8 + payload.len()), [0, 0]].concat().into_iter().chain(payload.iter().copied()).collect()
 }
 
-fn ipv4_with(flags: [u8; 2], payload: &[u8]) -> Vec<u8> {
+fn ipv4_with(flags: [u8; 2], protocol: u8, payload: &[u8]) -> Vec<u8> {
     let [high, low] = half(20 + payload.len());
-    let header = [0x45, 0, high, low, 0x12, 0x34, flags[0], flags[1], 64, 17, 0, 0, 192, 0, 2, 1];
+    let header = [0x45, 0, high, low, 0x12, 0x34, flags[0], flags[1], 64, protocol, 0, 0, 192, 0, 2, 1];
     [header.as_slice(), &SERVER, payload].concat()
 }
 
 /// An IPv4 packet that must not be fragmented.
 pub fn ipv4(payload: &[u8]) -> Vec<u8> {
-    ipv4_with([0x40, 0], payload)
+    ipv4_with([0x40, 0], 17, payload)
+}
+
+/// An IPv4 packet that holds this protocol.
+pub fn ipv4_of(protocol: u8, payload: &[u8]) -> Vec<u8> {
+    ipv4_with([0x40, 0], protocol, payload)
+}
+
+/// What a TCP segment does beside carrying bytes.
+pub const SYN: u8 = 0x02;
+pub const FIN: u8 = 0x01;
+pub const RST: u8 = 0x04;
+
+/// A TCP segment with an option, from port 5060 to 5060.
+pub fn tcp(sequence: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let ports = [half(5060), half(5060)].concat();
+    let rest = [0, 0, 0, 0, 0x60, 0x10 | flags, 0xff, 0xff, 0, 0, 0, 0, 1, 1, 1, 0];
+    [ports.as_slice(), &sequence.to_be_bytes(), &rest, payload].concat()
+}
+
+/// GRE with these flags, sequence number and key left zero, and a type.
+pub fn gre(flags: u16, kind: u16, payload: &[u8]) -> Vec<u8> {
+    let fields = [0x8000, 0x2000, 0x1000].iter().filter(|flag| flags & **flag != 0).count();
+    [flags.to_be_bytes().as_slice(), &kind.to_be_bytes(), &vec![0; 4 * fields], payload].concat()
+}
+
+/// A UDP datagram to this port.
+pub fn udp_to(port: u16, payload: &[u8]) -> Vec<u8> {
+    let mut datagram = udp(payload);
+    datagram[2..4].copy_from_slice(&port.to_be_bytes());
+    datagram
+}
+
+pub fn vxlan(frame: &[u8]) -> Vec<u8> {
+    udp_to(4789, &[[8, 0, 0, 0, 0, 0, 42, 0].as_slice(), frame].concat())
 }
 
 /// A payload in pieces that begin at 0 and at these offsets.
@@ -34,8 +68,13 @@ fn cut<'a>(payload: &'a [u8], at: &[usize]) -> Vec<(usize, bool, &'a [u8])> {
 }
 
 pub fn ipv4_pieces(payload: &[u8], at: &[usize]) -> Vec<Vec<u8>> {
+    ipv4_pieces_of(17, payload, at)
+}
+
+/// The same of any protocol.
+pub fn ipv4_pieces_of(protocol: u8, payload: &[u8], at: &[usize]) -> Vec<Vec<u8>> {
     let flags = |offset: usize, more: bool| half((offset / 8) + if more { 0x2000 } else { 0 });
-    cut(payload, at).into_iter().map(|(offset, more, piece)| ipv4_with(flags(offset, more), piece)).collect()
+    cut(payload, at).into_iter().map(|(offset, more, piece)| ipv4_with(flags(offset, more), protocol, piece)).collect()
 }
 
 /// An IPv6 packet with extension headers, the first of which has this number.

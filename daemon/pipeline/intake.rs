@@ -1,0 +1,144 @@
+//! What every thread that reads SIP messages does with them, whatever they came by: count, hand to the dialogs, send on what
+//! that meant, keep the open dialogs.
+//!
+//! The one invariant: a snapshot is sent behind the news it contains, so that what is committed belongs together.
+
+use super::inputs::{SNAPSHOT_MICROS, Shared, snapshot};
+use super::writer::Told;
+use crate::calls::Update;
+use crate::clock;
+use crate::metrics::{MessageKind, Metrics, Rejection, SourceMetrics};
+use crate::sip::Observed;
+use crate::sources::SetAside;
+use crate::units::{Message, Timestamp};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// Of so many kinds and senders the first is told.
+const MOST_TOLD: usize = 64;
+
+/// What one thread has read and not yet sent on.
+pub(super) struct Intake {
+    shared: Shared,
+    source: SourceMetrics,
+    updates: Vec<Update>,
+    told: BTreeSet<(&'static str, IpAddr)>,
+    next_snapshot: Timestamp,
+    dirty: bool,
+    seen: bool,
+}
+
+impl Intake {
+    pub(super) fn new(shared: &Shared, source: &SourceMetrics) -> Self {
+        source.up();
+        Self {
+            shared: shared.clone(),
+            source: source.clone(),
+            updates: Vec::new(),
+            told: BTreeSet::new(),
+            next_snapshot: clock::now().plus_micros(SNAPSHOT_MICROS),
+            dirty: false,
+            seen: false,
+        }
+    }
+
+    pub(super) const fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Takes a message.
+    pub(super) fn message(&mut self, message: &Message<'_>) {
+        let now = clock::now();
+        self.shared.metrics.sip_messages.inc(kind_of(message.payload));
+        let observed = self.shared.signalling().observe(message, now, &mut self.updates);
+        count(&self.shared.metrics, observed);
+        self.seen |= matches!(observed, Observed::Call | Observed::TooMany);
+        self.dirty |= observed != Observed::NoCall;
+        self.source.seen(now);
+    }
+
+    /// Counts what held no message.
+    pub(super) fn set_aside(&self, reason: SetAside) {
+        self.shared.metrics.rejected.inc(Rejection::from(reason));
+    }
+
+    /// Whether this is the first of its kind from there, so that it should be told: a wrong key should be seen, a flood
+    /// should not.
+    pub(super) fn is_first(&mut self, kind: &'static str, from: IpAddr) -> bool {
+        self.told.len() < MOST_TOLD && self.told.insert((kind, from))
+    }
+
+    /// Time has passed, or a message was taken: what is due ends, and news are sent on.
+    pub(super) fn turn(&mut self) {
+        let now = clock::now();
+        {
+            let mut signalling = self.shared.signalling();
+            let feed = signalling.feed_time(now);
+            if signalling.deadline().is_some_and(|due| due <= feed) {
+                signalling.advance(feed, &mut self.updates);
+            }
+        }
+        if !self.updates.is_empty() {
+            self.shared.tell(Told::News(self.shared.roles.signalling(), std::mem::take(&mut self.updates), Vec::new()));
+        } else if self.seen {
+            // A call was set up or rings: the view changes, the ledger does not. When the writer is busy it will look anyway.
+            let _ = self.shared.writer.try_send(Told::Nudge);
+        }
+        self.seen = false;
+        if self.dirty && now >= self.next_snapshot {
+            self.dirty = !snapshot(&self.shared);
+            self.next_snapshot = now.plus_micros(SNAPSHOT_MICROS);
+        }
+    }
+
+    /// The source cannot be read any more.
+    pub(super) fn fails(&self, why: String) {
+        self.shared.tell(Told::SourceStopped(why));
+    }
+
+    /// The source is read again, which was told to have failed so.
+    pub(super) fn goes_on(&self, after: String) {
+        self.source.up();
+        self.shared.tell(Told::SourceGoesOn(after));
+    }
+
+    /// The source ends, or is not read for a while.
+    pub(super) fn stop(&self) {
+        self.source.stopped();
+    }
+}
+
+fn count(metrics: &Metrics, observed: Observed) {
+    match observed {
+        Observed::Duplicate => metrics.rejected.inc(Rejection::Duplicate),
+        Observed::Malformed => metrics.rejected.inc(Rejection::BadMessage),
+        Observed::TooMany => metrics.rejected.inc(Rejection::TableFull),
+        Observed::Call | Observed::NoCall | Observed::UnknownDialog => {}
+    }
+}
+
+/// What a message is, by its first octets.
+fn kind_of(payload: &[u8]) -> MessageKind {
+    const METHODS: [(&[u8], MessageKind); 10] = [
+        (b"INVITE ", MessageKind::Invite),
+        (b"ACK ", MessageKind::Ack),
+        (b"BYE ", MessageKind::Bye),
+        (b"CANCEL ", MessageKind::Cancel),
+        (b"REFER ", MessageKind::Refer),
+        (b"UPDATE ", MessageKind::Update),
+        (b"PRACK ", MessageKind::Prack),
+        (b"INFO ", MessageKind::Info),
+        (b"REGISTER ", MessageKind::Register),
+        (b"OPTIONS ", MessageKind::Options),
+    ];
+    let start = payload.trim_ascii_start();
+    match start.strip_prefix(b"SIP/2.0 ").and_then(|rest| rest.first()) {
+        Some(b'1') => MessageKind::Provisional,
+        Some(b'2') => MessageKind::Success,
+        Some(b'3') => MessageKind::Redirection,
+        Some(b'4') => MessageKind::ClientError,
+        Some(b'5') => MessageKind::ServerError,
+        Some(b'6') => MessageKind::GlobalFailure,
+        _ => METHODS.iter().find(|(method, _)| start.starts_with(method)).map_or(MessageKind::OtherRequest, |(_, kind)| *kind),
+    }
+}
