@@ -104,7 +104,7 @@ mod tests {
     /// What is said of a call that talked from 5 to 20, and of the same as another source has it.
     fn found(witness: Witness, change: impl FnOnce(&mut Call)) -> Vec<String> {
         let wire = seen(Witness::Signalling, call("w", vec![talk("201", 5, 20)], Some(20)));
-        let mut other = call("o", vec![talk("201", 5, 20)], Some(20));
+        let mut other = call("o", vec![talk("201", 5, 20)], Some(100));
         change(&mut other);
         differences(&wire, &seen(witness, other), Seconds::new(2)).iter().map(ToString::to_string).collect()
     }

@@ -2,7 +2,7 @@
 //! from: what stands in the ledger, settled again beside it.
 
 use super::office::{Office, one_call, record_json};
-use super::{Common, Result, table};
+use super::{Common, Result, agents, table};
 use crate::contracts::local_date;
 use crate::ledger::{Ledger, StoredCall};
 use crate::meter::{Line, Origin, Record, RecordKey};
@@ -170,7 +170,9 @@ fn as_json(office: &Office, stored: &StoredCall, record: &Record, origins: Optio
         "plan_file": plan.as_ref().map(|(file, _)| file), "plan_line": plan.map(|(_, line)| line), "evidence": evidence,
     });
     // The record in the order of its fields, and one more behind them.
-    let whole = record_json(record);
+    let mut whole = record_json(record).into_bytes();
+    agents::append(&mut whole, call, zone);
+    let whole = String::from_utf8_lossy(&whole);
     format!("{},\"explained\":{explained}}}", whole.strip_suffix('}').unwrap_or(&whole))
 }
 

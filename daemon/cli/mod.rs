@@ -10,6 +10,7 @@ mod decide;
 mod decisions_csv;
 mod explain;
 mod export;
+mod file_sources;
 mod office;
 mod quote;
 mod rate;

@@ -1,14 +1,12 @@
 //! `taktd replay`: recordings and records into the ledger, with progress, and what came of it.
 
+use super::file_sources::{CDR, CEL, CSV, FREESWITCH, FileSource, as_configured, file_sources};
 use super::office::{Office, json_line};
 use super::{Common, Failure, Result, table};
-use crate::config::{Columns, SourceConfig};
 use crate::pipeline::books::Books;
-use crate::pipeline::record_files::FileConfig;
 use crate::pipeline::replay::{Ending, Recording, Step, Summary, replay};
-use crate::sources::asterisk_cdr::layout::Layout;
+use crate::sources::asterisk_cel;
 use crate::sources::pcap::is_capture;
-use crate::sources::{asterisk_cdr, asterisk_cel, csv_rows, freeswitch};
 use crate::units::KeyedState;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -21,11 +19,6 @@ use std::process::ExitCode;
 
 /// Legs kept at most; beyond, the oldest unanswered goes. 6,000 calls at once have about 15,000.
 pub const MAX_LEGS: usize = 200_000;
-/// Kinds of sources that are files.
-const CDR: &str = "asterisk-cdr";
-const CEL: &str = "asterisk-cel";
-const CSV: &str = "csv";
-const FREESWITCH: &str = "freeswitch";
 /// Where the open channels of a channel event log are kept that no source configures.
 const UNCONFIGURED: usize = usize::MAX;
 /// More calls than these are not printed after a replay.
@@ -61,29 +54,6 @@ pub fn run(common: &Common, arguments: &Arguments) -> Result {
     done?;
     told?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// A configured source of files.
-struct FileSource<'a> {
-    place: usize,
-    kind: &'static str,
-    path: &'a Path,
-    config: &'a SourceConfig,
-}
-
-fn file_sources(office: &Office) -> Vec<FileSource<'_>> {
-    let mut found = Vec::new();
-    for (place, config) in office.config.sources.iter().enumerate() {
-        let (kind, path) = match config {
-            SourceConfig::AsteriskCdr(source) => (CDR, source.path.as_path()),
-            SourceConfig::Csv(source) => (CSV, source.path.as_path()),
-            SourceConfig::FreeSwitch(source) => (FREESWITCH, source.spool.as_deref().unwrap_or(Path::new(""))),
-            SourceConfig::AsteriskCel(source) => (CEL, source.path.as_path()),
-            SourceConfig::Hep(_) | SourceConfig::Capture(_) | SourceConfig::AsteriskAmi(_) => continue,
-        };
-        found.push(FileSource { place, kind, path, config });
-    }
-    found
 }
 
 /// What to read, in order.
@@ -133,72 +103,11 @@ fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> 
     Ok(recordings)
 }
 
-/// What a configured source left in files, as its room wants it; read from another file, when one is named. `None` if it has
-/// none: what was live cannot be replayed.
-fn as_configured(place: usize, source: &SourceConfig, file: Option<&Path>) -> Result<Option<Recording>> {
-    Ok(match source {
-        SourceConfig::AsteriskCel(source) => Some(Recording::Events(place, Box::new(events_config(source, file)?))),
-        _ => file_config(source, file)?.map(|config| Recording::Records(place, Box::new(config))),
-    })
-}
-
-/// A configured source of files of records as its room wants it; read from another file, when one is named. `None` for
-/// another source.
-pub fn file_config(source: &SourceConfig, file: Option<&Path>) -> Result<Option<FileConfig>> {
-    Ok(match source {
-        SourceConfig::AsteriskCdr(source) => Some(FileConfig::AsteriskCdr(records_config(source, file)?)),
-        SourceConfig::Csv(source) => {
-            let path = file.map_or_else(|| source.path.clone(), Path::to_owned);
-            Some(FileConfig::Csv(Box::new(csv_rows::Config { path, ..(**source).clone() })))
-        }
-        SourceConfig::FreeSwitch(source) => {
-            let spool = file.map(Path::to_owned).or_else(|| source.spool.clone());
-            let config = freeswitch::Config { spool, variables: source.variables.clone() };
-            Some(FileConfig::FreeSwitch(config)).filter(|config| !config.path().as_os_str().is_empty())
-        }
-        SourceConfig::Hep(_) | SourceConfig::Capture(_) | SourceConfig::AsteriskAmi(_) | SourceConfig::AsteriskCel(_) => None,
-    })
-}
-
 fn begins_like_capture(path: &Path) -> Result<bool> {
     let failed = |error: io::Error| Failure::Work(anyhow::anyhow!("{}: {error}", path.display()));
     let mut first = [0u8; 4];
     let length = File::open(path).and_then(|mut file| file.read(&mut first)).map_err(failed)?;
     Ok(is_capture(first.get(..length).unwrap_or_default()))
-}
-
-/// A configured source as its room wants it; read from another file, when one is named.
-fn records_config(source: &crate::config::AsteriskCdr, file: Option<&Path>) -> Result<asterisk_cdr::Config> {
-    let layout = match &source.columns {
-        Columns::Auto => Layout::Auto,
-        Columns::Named(names) => {
-            let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-            asterisk_cdr::layout::Columns::parse(&names)
-                .map(Layout::Columns)
-                .map_err(|error| Failure::Usage(format!("source.columns: {error}")))?
-        }
-    };
-    let path = file.map_or_else(|| source.path.clone(), Path::to_owned);
-    let beside = |queue_log: &PathBuf| match (file, queue_log.file_name()) {
-        // A file from elsewhere has its queue log beside it, or none.
-        (Some(file), Some(name)) if file != source.path => Some(file.with_file_name(name)).filter(|log| log.exists()),
-        _ => Some(queue_log.clone()),
-    };
-    let queue_log = source.queue_log.as_ref().and_then(beside);
-    Ok(asterisk_cdr::Config { path, zone: source.timezone, layout, queue_log })
-}
-
-/// The same for a channel event log.
-pub fn events_config(source: &crate::config::AsteriskCel, file: Option<&Path>) -> Result<asterisk_cel::Config> {
-    use asterisk_cel::layout::{Columns as Known, Layout};
-    let layout = match &source.columns {
-        Columns::Auto => Layout::Auto,
-        Columns::Named(names) => {
-            let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-            Known::parse(&names).map(Layout::Columns).map_err(|error| Failure::Usage(format!("source.columns: {error}")))?
-        }
-    };
-    Ok(asterisk_cel::Config { path: file.map_or_else(|| source.path.clone(), Path::to_owned), layout })
 }
 
 /// Progress on a terminal; nothing elsewhere.

@@ -1,8 +1,9 @@
 //! `taktd run`: the daemon.
 
 use super::export::settings;
+use super::file_sources::{events_config, file_config};
 use super::office::Office;
-use super::replay::{MAX_LEGS, events_config, file_config};
+use super::replay::MAX_LEGS;
 use super::{Common, Failure, Result};
 use crate::config::{AmiLogin, AsteriskAmi, BareCopies, Capture, FreeSwitch, Hep, HepTransport, LogFormat, LogLevel, SourceConfig};
 use crate::http::records::Inbox;

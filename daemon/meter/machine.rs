@@ -160,8 +160,12 @@ impl<'a, 't> Machine<'a, 't> {
     fn live(&self, call: &Running<'a>) -> Live {
         let talking = call.input.call.talks.iter().any(|talk| talk.to.is_none() && talk.from <= self.until);
         let so_far = call.input.call.talk_micros(self.until);
-        // The last minutes of talk begin no increment, as long as they are the last.
-        let waived = if let Some(Verdict::GoodwillTime(waived)) = call.input.verdict { waived.get() } else { 0 };
+        // The last minutes of talk begin no increment, as long as they are the last. But a price per incident stays whole, and
+        // falls due with the first second.
+        let waived = match call.input.verdict {
+            Some(Verdict::GoodwillTime(waived)) if so_far >= 1_000_000 => waived.get(),
+            _ => 0,
+        };
         let after = |offset: Seconds| Seconds::new(offset.get().saturating_add(waived));
         let next = match (call.outcome, call.next_charge) {
             // Free for now: what it has used so far is charged when it has become too long.

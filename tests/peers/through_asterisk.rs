@@ -1,11 +1,13 @@
-//! Through Asterisk, watched by its HEP, its call-detail records and its queue's log at once: one call, one record.
+//! Through Asterisk, watched by its HEP, its channel events (log and manager), its call-detail records and its queue's log at
+//! once: one call, one record.
 
 use super::asterisk::Asterisk;
 use super::calls::{CUSTOMER, Call, Outcome, held_against, play};
 use super::script::Script;
-use crate::daemon::{Daemon, HEP, configure, verify};
+use crate::daemon::{Daemon, HEP, TAKTD, configure, verify};
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const SUPPORT: &str = "+4989555010";
@@ -112,12 +114,17 @@ fn asterisk_is_metered_by_all_its_sources_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let logs = Asterisk::logs(&root);
     let path = |name: &str| logs.join(name).display().to_string();
+    fs::write(folder.path().join("ami.secret"), "lab-ami\n").expect("written");
+    let events = format!(
+        "\n[[source]]\nkind = \"asterisk-ami\"\nconnect = \"tcp://{net}.10:5038\"\nusername = \"taktd\"\nsecret_file = \"ami.secret\"\n\n[[source]]\nkind = \"asterisk-cel\"\npath = {:?}\n",
+        path("cel-custom/cel.csv")
+    );
     let rows = format!(
         "\n[[source]]\nkind = \"asterisk-cdr\"\npath = {:?}\ntimezone = \"Europe/Berlin\"\ncolumns = \"auto\"\nqueue_log = {:?}\n",
         path("cdr-csv/Master.csv"),
         path("queue_log")
     );
-    let config = configure(folder.path(), &format!("{HEP}{rows}"));
+    let config = configure(folder.path(), &format!("{HEP}{events}{rows}"));
     let text = fs::read_to_string(&config).expect("written").replace("127.0.0.20", &format!("{net}.20"));
     fs::write(&config, text).expect("written");
     let daemon = Daemon::start(&config);
@@ -134,4 +141,8 @@ fn asterisk_is_metered_by_all_its_sources_at_once() {
     let config = daemon.end();
     held_against(&config, &truths);
     verify(&config);
+    let reconciled = Command::new(TAKTD).args(["reconcile", "--json", "--config"]).arg(&config).output().expect("it runs");
+    let told = String::from_utf8_lossy(&reconciled.stdout);
+    let sum: serde_json::Value = serde_json::from_str(told.lines().last().unwrap_or_default()).expect("JSON");
+    assert_eq!((&sum["seen_by_several"], &sum["findings"]), (&truths.len().into(), &0.into()), "{told}");
 }

@@ -6,6 +6,8 @@ use super::script::Script;
 use crate::daemon::{Daemon, configure, verify};
 use crate::tools;
 use std::fs;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 
 /// The calls, in groups that may go at once: no desk is in two calls of a group.
 fn calls() -> Vec<Vec<Call>> {
@@ -91,7 +93,7 @@ fn challenging() -> Script {
 }
 
 /// A daemon that listens on `listen`, a proxy that reports there, and all calls.
-fn metered(net: &str, listen: &str, uri: impl Fn(std::net::SocketAddr) -> String, hep: Option<u8>, key: Option<&str>) {
+fn metered(net: &str, listen: &str, uri: impl Fn(SocketAddr) -> String, hep: Option<u8>, key: Option<&str>) {
     if tools::find("kamailio", "kamailio").is_none() || tools::find("sipp", "sip-tester").is_none() {
         return;
     }
@@ -114,6 +116,33 @@ fn metered(net: &str, listen: &str, uri: impl Fn(std::net::SocketAddr) -> String
 #[test]
 fn kamailio_reports_hep_over_udp() {
     metered("127.0.60", "udp://127.0.0.1:0", |hep| format!("sip:{hep}"), Some(3), Some("lab-hep"));
+}
+
+/// Debian's Kamailio sends HEP over UDP only: an agent between passes its frames on over one connection.
+#[test]
+fn kamailio_reports_hep_over_tcp_through_an_agent() {
+    metered("127.0.63", "tcp://127.0.0.1:0", |hep| format!("sip:{}", agent(hep)), Some(3), Some("lab-hep"));
+}
+
+/// Passes on over TCP what comes over UDP; ends with its daemon.
+fn agent(to: SocketAddr) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let own = socket.local_addr().expect("an address");
+    let mut stream = TcpStream::connect(to).expect("it listens");
+    std::thread::spawn(move || {
+        let mut frame = [0; 65_535];
+        while let Ok(length) = socket.recv(&mut frame) {
+            if stream.write_all(&frame[..length]).is_err() {
+                break;
+            }
+        }
+    });
+    own
+}
+
+#[test]
+fn kamailio_reports_hep_of_the_second_version() {
+    metered("127.0.64", "udp://127.0.0.1:0", |hep| format!("sip:{hep}"), Some(2), None);
 }
 
 #[test]
