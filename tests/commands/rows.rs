@@ -22,22 +22,58 @@ pub(super) fn with(source: &str) -> Desk {
     desk
 }
 
+/// A leg as mod_json_cdr writes it; seconds after ten o'clock.
+fn leg(uuid: &str, direction: &str, number: &str, answer: u64, end: u64, more: &str) -> String {
+    let at = |second: u64| 1_773_133_200_000_000 + second * 1_000_000;
+    format!(
+        "{{\"variables\":{{\"uuid\":\"{uuid}\",\"direction\":\"{direction}\",\"start_uepoch\":\"{}\",\"answer_uepoch\":\"{}\",\
+         \"end_uepoch\":\"{}\",\"caller_id_number\":\"%2B4989990001\",\"destination_number\":\"{number}\"{more}}}}}",
+        at(0),
+        at(answer),
+        at(end)
+    )
+}
+
+/// Rows that are held against FreeSWITCH's records, in either order: each source speaks for itself, in its own role.
+#[test]
+fn rows_are_held_against_the_records_of_another_kind() {
+    let example = |name: &str| std::fs::read_to_string(format!("config/sources/{name}")).expect("it ships");
+    let rows = example("3cx.toml").replace("kind = \"csv\"\n", "kind = \"csv\"\nrole = \"reconcile\"\n");
+    for rows_first in [true, false] {
+        let desk = with(&format!("{rows}\n{}", example("freeswitch.toml")));
+        let spool = desk.path("spool");
+        std::fs::create_dir(&spool).expect("made");
+        std::fs::write(spool.join("a_a.cdr.json"), leg("a", "inbound", "089555010", 1, 147, "")).expect("written");
+        std::fs::write(spool.join("b.cdr.json"), leg("b", "outbound", "201", 20, 147, ",\"originator\":\"a\"")).expect("written");
+        let spool = spool.display().to_string();
+        let mut replays = [["replay", "--as", "csv", "tests/cases/sources/3cx.log"], ["replay", "--as", "freeswitch", &spool]];
+        if !rows_first {
+            replays.reverse();
+        }
+        replays.iter().for_each(|replay| drop(desk.taktd(replay).fine()));
+        let calls: Vec<String> = desk.calls().iter().map(short).collect();
+        assert_eq!(
+            calls,
+            [
+                "10:00:00 in K-1 201 wait 20 talk 127 agent",
+                "10:05:00 in K-1  wait 21 talk 0 cancelled [\"reconciled\"]",
+                "10:10:00 in K-2 201 wait 18 talk 100 agent [\"transfer\", \"reconciled\"]",
+                "10:20:00 in   wait 35 talk 0 no answer [\"reconciled\"]",
+            ]
+        );
+        let told = desk.taktd(&["reconcile"]).fine();
+        assert!(told.contains("freeswitch and csv: talk 127 s and 135 s, wait 20 s and 12 s"), "{told}");
+        assert_eq!(told.matches("only csv saw it").count(), 3, "{told}");
+        desk.verified();
+    }
+}
+
 /// The directory of records that FreeSWITCH could not post, read as a recording; a record that is cut off is set aside.
 #[test]
 fn freeswitch() {
     let desk = desk("freeswitch.toml");
     let spool = desk.path("spool");
     std::fs::create_dir(&spool).expect("made");
-    let leg = |uuid: &str, direction: &str, number: &str, answer: u64, end: u64, more: &str| {
-        let at = |second: u64| 1_773_133_200_000_000 + second * 1_000_000;
-        format!(
-            "{{\"variables\":{{\"uuid\":\"{uuid}\",\"direction\":\"{direction}\",\"start_uepoch\":\"{}\",\"answer_uepoch\":\"{}\",\
-             \"end_uepoch\":\"{}\",\"caller_id_number\":\"%2B4989990001\",\"destination_number\":\"{number}\"{more}}}}}",
-            at(0),
-            at(answer),
-            at(end)
-        )
-    };
     let caller = leg("a", "inbound", "089555010", 1, 70, "");
     let agent = leg("b", "outbound", "201", 10, 69, ",\"originator\":\"a\"");
     std::fs::write(spool.join("a_a.cdr.json"), &caller).expect("written");
