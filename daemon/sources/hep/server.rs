@@ -30,7 +30,7 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// What agents may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Connections at once. Each has at most [`LARGEST`] and 16 KiB of buffers.
+    /// Connections at once. Each has at most a frame of the greatest length and 16 KiB of buffers.
     pub connections: usize,
     /// How long a connection may take to its first frame that counts, its handshake included.
     pub first: Duration,
