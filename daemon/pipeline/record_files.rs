@@ -8,6 +8,7 @@ use crate::metrics::SourceKind;
 use crate::sources::asterisk_cdr::{self, AsteriskCdr};
 use crate::sources::csv_rows::{self, CsvRows};
 use crate::sources::freeswitch::{self, FreeSwitch, Refused};
+use crate::sources::tail::PollError;
 use crate::units::codec::{Reader, Writer};
 use crate::units::{Seconds, Timestamp};
 use std::path::{Path, PathBuf};
@@ -265,20 +266,11 @@ impl RecordFiles {
     }
 }
 
-impl From<asterisk_cdr::PollError> for Trouble {
-    fn from(error: asterisk_cdr::PollError) -> Self {
+impl From<PollError> for Trouble {
+    fn from(error: PollError) -> Self {
         match error {
-            asterisk_cdr::PollError::Stopped(stopped) => Self::Stopped(stopped.to_string()),
-            asterisk_cdr::PollError::Io { .. } => Self::Unreadable(error.to_string()),
-        }
-    }
-}
-
-impl From<csv_rows::PollError> for Trouble {
-    fn from(error: csv_rows::PollError) -> Self {
-        match error {
-            csv_rows::PollError::Stopped(stopped) => Self::Stopped(stopped.to_string()),
-            csv_rows::PollError::Io { .. } => Self::Unreadable(error.to_string()),
+            PollError::Stopped(stopped) => Self::Stopped(stopped.to_string()),
+            PollError::Io { .. } => Self::Unreadable(error.to_string()),
         }
     }
 }

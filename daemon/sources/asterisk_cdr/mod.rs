@@ -19,6 +19,7 @@ pub mod row;
 pub mod zone;
 
 use super::tail::line::{Framed, Quotes};
+pub use super::tail::{PollError, Stopped};
 use super::tail::{Position, Tail, TailCounts};
 use crate::calls::{CdrRow, QueueLine};
 use crate::units::codec::{Reader, Writer};
@@ -96,34 +97,6 @@ pub struct SourceCounts {
     pub file: TailCounts,
     /// What became of the queue log.
     pub queue_log: TailCounts,
-}
-
-/// Why a source gives nothing more until its configuration is right.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}:{line}: {error}", path.display())]
-pub struct Stopped {
-    /// The file.
-    pub path: PathBuf,
-    /// The line, from 1.
-    pub line: u64,
-    /// What is wrong there, and what would be right.
-    pub error: RowError,
-}
-
-/// Why there is no batch.
-#[derive(Debug, thiserror::Error)]
-pub enum PollError {
-    /// The file contradicts its configuration: nothing more comes.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-    /// A file cannot be read just now.
-    #[error("{}: {error}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: std::io::Error,
-    },
 }
 
 /// Where to go on after a restart: commits together with all that came before it.
@@ -277,13 +250,13 @@ impl AsteriskCdr {
                     ControlFlow::Continue(())
                 }
                 Err(error @ RowError::Times(Wrong::Contradiction { .. })) => {
-                    *stopped = Some(Stopped { path: path.clone(), line, error });
+                    *stopped = Some(Stopped { path: path.clone(), line, what: error.to_string() });
                     ControlFlow::Break(())
                 }
                 Err(error) => {
                     counts.malformed_rows += 1;
                     if !*recognized {
-                        let first = unrecognized.get_or_insert_with(|| Stopped { path: path.clone(), line, error });
+                        let first = unrecognized.get_or_insert_with(|| Stopped { path: path.clone(), line, what: error.to_string() });
                         if counts.malformed_rows >= UNREADABLE {
                             *stopped = Some(first.clone());
                             return ControlFlow::Break(());

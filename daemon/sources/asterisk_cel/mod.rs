@@ -15,12 +15,13 @@ mod recordings;
 pub mod row;
 
 use super::tail::line::{Framed, Quotes};
+pub use super::tail::{PollError, Stopped};
 use super::tail::{Position, Tail, TailCounts};
 use crate::calls::ChannelEvent;
 use crate::units::Timestamp;
 use crate::units::codec::{Reader, Writer};
 use layout::Layout;
-use row::{Read, RowError};
+use row::Read;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -71,34 +72,6 @@ pub struct SourceCounts {
     pub broken: u64,
     /// What became of the file.
     pub file: TailCounts,
-}
-
-/// Why a source gives nothing more until its configuration is right.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}:{line}: {error}", path.display())]
-pub struct Stopped {
-    /// The file.
-    pub path: PathBuf,
-    /// The line, from 1.
-    pub line: u64,
-    /// What is wrong there, and what would be right.
-    pub error: RowError,
-}
-
-/// Why there is no batch.
-#[derive(Debug, thiserror::Error)]
-pub enum PollError {
-    /// The file contradicts its configuration: nothing more comes.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-    /// The file cannot be read just now.
-    #[error("{}: {error}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: std::io::Error,
-    },
 }
 
 /// Where to go on after a restart: commits together with all that came before it.
@@ -180,7 +153,7 @@ impl AsteriskCel {
                 Err(error) => {
                     counts.malformed += 1;
                     if !*recognized {
-                        let first = unrecognized.get_or_insert_with(|| Stopped { path: path.clone(), line, error });
+                        let first = unrecognized.get_or_insert_with(|| Stopped { path: path.clone(), line, what: error.to_string() });
                         if counts.malformed >= UNREADABLE {
                             *stopped = Some(first.clone());
                             return ControlFlow::Break(());

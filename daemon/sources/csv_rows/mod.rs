@@ -20,6 +20,7 @@ pub mod row;
 mod tests;
 
 use super::tail::line::{Framed, Quotes};
+pub use super::tail::{PollError, Stopped};
 use super::tail::{Tail, TailCounts};
 use crate::calls::CallRow;
 use crate::units::Timestamp;
@@ -96,34 +97,6 @@ pub struct SourceCounts {
     pub broken: u64,
     /// What became of the file.
     pub file: TailCounts,
-}
-
-/// Why a source gives nothing more until its configuration is right.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}:{line}: {what}", path.display())]
-pub struct Stopped {
-    /// The file.
-    pub path: PathBuf,
-    /// The line, from 1.
-    pub line: u64,
-    /// What is wrong there, and what would be right.
-    pub what: String,
-}
-
-/// Why there is no batch.
-#[derive(Debug, thiserror::Error)]
-pub enum PollError {
-    /// The file contradicts its configuration: nothing more comes.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-    /// The file cannot be read just now.
-    #[error("{}: {error}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: std::io::Error,
-    },
 }
 
 /// The file of one switch, being followed.

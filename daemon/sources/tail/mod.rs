@@ -8,6 +8,9 @@
 //! Nothing here blocks or waits: the caller says when to look again. [`mod@line`] cuts what is read into complete records.
 
 pub mod line;
+mod trouble;
+
+pub use trouble::{PollError, Stopped};
 
 use crate::units::codec::{Reader, Writer};
 use line::{Framed, Quotes, next};
