@@ -25,6 +25,7 @@ pub mod asterisk_cel;
 pub mod capture;
 #[cfg(test)]
 mod channel_recordings;
+mod column_names;
 pub mod csv_rows;
 pub mod freeswitch;
 pub mod hep;
@@ -35,6 +36,7 @@ mod start_line;
 mod stream;
 pub mod tail;
 
+pub use column_names::NameError;
 pub use set_aside::{SetAside, Tally};
 pub use start_line::looks_like_sip;
 

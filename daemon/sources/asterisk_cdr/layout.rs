@@ -10,6 +10,8 @@
 //! tells them apart. The invariant: a layout is known or refused, never guessed. (Asterisk, cdr/cdr_csv.c,
 //! configs/samples/cdr_custom.conf.sample.)
 
+use crate::sources::column_names::{NameError, columns_of};
+
 use super::queue_log::is_unique_id;
 use crate::calls::Disposition;
 
@@ -120,17 +122,9 @@ pub struct Columns(Box<[Column]>);
 /// Why a list or a row has no layout.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
-    /// A name in the configured list.
-    #[error("no column is called \"{found}\"; there are {known}")]
-    UnknownName {
-        /// The name.
-        found: String,
-        /// Those there are.
-        known: String,
-    },
-    /// A name twice.
-    #[error("column \"{0}\" is listed twice")]
-    Twice(String),
+    /// The configured list.
+    #[error(transparent)]
+    Names(#[from] NameError),
     /// A name that is needed and is not there.
     #[error("{0} is missing: a row without it cannot be metered")]
     Missing(&'static str),
@@ -156,17 +150,7 @@ impl Columns {
     /// # Errors
     /// When a name is unknown or listed twice, or what a call needs is missing.
     pub fn parse(names: &[&str]) -> Result<Self, LayoutError> {
-        let mut columns = Vec::with_capacity(names.len());
-        for name in names {
-            let Some((_, column)) = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
-                let known: Vec<&str> = NAMES.iter().map(|(known, _)| *known).collect();
-                return Err(LayoutError::UnknownName { found: (*name).to_owned(), known: known.join(", ") });
-            };
-            if *column != Column::Skip && columns.contains(column) {
-                return Err(LayoutError::Twice((*name).to_owned()));
-            }
-            columns.push(*column);
-        }
+        let columns = columns_of(names, NAMES, Column::Skip)?;
         let has = |column| columns.contains(&column);
         for (name, present) in [
             ("src", has(Column::Src)),
@@ -419,8 +403,8 @@ mod tests {
         let all = ["start_u", "answer_u", "end_u", "src", "dst", "channel", "dstchannel", "lastapp", "lastdata", "disposition"];
         assert!(Columns::parse(&all).is_ok());
         assert_eq!(Columns::parse(&all[1..]), Err(LayoutError::Missing("start or start_u")));
-        assert_eq!(Columns::parse(&[&all[..], &["src"]].concat()), Err(LayoutError::Twice("src".to_owned())));
-        assert!(matches!(Columns::parse(&["colour"]), Err(LayoutError::UnknownName { .. })));
+        assert_eq!(Columns::parse(&[&all[..], &["src"]].concat()), Err(LayoutError::Names(NameError::Twice("src".to_owned()))));
+        assert!(matches!(Columns::parse(&["colour"]), Err(LayoutError::Names(NameError::Unknown { .. }))));
         let layout = Layout::Columns(Columns::parse(&all).expect("complete"));
         assert_eq!(layout.fields(&record(&["1"])).err(), Some(LayoutError::Count { found: 1, expected: 10 }));
     }

@@ -7,6 +7,8 @@
 //!
 //! The invariant: a layout is known or refused, never guessed.
 
+use crate::sources::column_names::{NameError, columns_of};
+
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
@@ -134,17 +136,9 @@ pub struct Columns(Box<[Column]>);
 /// Why a list or a record has no layout.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
-    /// A name in the configured list.
-    #[error("no column is called \"{found}\"; there are {known}")]
-    UnknownName {
-        /// The name.
-        found: String,
-        /// Those there are.
-        known: String,
-    },
-    /// A name twice.
-    #[error("column \"{0}\" is listed twice")]
-    Twice(String),
+    /// The configured list.
+    #[error(transparent)]
+    Names(#[from] NameError),
     /// A name that is needed and is not there.
     #[error("{0} is missing: an event without it cannot be metered")]
     Missing(&'static str),
@@ -169,17 +163,7 @@ impl Columns {
     /// # Errors
     /// When a name is unknown or listed twice, or what an event needs is missing.
     pub fn parse(names: &[&str]) -> Result<Self, LayoutError> {
-        let mut columns = Vec::with_capacity(names.len());
-        for name in names {
-            let Some((_, column)) = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
-                let known: Vec<&str> = NAMES.iter().map(|(known, _)| *known).collect();
-                return Err(LayoutError::UnknownName { found: (*name).to_owned(), known: known.join(", ") });
-            };
-            if *column != Column::Skip && columns.contains(column) {
-                return Err(LayoutError::Twice((*name).to_owned()));
-            }
-            columns.push(*column);
-        }
+        let columns = columns_of(names, NAMES, Column::Skip)?;
         for (name, column) in NAMES.iter().take(10) {
             if !columns.contains(column) {
                 return Err(LayoutError::Missing(name));
