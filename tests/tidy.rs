@@ -33,7 +33,6 @@ const LONG: &[(&str, usize)] = &[
     ("daemon/sip/dialogs/script.rs", 660),
     ("daemon/sip/scan.rs", 360),
     ("daemon/sources/asterisk_cdr/layout.rs", 460),
-    ("daemon/sources/asterisk_cdr/mod.rs", 360),
     ("daemon/sources/asterisk_cdr/recordings.rs", 580),
     ("daemon/sources/asterisk_cdr/zone.rs", 370),
     ("daemon/sources/pcap/file.rs", 340),
