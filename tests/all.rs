@@ -27,4 +27,5 @@ mod tidy;
 mod tools;
 mod walks;
 mod wire;
+mod witnesses;
 mod years;

@@ -69,12 +69,12 @@ after = "14 days"
 const HEAD: &str = "contract_id,plans,starts_on,ends_on,numbers\n";
 
 /// A folder with a configuration and a ledger.
-struct Shop {
+pub(crate) struct Shop {
     folder: TempDir,
 }
 
 impl Shop {
-    fn new(contracts: &str) -> Self {
+    pub(crate) fn new(contracts: &str) -> Self {
         let shop = Self { folder: TempDir::new().expect("a folder") };
         for (name, text) in [("taktd.toml", CONFIG), ("tariff.toml", TARIFF)] {
             std::fs::write(shop.path(name), text).expect("written");
@@ -83,7 +83,7 @@ impl Shop {
         shop
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -101,7 +101,7 @@ impl Shop {
     }
 
     /// Opens the books, as a start after a downtime does.
-    fn books(&self) -> Books {
+    pub(crate) fn books(&self) -> Books {
         let key = NumberKey::from_file(&self.path("ledger.key")).expect("a key");
         // A child that another test is starting shares our open files, and so our lock, until it runs its own program.
         let open = || match Ledger::open(&self.path("ledger.db"), &key) {
@@ -121,7 +121,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 /// A call to the support hotline: its name, who calls, when talk begins, for how many minutes.
-fn call(id: &str, caller: &str, begins: &str, minutes: u64) -> Call {
+pub(crate) fn call(id: &str, caller: &str, begins: &str, minutes: u64) -> Call {
     let talk = crate::settlement::call(id, "support", begins, minutes * 60);
     let raw = RawNumber::from_bytes(format!("+{caller}").as_bytes());
     Call { caller: E164::from_digits(caller.as_bytes()), caller_raw: raw, ..talk }

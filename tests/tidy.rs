@@ -22,7 +22,6 @@ const LONG: &[(&str, usize)] = &[
     ("daemon/ledger/numbers.rs", 340),
     ("daemon/ledger/query.rs", 350),
     ("daemon/ledger/verify.rs", 370),
-    ("daemon/pipeline/books.rs", 310),
     ("daemon/pipeline/live.rs", 420),
     ("daemon/pipeline/replay.rs", 430),
     ("daemon/pipeline/signalling.rs", 320),

@@ -7,11 +7,11 @@ use super::journaling::{find_anew, keep_place, month_end, write};
 use super::quiets::Quiets;
 use super::settling::{settle_many, settle_unsettled};
 use super::twins::Kinds;
-use crate::calls::{Call, Speaker, Stage, Update};
+use crate::calls::{Call, Speaker, Update};
 use crate::contracts::local_date;
 use crate::ledger::{Assignment, Closing, Document, Ledger, Posted, Snapshot, StoredCall};
 use crate::meter::{self, Outcome, Record, RecordKey, Timing};
-use crate::units::{CallId, Direction, Seconds, Timestamp};
+use crate::units::{Direction, Seconds, Timestamp};
 use chrono::{Datelike, NaiveDate};
 use std::ops::AddAssign;
 use std::sync::Arc;
@@ -132,13 +132,16 @@ impl Books {
     /// When the ledger cannot be written; then nothing of it is.
     pub fn journal(&mut self, news: impl Iterator<Item = News>) -> Result<Done> {
         let mut done = Done::default();
-        let Self { ledger, in_force, kinds, .. } = self;
+        let Self { ledger, in_force, .. } = self;
         let mut batch = ledger.batch()?;
+        let (mut kinds, mut ended) = (self.kinds, Vec::new());
         for News { by, updates, snapshots, time } in news {
-            write(&mut batch, in_force, kinds, by, updates, &mut done)?;
+            write(&mut batch, in_force, &mut kinds, (by, updates), &mut done, &mut ended)?;
             keep_place(&mut batch, &snapshots, time)?;
         }
         batch.commit()?;
+        // Only what is on disk is known: else a call could be two after the next start.
+        self.kinds = kinds;
         Ok(done)
     }
 
@@ -154,16 +157,11 @@ impl Books {
         time: Option<Timestamp>,
     ) -> Result<(Done, Vec<Ended>)> {
         let mut done = Done::default();
-        let concluded: Vec<CallId> = told
-            .iter()
-            .flat_map(|(_, updates)| updates)
-            .filter(|one| one.stage == Stage::Concluded)
-            .map(|one| one.call.id.clone())
-            .collect();
-        let Self { ledger, in_force, closings, quiets, kinds } = self;
+        let Self { ledger, in_force, closings, quiets, .. } = self;
         let mut batch = ledger.batch()?;
-        for (by, updates) in told {
-            write(&mut batch, in_force, kinds, by, updates, &mut done)?;
+        let (mut kinds, mut concluded) = (self.kinds, Vec::new());
+        for told in told {
+            write(&mut batch, in_force, &mut kinds, told, &mut done, &mut concluded)?;
         }
         keep_place(&mut batch, snapshots, time)?;
         done.posted += settle_unsettled(&mut batch, in_force, closings, quiets)?;
@@ -176,6 +174,7 @@ impl Books {
             }
         }
         batch.commit()?;
+        self.kinds = kinds;
         Ok((done, ended))
     }
 

@@ -22,25 +22,26 @@ pub(super) fn keep_place(batch: &mut Batch<'_>, snapshots: &[(String, Snapshot)]
     Ok(())
 }
 
-/// Journals updates; the record of a call nobody pays is posted at once, for it depends on no other.
+/// Journals updates; the record of a call nobody pays is posted at once, for it depends on no other. `ended` hears the names
+/// of the calls that are over, each when the first source says so.
 pub(super) fn write(
     batch: &mut Batch<'_>,
     in_force: &InForce,
     kinds: &mut Kinds,
-    by: Speaker,
-    updates: Vec<Update>,
+    (by, updates): (Speaker, Vec<Update>),
     done: &mut Done,
+    ended: &mut Vec<CallId>,
 ) -> Result<()> {
     for Update { stage, call } in updates {
-        let (call, found, journaled) = match settle_identity(batch, kinds, by, call)? {
+        let (call, found, journaled, over) = match settle_identity(batch, kinds, by, call)? {
             Told::Nothing => {
                 done.same += 1;
                 continue;
             }
-            Told::Merged(call) => {
+            Told::Merged(call, over) => {
                 let found = in_force.find(&call);
                 let journaled = batch.journal_merged(&call, &found)?;
-                (call, found, journaled)
+                (call, found, journaled, over)
             }
             Told::Alone(mut call) => {
                 let found = in_force.find(&call);
@@ -49,7 +50,7 @@ pub(super) fn write(
                     call.id = name_again(&call);
                     journaled = batch.journal_call(&call, &found)?;
                 }
-                (call, found, journaled)
+                (call, found, journaled, false)
             }
         };
         match journaled {
@@ -59,6 +60,9 @@ pub(super) fn write(
         }
         if journaled != Journaled::Same && (stage != Stage::Connected || call.ended_at.is_some()) {
             post_unbilled(batch, in_force, &call, &found, done)?;
+        }
+        if stage == Stage::Concluded && !over {
+            ended.push(call.id);
         }
     }
     Ok(())

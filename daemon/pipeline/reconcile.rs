@@ -40,30 +40,34 @@ pub fn reconcile<E: From<crate::ledger::LedgerError>>(
         return Ok(None);
     }
     let mut sum = Reconciled::default();
-    let mut calls: Vec<StoredCall> = Vec::new();
-    ledger.calls(from, to, |stored| -> Result<()> {
-        calls.push(stored);
-        Ok(())
-    })?;
-    for stored in calls {
+    let mut look = |stored: &StoredCall| -> std::result::Result<(), E> {
         sum.calls += 1;
         let told = told_by(ledger, kinds, &stored.call.id)?;
-        let before = sum.findings;
         if let [alone] = told.as_slice() {
-            sum.findings = before + 1;
-            each(&stored, Finding::Only(alone.by))?;
-            continue;
+            sum.findings += 1;
+            return each(stored, Finding::Only(alone.by));
         }
         sum.several += 1;
+        let mut differs = false;
         for (place, one) in told.iter().enumerate() {
             for other in told.iter().skip(place + 1) {
                 let found = differences(one, other, tolerance);
                 if !found.is_empty() {
-                    sum.findings = before + 1;
-                    each(&stored, Finding::Differ(one.by, other.by, found))?;
+                    differs = true;
+                    each(stored, Finding::Differ(one.by, other.by, found))?;
                 }
             }
         }
-    }
-    Ok(Some(sum))
+        sum.findings += u64::from(differs);
+        Ok(())
+    };
+    // One call after the other, for a year of them may be asked for; the first failure is told at the end.
+    let mut failed = None;
+    ledger.calls(from, to, |stored| -> Result<()> {
+        if failed.is_none() {
+            failed = look(&stored).err();
+        }
+        Ok(())
+    })?;
+    failed.map_or(Ok(Some(sum)), Err)
 }

@@ -71,8 +71,8 @@ fn speaker(words: &str) -> Option<Speaker> {
 pub(super) enum Told {
     /// The call, as its only source has it.
     Alone(Call),
-    /// The call, as all its sources have it together.
-    Merged(Call),
+    /// The call, as all its sources have it together, and whether another one has told its end before.
+    Merged(Call, bool),
     /// Nothing: the same source has said more of it before.
     Nothing,
 }
@@ -99,13 +99,14 @@ pub(super) fn settle_identity(batch: &mut Batch<'_>, kinds: &mut Kinds, by: Spea
             batch.put_sighting(&name, sighting)?;
         }
     }
+    let over = sightings.iter().any(|sighting| sighting.by.witness != by.witness && sighting.call.ended_at.is_some());
     match sightings.iter_mut().find(|sighting| sighting.by.witness == by.witness) {
         Some(mine) if !mine.call.yields_to(&call) => return Ok(Told::Nothing),
         Some(mine) => *mine = Sighting { by, call: call.clone() },
         None => sightings.push(Sighting { by, call: call.clone() }),
     }
     batch.put_sighting(&name, &Sighting { by, call })?;
-    Ok(merged(&name, &sightings).map_or(Told::Nothing, Told::Merged))
+    Ok(merged(&name, &sightings).map_or(Told::Nothing, |call| Told::Merged(call, over)))
 }
 
 /// The name in the ledger of a call that this source has told of before, or that another one calls the same. Where the
