@@ -98,7 +98,7 @@ fn a_full_disk_leaves_what_the_last_commit_left() {
 
 /// Not a test of its own: the writer that `a_killed_writer_loses_nothing` starts, and kills.
 #[test]
-#[ignore = "started by another test"]
+#[ignore = "no test of its own: a_killed_writer_loses_nothing starts it, and kills it"]
 fn write_until_killed() {
     let Ok(path) = std::env::var("TAKTD_TEST_LEDGER") else { return };
     let mut ledger = Ledger::open(path.as_ref(), &key()).expect("a ledger");
