@@ -1,5 +1,6 @@
 //! The program from outside, as its users, its accountant and its attackers meet it.
 
+mod backup;
 mod channels;
 mod check;
 mod decide;

@@ -291,6 +291,7 @@ const COMMANDS: &[&str] = &[
     "assign",
     "decide",
     "simulate",
+    "backup",
     "verify",
 ];
 

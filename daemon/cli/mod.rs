@@ -2,6 +2,7 @@
 
 mod agents;
 mod assign;
+mod backup;
 mod balance;
 mod calls;
 mod check;
@@ -83,6 +84,8 @@ enum Command {
     Decide(decide::Arguments),
     /// What would other prices have come to? The ledger's calls under another tariff.
     Simulate(simulate::Arguments),
+    /// Copy the ledger while the daemon goes on, and check the copy.
+    Backup(backup::Arguments),
     /// Compute everything again and find any tampering.
     #[command(after_help = "Example:\n  taktd verify --config /etc/taktd/taktd.toml")]
     Verify,
@@ -123,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Assign(arguments) => assign::run(&common, &arguments),
         Command::Decide(arguments) => decide::run(&common, &arguments),
         Command::Simulate(arguments) => simulate::run(&common, &arguments),
+        Command::Backup(arguments) => backup::run(&common, &arguments),
         Command::Verify => verify::run(&common),
     };
     let (status, message) = match done {

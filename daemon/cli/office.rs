@@ -80,10 +80,15 @@ impl Office {
         })
     }
 
+    /// The file with the key of the ledger's numbers.
+    pub fn key_file(&self) -> Result<PathBuf> {
+        let path = self.ledger_path()?;
+        Ok(self.key_file.clone().unwrap_or_else(|| beside(path)))
+    }
+
     /// The key of the ledger's numbers; made at first use.
     pub fn key(&self) -> Result<NumberKey> {
-        let path = self.ledger_path()?;
-        let key_file = self.key_file.clone().unwrap_or_else(|| beside(path));
+        let key_file = self.key_file()?;
         if let Some(folder) = key_file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
         }
@@ -92,9 +97,7 @@ impl Office {
 
     /// The key, if it was made already.
     pub fn known_key(&self) -> Result<Option<NumberKey>> {
-        let path = self.ledger_path()?;
-        let key_file = self.key_file.clone().unwrap_or_else(|| beside(path));
-        if key_file.exists() { self.key().map(Some) } else { Ok(None) }
+        if self.key_file()?.exists() { self.key().map(Some) } else { Ok(None) }
     }
 
     /// The ledger, to write.

@@ -12,11 +12,12 @@
 //! | `unsettled` | which contracts are to be settled |
 //! | `stands` | what there is already of what will be posted |
 //! | `query`, `standing` | reading: what was said, what was concluded |
-//! | `verify` | checking everything again |
+//! | `verify`, `backup` | checking everything again; a copy |
 //! | `chain`, `call_form`, `record_form`, `fields`, `words` | hashes and the stored form |
 //! | `numbers` | tokens in the place of phone numbers |
 //! | `result` | a record as JSON |
 
+mod backup;
 mod batch;
 mod call_form;
 mod chain;
@@ -43,6 +44,7 @@ mod unsettled;
 mod verify;
 
 pub use crate::contracts::Match;
+pub use backup::Copy;
 pub use batch::{Batch, Document, Snapshot};
 pub use chain::{Hash, hex};
 pub use error::{LedgerError, Result};

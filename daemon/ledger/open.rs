@@ -128,7 +128,7 @@ pub(super) fn read_head(db: &Connection) -> Result<Head> {
     Ok(Head { time, evidence, entry, catalogue: super::batch::catalogue_in_force(db)? })
 }
 
-fn connect(path: &Path, how: OpenFlags) -> Result<Connection> {
+pub(super) fn connect(path: &Path, how: OpenFlags) -> Result<Connection> {
     let flags = how | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(|source| LedgerError::Open { path: path.into(), source })?;
     db.busy_timeout(PATIENCE)?;
@@ -163,7 +163,7 @@ fn lock(path: &Path) -> Result<File> {
 }
 
 /// An error of the file system with the name of the file.
-fn named(path: &Path, error: &std::io::Error) -> std::io::Error {
+pub(super) fn named(path: &Path, error: &std::io::Error) -> std::io::Error {
     std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
