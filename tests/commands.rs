@@ -7,6 +7,7 @@ mod decide;
 mod explain;
 mod faults;
 mod hostile;
+mod privacy;
 mod rate;
 mod readme;
 mod reconcile;

@@ -292,6 +292,7 @@ const COMMANDS: &[&str] = &[
     "decide",
     "simulate",
     "backup",
+    "privacy",
     "verify",
 ];
 

@@ -41,7 +41,11 @@ impl Office {
     pub fn load(common: &Common) -> Result<Self> {
         let (config, catalogue) =
             config::load(&common.config).map_err(|problems| Failure::Usage(with_hint(&problems.to_string(), common)))?;
-        let documents = catalogue.documents.into_iter().map(|(name, text)| (kind_of(&name), name.into(), text)).collect();
+        // Tariffs come first; what a file is named says nothing.
+        let tariffs = catalogue.tariffs.len();
+        let kind = |place: usize| if place < tariffs { "tariff" } else { "contracts" };
+        let documents = catalogue.documents.into_iter().enumerate();
+        let documents = documents.map(|(place, (name, text))| (kind(place), name.into(), text)).collect();
         let in_force = Arc::new(InForce::new(catalogue.tariffs, catalogue.contracts, config.directory.clone(), documents));
         let (ledger, key_file) = match &common.ledger {
             Some(url) => {
@@ -137,11 +141,6 @@ impl Office {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// `tariff` or `contracts`, by the file's name as configured.
-fn kind_of(name: &str) -> &'static str {
-    if name.contains("contracts") || name.ends_with(".csv") { "contracts" } else { "tariff" }
 }
 
 fn beside(ledger: &Path) -> PathBuf {

@@ -6,6 +6,7 @@ pub mod catalogue;
 mod duties;
 mod events;
 pub mod files;
+pub mod forgetting;
 pub mod inbox;
 pub mod inputs;
 mod intake;

@@ -20,7 +20,7 @@ fn main() -> Result<()> {
     let path = folder.path().join("ledger.db");
     let mut ledger = Ledger::open(&path, &NumberKey::new([7; 32]))?;
     let mut first = ledger.batch()?;
-    first.use_catalogue(&[Document { kind: "tariff", name: "support-level.toml", text: "example" }])?;
+    first.use_catalogue(&[Document { kind: "tariff", name: "support-level.toml", text: "example", numbers: &[] }])?;
     first.commit()?;
     println!("{calls} calls of {contracts} contracts, {batch} in a batch");
 
