@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod daemon;
 mod generated;
+mod guard;
 mod hep_streams;
 mod hostile;
 mod http;
