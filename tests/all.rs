@@ -1,6 +1,7 @@
 //! Every integration test, one module a subject: one binary links once.
 
 mod books;
+mod booted;
 mod capture;
 mod channels;
 mod commands;
