@@ -15,6 +15,7 @@ mod csv_text;
 mod daemon;
 mod hidden;
 mod holidays;
+mod http;
 mod numbers;
 mod offers;
 mod other;
@@ -32,6 +33,7 @@ mod words;
 
 pub use catalogue::{Catalogue, load};
 pub use contract_numbers::numbers_in;
+pub use http::Http;
 pub use other::Exchanged;
 pub(crate) use problem::suggestion;
 pub use problem::{Problem, Problems};
