@@ -16,6 +16,7 @@ mod replay;
 mod rows;
 mod simulate;
 mod standing;
+mod verify;
 
 use serde_json::Value;
 use std::collections::BTreeMap;

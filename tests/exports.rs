@@ -73,7 +73,8 @@ fn anybody_can_hold_an_export_against_its_manifest() {
         format!("{} {} {net} {vat} {gross}", total["vat_percent"], total["lines"])
     };
     let mut said: Vec<String> = manifest["totals"].as_array().expect("totals").iter().map(total).collect();
-    (added.sort(), said.sort());
+    added.sort();
+    said.sort();
     assert_eq!(added, said);
     assert!(said.iter().any(|total| !total.ends_with(" 0 0 0")), "something costs something: {said:?}");
 

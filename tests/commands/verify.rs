@@ -23,10 +23,13 @@ fn records(ledger: &Ledger) -> Vec<Record> {
     found
 }
 
+/// A change of a record.
+type Forgery = fn(&mut Record);
+
 /// Each forgery is posted as taktd itself would post it: every hash is right, and the chain goes on from it.
 #[test]
 fn a_charge_that_does_not_follow_from_its_evidence_is_found() {
-    let forge: [(&str, fn(&mut Record)); 6] = [
+    let forgeries: [(&str, Forgery); 6] = [
         ("net", |record| {
             let charge = &mut record.charge;
             (charge.net, charge.gross) = (charge.net - Decimal::ONE, charge.gross - Decimal::ONE);
@@ -40,7 +43,7 @@ fn a_charge_that_does_not_follow_from_its_evidence_is_found() {
             (record.key, record.incident) = (key, None);
         }),
     ];
-    for (what, forge) in forge {
+    for (what, forge) in forgeries {
         let desk = Desk::new();
         desk.replay(recording("asterisk-16/sip.pcap")).fine();
         desk.verified();
