@@ -13,7 +13,6 @@ mod reader;
 mod receiver;
 mod server;
 mod siptrace;
-mod tls;
 mod unpack;
 mod v2;
 mod v3;
@@ -21,7 +20,6 @@ mod v3;
 pub use reader::{Bare, Reader};
 pub use receiver::{Received, Receiver, WANTED_BUFFER};
 pub use server::{Bounds, Closed, Event, Listener, Server};
-pub use tls::{Tls, TlsError};
 pub use v3::decode;
 
 use super::SetAside;
