@@ -21,7 +21,7 @@ pub fn follow(shared: &Shared, files: &Files<Config>, source: &SourceMetrics) {
         source,
         |ear| Session::connect(&files.config).and_then(|session| listen(ear, session, &files.config, source, &mut undated)),
         |error| match error {
-            SessionError::Refused(_) => {
+            SessionError::Refused(_) | SessionError::Tls(_) => {
                 tracing::error!(%error, %address, "a manager interface does not let us in; it is tried again")
             }
             SessionError::Io(_) | SessionError::Closed | SessionError::Silent | SessionError::TooMany => {

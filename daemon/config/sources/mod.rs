@@ -14,7 +14,7 @@ use super::reader::Table;
 use crate::calls::Role;
 use crate::sources::csv_rows;
 
-pub use asterisk_ami::{AmiLogin, AsteriskAmi};
+pub use asterisk_ami::{AmiLogin, AmiTls, AsteriskAmi};
 pub use asterisk_cdr::{AsteriskCdr, Columns};
 pub use asterisk_cel::AsteriskCel;
 pub use capture::Capture;
