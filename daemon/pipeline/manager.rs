@@ -5,6 +5,7 @@
 use super::ear::{Ear, PATIENCE};
 use super::files::Files;
 use super::inputs::Shared;
+use super::kinship::Kinship;
 use super::writer::Told;
 use crate::calls::Witness;
 use crate::clock::{self, Stopwatch};
@@ -16,10 +17,10 @@ use crate::sources::asterisk_ami::session::{Heard, Session, SessionError};
 pub fn follow(shared: &Shared, files: &Files<Config>, source: &SourceMetrics) {
     let address = files.config.address;
     let mut ear = Ear::new(shared, files, Witness::AsteriskAmi);
-    let mut undated = false;
+    let (mut undated, mut kinship) = (false, Kinship::default());
     ear.listen_on(
         source,
-        |ear| Session::connect(&files.config).and_then(|session| listen(ear, session, &files.config, source, &mut undated)),
+        |ear| Session::connect(&files.config).and_then(|session| listen(ear, session, &files.config, source, (&mut undated, &mut kinship))),
         |error| match error {
             SessionError::Refused(_) | SessionError::Tls(_) => {
                 tracing::error!(%error, %address, "a manager interface does not let us in; it is tried again")
@@ -37,7 +38,7 @@ fn listen(
     mut session: Session,
     config: &Config,
     source: &SourceMetrics,
-    undated: &mut bool,
+    (undated, kinship): (&mut bool, &mut Kinship),
 ) -> Result<(), SessionError> {
     let before = ear.heard;
     let mut known = false;
@@ -54,11 +55,13 @@ fn listen(
             }
             Heard::Events(events) => {
                 source.seen(now);
+                kinship.tell(ear.shared, events.iter().map(|event| &event.channel));
                 ear.apply(&events, now);
             }
             Heard::Undated => shout(ear.shared, config, undated),
             Heard::TooLong => ear.shared.metrics.rejected.inc(Rejection::Malformed),
             Heard::Open(open) => {
+                kinship.tell(ear.shared, open.iter().map(|one| &one.facts));
                 let at = session.latest().unwrap_or_else(|| ear.lag.feed_time(now));
                 ear.channels.resync(&open, before, at, &mut ear.updates);
                 tracing::info!(channels = open.len(), running = ear.channels.running().len(), "the open channels are known");

@@ -1,5 +1,6 @@
 //! The shell: inputs, the ledger's writer, replay and the daemon. The one room that knows every other.
 
+mod adrift;
 pub mod audit;
 pub mod books;
 pub mod catalogue;
@@ -12,6 +13,7 @@ pub mod inbox;
 pub mod inputs;
 mod intake;
 mod journaling;
+mod kinship;
 pub mod live;
 mod manager;
 mod monitor;
