@@ -151,6 +151,7 @@ async fn live(start: Start) -> Result<(), LiveError> {
         writer: sender,
         metrics: metrics.clone(),
         beside: Arc::default(),
+        agents: Arc::default(),
         roles: Arc::new(roles),
         stop: Arc::new(AtomicBool::new(false)),
     };

@@ -54,4 +54,6 @@ pub struct Found<'a> {
     pub message: Message<'a>,
     /// It may lack its end: it was captured or reported shorter than it was.
     pub cut: bool,
+    /// The capture agent that reported it, where agents have numbers (HEP chunk 0x0c).
+    pub agent: Option<u32>,
 }
