@@ -174,7 +174,7 @@ fn trap_11_two_agents_with_clocks_apart_a_time_in_the_future_and_packets_out_of_
     for first in ["true", "fast", "in turn"] {
         for late in [MILLI / 2, 400 * MILLI] {
             let mut wire = Wire::new(directory());
-            let mut arrivals: Vec<(i64, i64, &(i64, Leg, By, String))> = Vec::new();
+            let mut arrivals = Vec::new();
             for (place, told) in script.iter().enumerate() {
                 let fast = match first {
                     "true" => late,
