@@ -80,7 +80,8 @@ impl Channels {
     /// An agent's call has its customer when somebody outside is connected with it.
     fn find_customer(&mut self, id: &str, group: &BTreeSet<Box<str>>) {
         let Self { table, conversations, directory, customers, .. } = self;
-        let Some(channel) = table.get(id).filter(|channel| channel.local().is_none()) else { return };
+        // Who only rings has not been reached, and may never be: another trunk may be tried.
+        let Some(channel) = table.get(id).filter(|channel| channel.local().is_none() && !channel.rings) else { return };
         let Some(conversation) = conversations.get_mut(&channel.conversation) else { return };
         if id == &*channel.conversation || conversation.customer.is_some() || conversation.way(directory) != Way::Out {
             return;
@@ -101,7 +102,7 @@ impl Channels {
         let Some(conversation) = conversations.get_mut(&name) else { return };
         let waits = conversation.holds(directory) == OnHold::Wait;
         let connected = table.connected(customer);
-        let away = |channel: &Channel| waits && channel.held;
+        let away = |channel: &Channel| channel.rings || (waits && channel.held);
         let mut with: Vec<(Box<str>, Box<str>)> = Vec::new();
         if table.get(customer).is_some_and(|channel| !away(channel)) {
             for id in connected.iter().filter(|id| &***id != customer) {
