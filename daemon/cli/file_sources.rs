@@ -39,7 +39,7 @@ pub fn file_sources(office: &Office) -> Vec<FileSource<'_>> {
             SourceConfig::Csv(source) => (CSV, source.path.as_path()),
             SourceConfig::FreeSwitch(source) => (FREESWITCH, source.spool.as_deref().unwrap_or(Path::new(""))),
             SourceConfig::AsteriskCel(source) => (CEL, source.path.as_path()),
-            SourceConfig::Hep(_) | SourceConfig::Capture(_) | SourceConfig::AsteriskAmi(_) => continue,
+            SourceConfig::Hep(_) | SourceConfig::Capture(_) | SourceConfig::AsteriskAmi(_) | SourceConfig::FreeSwitchEvents(_) => continue,
         };
         found.push(FileSource { place, kind, path, config });
     }
@@ -69,7 +69,11 @@ pub fn file_config(source: &SourceConfig, file: Option<&Path>) -> Result<Option<
             let config = freeswitch::Config { spool, variables: source.variables.clone() };
             Some(FileConfig::FreeSwitch(config)).filter(|config| !config.path().as_os_str().is_empty())
         }
-        SourceConfig::Hep(_) | SourceConfig::Capture(_) | SourceConfig::AsteriskAmi(_) | SourceConfig::AsteriskCel(_) => None,
+        SourceConfig::Hep(_)
+        | SourceConfig::Capture(_)
+        | SourceConfig::AsteriskAmi(_)
+        | SourceConfig::AsteriskCel(_)
+        | SourceConfig::FreeSwitchEvents(_) => None,
     })
 }
 

@@ -237,6 +237,8 @@ labels! {
         Csv = "csv",
         /// FreeSWITCH's records in JSON.
         FreeSwitch = "freeswitch",
+        /// FreeSWITCH's event socket.
+        FreeSwitchEvents = "freeswitch-events",
     }
 }
 

@@ -1,4 +1,4 @@
-//! The thread that listens to a switch's manager interface: connects, and connects again.
+//! The thread that listens to a switch: connects, and connects again.
 //!
 //! The one invariant: what a switch did while it was not heard is not claimed; what runs goes on when it is heard again.
 
@@ -6,13 +6,13 @@ use super::events::{Counted, Lag, channels_key, restore, snapshot};
 use super::files::{Files, lock, position_key, same};
 use super::inputs::{SNAPSHOT_MICROS, Shared};
 use super::signalling::AHEAD_MICROS;
+use super::switches::Switch;
 use super::writer::Told;
 use crate::calls::{ChannelEvent, Channels, Directory, Stage, Update, Witness};
 use crate::clock::{self, Stopwatch};
 use crate::ledger::Snapshot;
 use crate::metrics::{Rejection, SourceMetrics};
-use crate::sources::asterisk_ami::Config;
-use crate::sources::asterisk_ami::session::{Heard, Session, SessionError};
+use crate::sources::heard::Heard;
 use crate::units::Timestamp;
 use crate::units::codec::{Reader, Writer};
 use std::time::Duration;
@@ -28,6 +28,7 @@ const KEEP: Duration = Duration::from_secs(10);
 struct Manager<'a> {
     shared: &'a Shared,
     place: usize,
+    witness: Witness,
     channels: Channels,
     directory: Directory,
     counted: Counted,
@@ -43,13 +44,14 @@ struct Manager<'a> {
     changed: bool,
 }
 
-/// Listens to the manager interface of a switch until told to end.
-pub fn follow(shared: &Shared, files: &Files<Config>, source: &SourceMetrics) {
+/// Listens to a switch until told to end.
+pub fn follow<S: Switch>(shared: &Shared, files: &Files<S::Config>, source: &SourceMetrics) {
     let directory = lock(&files.directory).clone();
     let channels = files.records.as_deref().and_then(|body| restore(&directory, body)).unwrap_or_else(|| Channels::new(&directory));
     let mut manager = Manager {
         shared,
         place: files.place,
+        witness: S::WITNESS,
         counted: Counted::from(&channels),
         channels,
         directory,
@@ -65,19 +67,15 @@ pub fn follow(shared: &Shared, files: &Files<Config>, source: &SourceMetrics) {
     let (mut again, mut troubled) = (AGAIN.0, false);
     source.stopped();
     while !shared.ends() {
-        match Session::connect(&files.config).and_then(|session| manager.listen(session, files, source, &mut again, &mut troubled)) {
+        match S::connect(&files.config).and_then(|switch| manager.listen(switch, files, source, &mut again, &mut troubled)) {
             Ok(()) => {}
             Err(error) => {
                 source.stopped();
                 if !troubled {
-                    let address = files.config.address;
-                    match error {
-                        SessionError::Refused(_) => {
-                            tracing::error!(%error, %address, "a manager interface does not let us in; it is tried again")
-                        }
-                        _ => {
-                            tracing::warn!(%error, %address, "a manager interface is not heard; it is tried again, and what happens there meanwhile is not metered")
-                        }
+                    let address = S::address(&files.config);
+                    match S::is_refusal(&error) {
+                        true => tracing::error!(%error, %address, "{}", S::WORDS.refused),
+                        false => tracing::warn!(%error, %address, "{}", S::WORDS.unheard),
                     }
                 }
                 troubled = true;
@@ -99,25 +97,27 @@ pub fn follow(shared: &Shared, files: &Files<Config>, source: &SourceMetrics) {
 
 impl Manager<'_> {
     /// Listens to one connection, to its end or ours.
-    fn listen(
+    fn listen<S: Switch>(
         &mut self,
-        mut session: Session,
-        files: &Files<Config>,
+        mut switch: S,
+        files: &Files<S::Config>,
         source: &SourceMetrics,
         again: &mut Duration,
         troubled: &mut bool,
-    ) -> Result<(), SessionError> {
+    ) -> Result<(), S::Error> {
         let before = self.heard;
         let mut known = false;
         let mut shown = Stopwatch::start();
         while !self.shared.ends() {
-            let heard = session.hear(PATIENCE)?;
+            let heard = switch.hear(PATIENCE)?;
             let now = clock::now();
+            // A time that lies ahead of ours is none that anything was heard at.
+            let latest = switch.latest().filter(|latest| *latest <= now.plus_micros(AHEAD_MICROS));
             let idle = heard == Heard::Nothing;
             match heard {
                 Heard::Nothing => {}
                 Heard::LoggedIn => {
-                    tracing::info!(address = %files.config.address, "listening to a manager interface");
+                    tracing::info!(address = %S::address(&files.config), "{}", S::WORDS.listening);
                     source.up();
                     (*again, *troubled) = (AGAIN.0, false);
                 }
@@ -125,18 +125,18 @@ impl Manager<'_> {
                     source.seen(now);
                     self.apply(&events, now);
                 }
-                Heard::Undated => self.shout(files),
-                Heard::TooLong => self.shared.metrics.rejected.inc(Rejection::Malformed),
+                Heard::Undated => self.shout::<S>(files),
+                Heard::TooLong | Heard::Malformed => self.shared.metrics.rejected.inc(Rejection::Malformed),
                 Heard::Open(open) => {
-                    let at = session.latest().unwrap_or_else(|| self.lag.feed_time(now));
+                    let at = latest.unwrap_or_else(|| self.lag.feed_time(now));
                     self.channels.resync(&open, before, at, &mut self.updates);
                     tracing::info!(channels = open.len(), running = self.channels.running().len(), "the open channels are known");
                     (known, self.dirty, self.changed) = (true, true, true);
                 }
             }
             if known {
-                self.heard = self.heard.max(session.latest());
-                self.lag.hear(session.latest(), now);
+                self.heard = self.heard.max(latest);
+                self.lag.hear(latest, now);
             }
             if idle || shown.elapsed() > PATIENCE {
                 shown = Stopwatch::start();
@@ -160,19 +160,18 @@ impl Manager<'_> {
     }
 
     /// Events without a time cannot be metered: a switch may deliver them a minute late.
-    fn shout(&mut self, files: &Files<Config>) {
+    fn shout<S: Switch>(&mut self, files: &Files<S::Config>) {
         self.shared.metrics.rejected.inc(Rejection::Undated);
         if !self.undated {
             self.undated = true;
-            let address = files.config.address;
-            tracing::error!(%address, "events of a manager interface have no Timestamp and are not metered; set timestampevents = yes in manager.conf");
-            self.shared
-                .tell(Told::SourceStopped(format!("{address}: events have no Timestamp; set timestampevents = yes in manager.conf")));
+            let address = S::address(&files.config);
+            tracing::error!(%address, "{}", S::WORDS.undated);
+            self.shared.tell(Told::SourceStopped(format!("{address}: {}", S::WORDS.undated_reason)));
         }
     }
 
     /// Time passes: what is due ends, what runs is shown, and a changed configuration is taken.
-    fn pass(&mut self, files: &Files<Config>) {
+    fn pass<C>(&mut self, files: &Files<C>) {
         self.channels.expire(self.lag.feed_time(clock::now()), &mut self.updates);
         self.changed |= !self.updates.is_empty();
         let current = lock(&files.directory).clone();
@@ -205,7 +204,7 @@ impl Manager<'_> {
         if !(self.updates.is_empty() && snapshots.is_empty()) {
             let updates = std::mem::take(&mut self.updates);
             self.shared.follows(&updates);
-            self.shared.tell(Told::News(self.shared.roles.of(self.place, Witness::AsteriskAmi), updates, snapshots));
+            self.shared.tell(Told::News(self.shared.roles.of(self.place, self.witness), updates, snapshots));
         }
     }
 }

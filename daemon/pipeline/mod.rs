@@ -25,6 +25,7 @@ mod settling;
 pub mod signalling;
 pub mod simulation;
 mod streams;
+mod switches;
 pub mod taps;
 mod twins;
 mod view;

@@ -7,7 +7,7 @@ use super::super::channel::targets;
 use super::super::directory::OnHold;
 use super::conversation::{Span, Way, agent_of};
 use super::table::{Channel, Table};
-use super::{Channels, Directory};
+use super::{Channels, Directory, Mark};
 use crate::units::Timestamp;
 use std::collections::BTreeSet;
 
@@ -128,6 +128,10 @@ impl Channels {
             match known.filter(|span| span.to.is_none_or(|to| at.since(to) < SWAP_MICROS && !waits)) {
                 Some(span) => (span.to, span.left, span.consults) = (None, None, false),
                 None if !full => {
+                    // Whoever comes after another agent was passed the call on, whether the switch says so or not.
+                    if conversation.spans.iter().any(|span| span.agent != agent) {
+                        conversation.mark(Mark::Transfer);
+                    }
                     talkers.insert(id.clone(), name.clone());
                     conversation.spans.push(Span { channel: id, agent, from: at, to: None, left: None, consults: false });
                 }

@@ -6,6 +6,7 @@ mod asterisk_cel;
 mod capture;
 mod csv;
 mod freeswitch;
+mod freeswitch_events;
 mod hep;
 
 use super::base::Base;
@@ -18,6 +19,7 @@ pub use asterisk_cdr::{AsteriskCdr, Columns};
 pub use asterisk_cel::AsteriskCel;
 pub use capture::Capture;
 pub use freeswitch::FreeSwitch;
+pub use freeswitch_events::FreeSwitchEvents;
 pub use hep::{BareCopies, Hep, HepTransport};
 
 /// A `[[source]]`.
@@ -37,6 +39,8 @@ pub enum SourceConfig {
     Csv(Box<csv_rows::Config>),
     /// Records of FreeSWITCH in JSON.
     FreeSwitch(Box<FreeSwitch>),
+    /// FreeSWITCH's event socket.
+    FreeSwitchEvents(Box<FreeSwitchEvents>),
 }
 
 #[derive(Clone, Copy)]
@@ -48,6 +52,7 @@ enum Kind {
     AsteriskAmi,
     Csv,
     FreeSwitch,
+    FreeSwitchEvents,
 }
 
 /// Reads one `[[source]]`.
@@ -67,6 +72,7 @@ fn of_kind(table: Table<'_>, base: Base<'_>) -> Option<SourceConfig> {
         ("asterisk-ami", Kind::AsteriskAmi),
         ("csv", Kind::Csv),
         ("freeswitch", Kind::FreeSwitch),
+        ("freeswitch-events", Kind::FreeSwitchEvents),
     ];
     match table.required("kind", "\"hep\"").and_then(|value| value.word(&kinds))? {
         Kind::Hep => hep::read(table, base).map(SourceConfig::Hep),
@@ -75,6 +81,9 @@ fn of_kind(table: Table<'_>, base: Base<'_>) -> Option<SourceConfig> {
         Kind::AsteriskAmi => asterisk_ami::read(table, base).map(SourceConfig::AsteriskAmi),
         Kind::AsteriskCel => asterisk_cel::read(table, base).map(SourceConfig::AsteriskCel),
         Kind::FreeSwitch => freeswitch::read(table, base).map(|config| SourceConfig::FreeSwitch(Box::new(config))),
+        Kind::FreeSwitchEvents => {
+            freeswitch_events::read(table, base).map(|config| SourceConfig::FreeSwitchEvents(Box::new(config)))
+        }
         Kind::Csv => csv::read(table, base).map(|config| SourceConfig::Csv(Box::new(config))),
     }
 }

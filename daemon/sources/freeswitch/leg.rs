@@ -121,8 +121,7 @@ pub fn read(json: &[u8], variables: &Variables) -> Result<CallRow, LegError> {
             .collect();
     also.sort_unstable();
     also.dedup();
-    let withheld = ["1", "true", "id", "yes"].contains(&record.text("privacy_hide_number").as_str())
-        || record.text("sip_h_Privacy").split(';').any(|word| ["id", "user", "full"].contains(&word.trim()));
+    let withheld = is_hidden(&record.text("privacy_hide_number"), &record.text("sip_h_Privacy"));
     let caller = [record.profile("caller_id_number"), record.text("caller_id_number"), record.text("sip_from_user")];
     let called = [record.profile("destination_number"), record.text("destination_number"), record.text("sip_req_user")];
     let caller = caller.into_iter().find(|text| !text.is_empty()).filter(|_| !withheld).unwrap_or_default();
@@ -170,7 +169,7 @@ fn dialed(mut row: CallRow, record: &Record<'_>) -> CallRow {
     row.way = Some(Way::Along);
     (row.caller, row.contract, row.severity, row.ticket) = ("".into(), "".into(), "".into(), "".into());
     let channel = record.text("channel_name");
-    let user = channel.rsplit('/').next().map(before_at).unwrap_or_default().to_owned();
+    let user = user_of(&channel).to_owned();
     let agent = [record.text("dialed_user"), row.called.to_string(), user].into_iter().map(|text| before_at(&text).to_owned());
     row.agent = agent.into_iter().find(|text| !text.is_empty()).unwrap_or_default().into();
     row.called = "".into();
@@ -181,8 +180,25 @@ fn dialed(mut row: CallRow, record: &Record<'_>) -> CallRow {
     row
 }
 
-fn before_at(text: &str) -> &str {
+/// What stands before the `@`: of `support@default` the queue, of `201@pbx` the desk.
+pub fn before_at(text: &str) -> &str {
     text.split('@').next().unwrap_or(text)
+}
+
+/// The user in a channel's name: `sofia/internal/201@192.0.2.1:5060`, `sofia/internal/sip:201@192.0.2.1`, `loopback/201-a`.
+#[must_use]
+pub fn user_of(channel: &str) -> &str {
+    let user = before_at(channel.rsplit('/').next().unwrap_or(channel));
+    let user = user.strip_prefix("sips:").or_else(|| user.strip_prefix("sip:")).unwrap_or(user);
+    let half = if channel.starts_with("loopback/") { user.strip_suffix("-a").or_else(|| user.strip_suffix("-b")) } else { None };
+    half.unwrap_or(user)
+}
+
+/// Whether a caller hid the number: by FreeSWITCH's flag, or by the header Privacy (RFC 3323, 3325).
+#[must_use]
+pub fn is_hidden(flag: &str, privacy: &str) -> bool {
+    let words = ["id", "user", "full"];
+    ["1", "true", "id", "yes"].contains(&flag) || privacy.split(';').any(|word| words.contains(&word.trim()))
 }
 
 /// Why nobody talked, by mod_callcenter's word or the cause of hanging up.

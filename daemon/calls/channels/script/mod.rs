@@ -234,7 +234,7 @@ fn a_bridge_that_merges_leaves_no_gap() {
     check(&format!("{CALL}{swap}"), &["in +4930111 > 555010 Support [201:4-9] 0-9"]);
     // A park of some length is one.
     let park = "4 B enters x\n4 A enters x\n6 B leaves x\n6 B hangs-up\n6 A leaves x\n6 A enters lot\n8 C begins PJSIP/202-3 of A\n8 A leaves lot\n8 A enters y\n8 C enters y\n9 A hangs-up\n9 C hangs-up\n";
-    check(&format!("{CALL}{park}"), &["in +4930111 > 555010 Support [201:4-6 202:8-9] 0-9"]);
+    check(&format!("{CALL}{park}"), &["in +4930111 > 555010 Support [201:4-6 202:8-9] 0-9 transfer"]);
 }
 
 #[test]
