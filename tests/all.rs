@@ -6,6 +6,7 @@ mod channels;
 mod commands;
 mod config;
 mod daemon;
+mod event_socket;
 mod generated;
 mod hep_streams;
 mod hostile;
