@@ -86,7 +86,8 @@ fn open(events: &[Event]) -> (Value, Value) {
                 "callstate": if *up { "ACTIVE" } else { "RINGING" }, "cid_num": get("Caller-Caller-ID-Number"), "dest": get("Caller-Destination-Number") })
     }).collect();
     let calls: Vec<Value> = bridges.iter().map(|(one, other)| json!({ "uuid": one, "b_uuid": other })).collect();
-    let list = |rows: Vec<Value>| if rows.is_empty() { json!({ "row_count": 0 }) } else { json!({ "row_count": rows.len(), "rows": rows }) };
+    let list =
+        |rows: Vec<Value>| if rows.is_empty() { json!({ "row_count": 0 }) } else { json!({ "row_count": rows.len(), "rows": rows }) };
     (list(rows), list(calls))
 }
 
@@ -254,7 +255,10 @@ fn trap_15_a_lost_connection_and_a_freeswitch_that_starts_anew() {
     let mut socket = Socket::new();
     let config = config(live.path(), &socket, "");
     let daemon = Daemon::start(&config);
-    let events = together("core-1", &[call("one", ONE, "201", 0.0, 100.0), call("two", TWO, "202", 2.0, 40.0), call("three", THREE, "201", 110.0, 300.0)]);
+    let events = together(
+        "core-1",
+        &[call("one", ONE, "201", 0.0, 100.0), call("two", TWO, "202", 2.0, 40.0), call("three", THREE, "201", 110.0, 300.0)],
+    );
     let place = |seconds: f64| events.iter().position(|event| time_of(event) > at(seconds)).expect("within it");
     socket.let_in(&open(&[]), at(0.0));
     // All at once, whenever that is: each event's own time counts. The last that is heard is the time at 30 s.

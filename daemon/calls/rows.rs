@@ -5,6 +5,7 @@
 
 use super::gather::{Body, Gathered, Inserted, MOST_PER_GROUP, Told};
 use super::open;
+use super::parties::parties;
 use super::parts::{Found, call_of, way_of, way_of_call};
 use super::row::CallRow;
 use super::{Call, Directory};
@@ -169,7 +170,8 @@ impl Body for Parts {
 
 /// Tells each call among the rows that comes out otherwise than it was told before.
 fn tell(parts: &Parts, told: &mut Told, calls: &mut Vec<Call>, directory: &Directory, counts: &mut RowCounts) {
-    for rows in apart(&parts.0) {
+    for rows in apart(&parts.0).into_iter().flat_map(|rows| parties(directory, rows)) {
+        let rows = &rows[..];
         let Some(way) = way_of_call(directory, rows) else { continue };
         let names: Vec<Box<str>> = rows.iter().filter(|row| way_of(directory, row) == way).map(party_of).collect();
         // What was told already keeps its name, whichever row comes to stand before it.

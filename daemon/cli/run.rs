@@ -5,7 +5,9 @@ use super::file_sources::{events_config, file_config};
 use super::office::Office;
 use super::replay::MAX_LEGS;
 use super::{Common, Failure, Result};
-use crate::config::{AmiLogin, AsteriskAmi, BareCopies, Capture, FreeSwitch, FreeSwitchEvents, Hep, HepTransport, LogFormat, LogLevel, SourceConfig};
+use crate::config::{
+    AmiLogin, AsteriskAmi, BareCopies, Capture, FreeSwitch, FreeSwitchEvents, Hep, HepTransport, LogFormat, LogLevel, SourceConfig,
+};
 use crate::http::records::Inbox;
 use crate::logging;
 use crate::pipeline::inputs::HepServer;

@@ -35,5 +35,6 @@ pub(crate) use problem::suggestion;
 pub use problem::{Problem, Problems};
 pub use settings::{CatalogueFiles, Config, CsvDialect, Export, ExportFormat, Ledger, Log, LogFormat, LogLevel, Privacy};
 pub use sources::{
-    AmiLogin, AsteriskAmi, AsteriskCdr, AsteriskCel, BareCopies, Capture, Columns, FreeSwitch, FreeSwitchEvents, Hep, HepTransport, SourceConfig,
+    AmiLogin, AsteriskAmi, AsteriskCdr, AsteriskCel, BareCopies, Capture, Columns, FreeSwitch, FreeSwitchEvents, Hep, HepTransport,
+    SourceConfig,
 };

@@ -42,8 +42,9 @@ mod tests {
     use std::path::Path;
 
     fn config(text: &str) -> Result<(FreeSwitchEvents, usize), Vec<String>> {
-        let text =
-            format!("[catalogue]\ncountry = \"DE\"\ntariffs = [\"t.toml\"]\ncontracts = []\n[[source]]\nkind = \"freeswitch-events\"\n{text}");
+        let text = format!(
+            "[catalogue]\ncountry = \"DE\"\ntariffs = [\"t.toml\"]\ncontracts = []\n[[source]]\nkind = \"freeswitch-events\"\n{text}"
+        );
         let read = daemon::read(Path::new("/etc/taktd/taktd.toml"), &text);
         match read.config.map(|config| config.sources).unwrap_or_default().into_iter().next() {
             Some(SourceConfig::FreeSwitchEvents(config)) => Ok((*config, read.warnings.len())),
@@ -60,8 +61,8 @@ mod tests {
         let (far, warnings) = config(&far).expect("no problems");
         assert_eq!((far.variables.ticket.as_deref(), warnings), (Some("case"), 1), "it speaks in clear");
         for (text, expected) in [
-            (password.to_owned(), "`connect` is missing"),
-            ("connect = \"tcp://127.0.0.1:8021\"\n".to_owned(), "`password_file` is missing"),
+            (password.to_owned(), "connect: it is missing"),
+            ("connect = \"tcp://127.0.0.1:8021\"\n".to_owned(), "password_file: it is missing"),
             (format!("connect = \"tls://127.0.0.1:5061\"\n{password}"), "the event socket knows no TLS"),
             (format!("connect = \"127.0.0.1:8021\"\n{password}"), "write \"tcp://\", an address and a port"),
             (format!("connect = \"tcp://127.0.0.1:8021\"\n{password}password = \"ClueCon\"\n"), "password"),

@@ -81,9 +81,7 @@ fn of_kind(table: Table<'_>, base: Base<'_>) -> Option<SourceConfig> {
         Kind::AsteriskAmi => asterisk_ami::read(table, base).map(SourceConfig::AsteriskAmi),
         Kind::AsteriskCel => asterisk_cel::read(table, base).map(SourceConfig::AsteriskCel),
         Kind::FreeSwitch => freeswitch::read(table, base).map(|config| SourceConfig::FreeSwitch(Box::new(config))),
-        Kind::FreeSwitchEvents => {
-            freeswitch_events::read(table, base).map(|config| SourceConfig::FreeSwitchEvents(Box::new(config)))
-        }
+        Kind::FreeSwitchEvents => freeswitch_events::read(table, base).map(|config| SourceConfig::FreeSwitchEvents(Box::new(config))),
         Kind::Csv => csv::read(table, base).map(|config| SourceConfig::Csv(Box::new(config))),
     }
 }

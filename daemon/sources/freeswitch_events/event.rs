@@ -135,10 +135,8 @@ pub fn facts(event: &Event, variables: &Variables) -> ChannelFacts {
     let own = event.first(&["Unique-ID", "Caller-Unique-ID"]);
     let channel_name = event.first(&["Channel-Name", "Caller-Channel-Name"]);
     let begins = event.get("Event-Name") == "CHANNEL_CREATE";
-    let hidden = is_hidden(
-        event.first(&["variable_privacy_hide_number", "Caller-Privacy-Hide-Number"]),
-        event.get("variable_sip_h_Privacy"),
-    );
+    let hidden =
+        is_hidden(event.first(&["variable_privacy_hide_number", "Caller-Privacy-Hide-Number"]), event.get("variable_sip_h_Privacy"));
     let calling = || match event.get("variable_effective_caller_id_number") {
         _ if hidden => "",
         // Whom the dialplan lets the other side see: a hotline's number on calls to the outside.

@@ -80,7 +80,8 @@ impl Framer {
         if self.awaited.is_none() {
             let Some(frame) = self.head()? else { return Ok(None) };
             let said = frame.get("Content-Length");
-            let length = if said.is_empty() { 0 } else { said.parse::<usize>().map_err(|_| FrameError::Length(said.chars().take(40).collect()))? };
+            let length =
+                if said.is_empty() { 0 } else { said.parse::<usize>().map_err(|_| FrameError::Length(said.chars().take(40).collect()))? };
             if length > frame.longest() {
                 let there = self.buffer.len().min(length);
                 self.buffer.drain(..there);

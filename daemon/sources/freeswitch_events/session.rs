@@ -6,10 +6,10 @@
 //! patience it was given.
 
 use super::super::heard::Heard;
+use super::Config;
 use super::event::{Event, Said, read};
 use super::frame::{Frame, FrameError, Framed, Framer};
 use super::list::{self, ListError};
-use super::Config;
 use crate::calls::OpenChannel;
 use crate::clock::Stopwatch;
 use crate::units::Timestamp;
@@ -176,9 +176,7 @@ impl Session {
             ("text/rude-rejection", _) => Err(SessionError::Refused(first_line())),
             ("text/disconnect-notice", _) => Err(SessionError::Closed),
             ("command/reply", State::Subscribing) if frame.get("Reply-Text").starts_with("+OK") => self.ask(State::Timing, TIME),
-            ("command/reply", State::Subscribing) => {
-                Err(SessionError::Unsubscribed(frame.get("Reply-Text").chars().take(100).collect()))
-            }
+            ("command/reply", State::Subscribing) => Err(SessionError::Unsubscribed(frame.get("Reply-Text").chars().take(100).collect())),
             ("api/response", State::Timing) => {
                 self.tell_time(frame);
                 self.ask(State::Listing, "api show channels as json")
@@ -202,9 +200,10 @@ impl Session {
                 Ok(())
             }
             // Whatever else a server may say at some other time says nothing here.
-            (_, State::Greeted | State::LoggingIn | State::Subscribing | State::Timing | State::Listing | State::Bridging | State::Reading) => {
-                Ok(())
-            }
+            (
+                _,
+                State::Greeted | State::LoggingIn | State::Subscribing | State::Timing | State::Listing | State::Bridging | State::Reading,
+            ) => Ok(()),
         }
     }
 

@@ -221,7 +221,8 @@ fn what_rings_in_a_bridge_is_no_talk() {
     check(&format!("{CALL}{early}9 A hangs-up 16 itself\n9 B hangs-up\n"), &["in +4930111 > 555010 Support [] 0-9 abandoned in queue"]);
     // Of a call to the outside the customer is who answered, whatever was heard from the trunk that was tried first.
     let out = "0 A begins PJSIP/201-1 201 0301234567\n0 B begins PJSIP/trunk-2 of A\n0 B dialed-as 0301234567\n0 B rings\n1 B enters x\n1 A enters x\n";
-    let again = "2 B hangs-up\n2 A leaves x\n2 C begins PJSIP/trunk-3 of A\n2 C dialed-as 0301234567\n2 C rings\n3 C enters y\n3 A enters y\n";
+    let again =
+        "2 B hangs-up\n2 A leaves x\n2 C begins PJSIP/trunk-3 of A\n2 C dialed-as 0301234567\n2 C rings\n3 C enters y\n3 A enters y\n";
     let answered = "5 C answers\n9 C hangs-up\n9 A hangs-up\n";
     check(&format!("{out}{again}{answered}"), &["out 201 > 0301234567 - [201:5-9] 0-9"]);
     check(&format!("{out}4 A hangs-up 0 itself\n4 B hangs-up\n"), &["out 201 > 0301234567 - [] 0-4 cancelled"]);

@@ -174,7 +174,12 @@ fn an_attended_transfer_goes_on_being_talk() {
 
 #[test]
 fn two_customers_who_are_joined_are_two_calls() {
-    let other = CALL.replace(" a ", " p ").replace("UUID=a ", "UUID=p ").replace(" b ", " q ").replace("+4930111", "+4940222").replace("201", "202");
+    let other = CALL
+        .replace(" a ", " p ")
+        .replace("UUID=a ", "UUID=p ")
+        .replace(" b ", " q ")
+        .replace("+4930111", "+4940222")
+        .replace("201", "202");
     let talks = "4 CHANNEL_ANSWER q\n4 CHANNEL_BRIDGE p Bridge-A-Unique-ID=p Bridge-B-Unique-ID=q\n";
     let joined = "6 CHANNEL_UNBRIDGE a Bridge-A-Unique-ID=a Bridge-B-Unique-ID=b\n6 CHANNEL_UNBRIDGE p Bridge-A-Unique-ID=p Bridge-B-Unique-ID=q\n\
                   6 CHANNEL_BRIDGE a Bridge-A-Unique-ID=a Bridge-B-Unique-ID=p\n6 CHANNEL_HANGUP b Hangup-Cause=ATTENDED_TRANSFER\n6 CHANNEL_HANGUP q Hangup-Cause=ATTENDED_TRANSFER\n\
@@ -191,7 +196,8 @@ fn two_customers_who_are_joined_are_two_calls() {
                 7 CUSTOM p Action=del-member Event-Subclass=conference::maintenance\n8 CHANNEL_HANGUP p Hangup-Cause=NORMAL_CLEARING\n8 CHANNEL_HANGUP q Hangup-Cause=NORMAL_CLEARING\n";
     assert_eq!(
         calls(&format!("{CALL}{other}{room}{END}")),
-        ["in +4940222 > 555010 Support [201:5-7] 0-8 no answer", "in +4930111 > 555010 Support [201:5-9] 0-9"].map(|call| call.replace("] 0-8 no answer", "] 0-8"))
+        ["in +4940222 > 555010 Support [201:5-7] 0-8 no answer", "in +4930111 > 555010 Support [201:5-9] 0-9"]
+            .map(|call| call.replace("] 0-8 no answer", "] 0-8"))
     );
 }
 
@@ -229,7 +235,8 @@ fn who_calls_outside() {
         assert_eq!(calls(&format!("{inside}{talk}{END}")), [""; 0]);
     }
     // The on-call agent's mobile is an agent; a stranger's is none.
-    let forwarded = format!("{CALL}{ANSWER}{END}").replace(" variable_dialed_user=201", "").replace("sip:201", "0171999").replace("=201", "=0171999");
+    let forwarded =
+        format!("{CALL}{ANSWER}{END}").replace(" variable_dialed_user=201", "").replace("sip:201", "0171999").replace("=201", "=0171999");
     assert_eq!(calls(&forwarded), ["in +4930111 > 555010 Support [0171999:4.01-9] 0-9"]);
     let stranger = forwarded.replace("0171999", "0171998");
     assert_eq!(calls(&stranger), ["in +4930111 > 555010 Support [] 0-9 abandoned in queue"]);
@@ -257,7 +264,8 @@ fn what_belongs_to_no_call_of_ours_is_left_alone() {
     let gone = "\n9.5 CHANNEL_HANGUP l Hangup-Cause=NORMAL_CLEARING";
     assert_eq!(calls(&format!("{CALL}{half}{ANSWER}{END}{gone}")), ["in +4930111 > 555010 Support [201:4.01-9] 0-9"]);
     // The number that was dialed may stand in To alone; a ticket in a variable; the caller may have hidden the number.
-    let to = CALL.replace("Number=555010", "Number=trunk17 variable_sip_to_user=555010").replacen("=a Caller", "=a variable_case=T-9 Caller", 1);
+    let to =
+        CALL.replace("Number=555010", "Number=trunk17 variable_sip_to_user=555010").replacen("=a Caller", "=a variable_case=T-9 Caller", 1);
     assert_eq!(calls(&format!("{to}{ANSWER}{END}")), ["in +4930111 > 555010 Support [201:4.01-9] 0-9 #T-9"]);
     let hidden = CALL.replacen("=a Caller", "=a Caller-Privacy-Hide-Number=true Caller", 1);
     assert_eq!(calls(&format!("{hidden}{ANSWER}{END}")), ["in  > 555010 Support [201:4.01-9] 0-9"]);
@@ -270,7 +278,10 @@ fn an_event_without_a_time_or_a_channel_says_nothing() {
     assert_eq!(said(r#"{"Event-Name":"CHANNEL_ANSWER","Unique-ID":"a","Event-Date-Timestamp":"0"}"#), Said::Undated);
     assert_eq!(said(r#"{"Event-Name":"HEARTBEAT"}"#), Said::Nothing);
     assert_eq!(said(r#"{"Event-Name":"CHANNEL_ANSWER","Event-Date-Timestamp":"1"}"#), Said::Nothing);
-    assert_eq!(said(r#"{"Event-Name":"CHANNEL_BRIDGE","Unique-ID":"a","Bridge-A-Unique-ID":"a","Event-Date-Timestamp":"1"}"#), Said::Nothing);
+    assert_eq!(
+        said(r#"{"Event-Name":"CHANNEL_BRIDGE","Unique-ID":"a","Bridge-A-Unique-ID":"a","Event-Date-Timestamp":"1"}"#),
+        Said::Nothing
+    );
     assert_eq!(Event::parse(b"[]"), None);
     assert_eq!(Event::parse(b"{\"a\":"), None);
     assert_eq!(Event::parse("[".repeat(100_000).as_bytes()), None);
