@@ -4,6 +4,7 @@
 
 use crate::calls::{Call, CallRow, Directory, Records, Rows, Witness};
 use crate::clock;
+use crate::ledger::{Ledger, LedgerError, Snapshot};
 use crate::metrics::SourceKind;
 use crate::sources::asterisk_cdr::{self, AsteriskCdr};
 use crate::sources::csv_rows::{self, CsvRows};
@@ -253,6 +254,25 @@ impl RecordFiles {
         out.finish()
     }
 
+    /// From now on [`RecordFiles::changes`] says what has to be kept, where each call is kept by itself.
+    #[must_use]
+    pub fn keeping_changes(self) -> Self {
+        Self(match self.0 {
+            Files::FreeSwitch(source, rows, files) => Files::FreeSwitch(source, rows.write_changes(), files),
+            files @ (Files::AsteriskCdr(..) | Files::Csv(..)) => files,
+        })
+    }
+
+    /// What is to be kept under this name so that all that is gathered is: only what changed since this was last asked,
+    /// where each call is kept by itself, else all of it.
+    pub fn changes(&mut self, name: &str) -> Vec<(String, Snapshot)> {
+        let snapshot = |body| Snapshot { position: String::new(), body };
+        let Files::FreeSwitch(_, rows, _) = &mut self.0 else { return vec![(name.to_owned(), snapshot(self.gathered()))] };
+        let (head, calls) = rows.changes();
+        let calls = calls.into_iter().map(|(number, body)| (part_key(name, number), body.map_or_else(Snapshot::gone, snapshot)));
+        std::iter::once((name.to_owned(), snapshot(head))).chain(calls).collect()
+    }
+
     /// The place in the files, to be kept with them.
     #[must_use]
     pub fn place(&self) -> Vec<u8> {
@@ -264,6 +284,33 @@ impl RecordFiles {
         }
         out.finish()
     }
+}
+
+/// Where a call is kept that is gathered under this name.
+fn part_key(name: &str, number: u64) -> String {
+    format!("{name}/{number}")
+}
+
+/// What was gathered under this name, as [`RecordFiles::open`] reads it: kept in one piece, or each call by itself.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(super) fn gathered(ledger: &Ledger, name: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+    let Some(head) = ledger.snapshot(name)? else { return Ok(None) };
+    let parts = ledger.snapshots_below(name)?;
+    if parts.is_empty() {
+        return Ok(Some(head.body));
+    }
+    let calls: Vec<&[u8]> = parts.iter().map(|(_, part)| part.body.as_slice()).collect();
+    Ok(Rows::joined(&head.body, &calls))
+}
+
+/// Keeps in one piece what is gathered: nothing that was kept by itself stays beside it.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(super) fn parts_gone(ledger: &Ledger, name: &str) -> Result<Vec<(String, Snapshot)>, LedgerError> {
+    Ok(ledger.snapshots_below(name)?.into_iter().map(|(part, _)| (part, Snapshot::gone())).collect())
 }
 
 impl From<PollError> for Trouble {
