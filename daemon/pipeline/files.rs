@@ -3,7 +3,8 @@
 //! The one invariant: the gathered records and the place in the files are kept together with the calls told of them.
 
 use super::inputs::{SNAPSHOT_MICROS, Shared};
-use super::record_files::{FileConfig, RecordFiles, Trouble, gathered};
+use super::kept_parts::gathered;
+use super::record_files::{FileConfig, RecordFiles, Trouble};
 use super::replay::records_key;
 use super::signalling::AHEAD_MICROS;
 use super::writer::Told;

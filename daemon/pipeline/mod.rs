@@ -10,6 +10,7 @@ pub mod inbox;
 pub mod inputs;
 mod intake;
 mod journaling;
+mod kept_parts;
 pub mod live;
 mod manager;
 pub mod posted;

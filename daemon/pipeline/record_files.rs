@@ -2,9 +2,10 @@
 //!
 //! The one invariant: what is gathered and the place in the files are kept together.
 
+use super::kept_parts::part_key;
 use crate::calls::{Call, CallRow, Directory, Records, Rows, Witness};
 use crate::clock;
-use crate::ledger::{Ledger, LedgerError, Snapshot};
+use crate::ledger::Snapshot;
 use crate::metrics::SourceKind;
 use crate::sources::asterisk_cdr::{self, AsteriskCdr};
 use crate::sources::csv_rows::{self, CsvRows};
@@ -284,33 +285,6 @@ impl RecordFiles {
         }
         out.finish()
     }
-}
-
-/// Where a call is kept that is gathered under this name.
-fn part_key(name: &str, number: u64) -> String {
-    format!("{name}/{number}")
-}
-
-/// What was gathered under this name, as [`RecordFiles::open`] reads it: kept in one piece, or each call by itself.
-///
-/// # Errors
-/// When the ledger cannot be read.
-pub(super) fn gathered(ledger: &Ledger, name: &str) -> Result<Option<Vec<u8>>, LedgerError> {
-    let Some(head) = ledger.snapshot(name)? else { return Ok(None) };
-    let parts = ledger.snapshots_below(name)?;
-    if parts.is_empty() {
-        return Ok(Some(head.body));
-    }
-    let calls: Vec<&[u8]> = parts.iter().map(|(_, part)| part.body.as_slice()).collect();
-    Ok(Rows::joined(&head.body, &calls))
-}
-
-/// Keeps in one piece what is gathered: nothing that was kept by itself stays beside it.
-///
-/// # Errors
-/// When the ledger cannot be read.
-pub(super) fn parts_gone(ledger: &Ledger, name: &str) -> Result<Vec<(String, Snapshot)>, LedgerError> {
-    Ok(ledger.snapshots_below(name)?.into_iter().map(|(part, _)| (part, Snapshot::gone())).collect())
 }
 
 impl From<PollError> for Trouble {

@@ -4,7 +4,8 @@
 
 use super::books::{Books, Done, News};
 use super::events::{self, channels_key};
-use super::record_files::{FileConfig, RecordFiles, Trouble, gathered, parts_gone};
+use super::kept_parts::{gathered, parts_gone};
+use super::record_files::{FileConfig, RecordFiles, Trouble};
 use super::roles::Roles;
 use super::streams::Streams;
 use crate::calls::{Call, Channels, Speaker, Stage, Unmetered, Update, Witness};
