@@ -1,6 +1,7 @@
 //! Every integration test, one module a subject: one binary links once.
 
 mod books;
+mod booted;
 mod capture;
 mod channels;
 mod commands;
@@ -8,6 +9,7 @@ mod config;
 mod daemon;
 mod event_socket;
 mod generated;
+mod guard;
 mod hep_streams;
 mod hostile;
 mod http;

@@ -20,7 +20,7 @@ pub struct FreeSwitchEvents {
 
 pub(super) fn read(table: Table<'_>, base: Base<'_>) -> Option<FreeSwitchEvents> {
     let connect = table.required("connect", "\"tcp://127.0.0.1:8021\"").and_then(|value| address(&value));
-    let password_file = table.required("password_file", "\"event-socket.password\"").and_then(|value| base.path(&value));
+    let password_file = table.required("password_file", "\"event-socket.password\"").and_then(|value| base.secret(&value));
     let variables = variables(&table);
     if connect.is_some_and(|address| !address.ip().is_loopback()) {
         table.warning("the event socket speaks in clear, password and numbers; use a private network, or a tunnel that ends here");
