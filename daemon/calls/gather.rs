@@ -6,6 +6,7 @@
 
 mod form;
 
+pub use form::Written;
 pub(super) use form::joined;
 
 use super::Call;

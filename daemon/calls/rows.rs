@@ -3,7 +3,7 @@
 //! The invariant: what is told of a call is a function of the set of its rows (`parts`); the order of arrival decides only
 //! how often it is told, and a call that was told keeps its name.
 
-use super::gather::{Body, Gathered, Inserted, MOST_PER_GROUP, Told, joined};
+use super::gather::{Body, Gathered, Inserted, MOST_PER_GROUP, Told, Written, joined};
 use super::open;
 use super::parties::parties;
 use super::parts::{Found, call_of, way_of, way_of_call};
@@ -112,7 +112,7 @@ impl Rows {
 
     /// What has changed since this was last asked: the head, and the calls by their numbers, without bytes where one is gone.
     /// With [`Rows::joined`] they come to what [`Rows::write`] writes.
-    pub fn changes(&mut self) -> (Vec<u8>, Vec<(u64, Option<Vec<u8>>)>) {
+    pub fn changes(&mut self) -> (Vec<u8>, Vec<Written>) {
         let mut head = Writer::new();
         head.list([(); 0].into_iter(), |_, ()| ());
         self.write_counts(&mut head);

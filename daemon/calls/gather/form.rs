@@ -7,7 +7,7 @@ use crate::units::Seconds;
 use crate::units::codec::{Reader, Writer};
 
 /// What was written of one conversation; `None` if it is gone.
-pub(in crate::calls) type Written = (u64, Option<Vec<u8>>);
+pub type Written = (u64, Option<Vec<u8>>);
 
 impl<B: Body> Gathered<B> {
     /// Writes all that is gathered.

@@ -65,7 +65,7 @@ pub struct Framer {
 }
 
 impl Framer {
-    /// Takes what arrived. Call [`Framer::next`] until it gives nothing before the next.
+    /// Takes what arrived. Call [`Framer::frame`] until it gives nothing before the next.
     pub fn push(&mut self, bytes: &[u8]) {
         let passed = bytes.len().min(self.passing);
         self.passing -= passed;
@@ -76,7 +76,7 @@ impl Framer {
     ///
     /// # Errors
     /// When the stream cannot be cut any more.
-    pub fn next(&mut self) -> Result<Option<Framed>, FrameError> {
+    pub fn frame(&mut self) -> Result<Option<Framed>, FrameError> {
         if self.awaited.is_none() {
             let Some(frame) = self.head()? else { return Ok(None) };
             let said = frame.get("Content-Length");
@@ -121,7 +121,7 @@ mod tests {
         let mut found = Vec::new();
         for chunk in chunks {
             framer.push(chunk);
-            while let Some(framed) = framer.next()? {
+            while let Some(framed) = framer.frame()? {
                 found.push(framed);
             }
             assert!(framer.buffer.len() <= LONGEST_ANSWER + chunk.len());

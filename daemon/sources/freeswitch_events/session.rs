@@ -130,7 +130,7 @@ impl Session {
             if let Some(heard) = self.waiting.pop_front() {
                 return Ok(heard);
             }
-            match self.framer.next()? {
+            match self.framer.frame()? {
                 Some(Framed::Frame(frame)) => self.take(&frame)?,
                 Some(Framed::TooLong) => return Ok(Heard::TooLong),
                 None => break,
