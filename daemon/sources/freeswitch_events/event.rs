@@ -149,7 +149,8 @@ pub fn facts(event: &Event, variables: &Variables) -> ChannelFacts {
     ChannelFacts {
         uniqueid: cut(own),
         linkedid: cut(own_root),
-        name: if channel_name.is_empty() { "".into() } else { named(device(event, channel_name)) },
+        // Later events may lack the variables that say whose desk a registered contact is.
+        name: if begins && !channel_name.is_empty() { named(device(event, channel_name)) } else { "".into() },
         number: cut(match event.get("variable_effective_caller_id_number") {
             shown if event.is_called() && own_root == own && !begins && !shown.is_empty() => shown,
             _ if event.is_called() => called(),
@@ -222,13 +223,7 @@ fn both(event: &Event, of: ChannelFacts, change: impl Fn(&str) -> Change) -> Cha
     }
     let bridge = bridge_of(first, second);
     let facts = |uuid: &str| {
-        if uuid == &*of.uniqueid {
-            return of.clone();
-        }
-        // Shown beside: enough to follow it, if its beginning was not heard.
-        let shown = event.get("Other-Leg-Unique-ID") == uuid && !event.get("Other-Leg-Channel-Name").is_empty();
-        let name = if shown { named(user_of(event.get("Other-Leg-Channel-Name"))) } else { "".into() };
-        ChannelFacts { uniqueid: cut(uuid), linkedid: of.linkedid.clone(), name, ..ChannelFacts::default() }
+        if uuid == &*of.uniqueid { of.clone() } else { ChannelFacts { uniqueid: cut(uuid), ..ChannelFacts::default() } }
     };
     vec![(facts(first), change(&bridge)), (facts(second), change(&bridge))]
 }

@@ -52,7 +52,9 @@ fn channel(row: &Value) -> OpenChannel {
     let uuid = text(row, &["uuid"]);
     let is_called = text(row, &["direction"]) == "outbound";
     let user = user_of(text(row, &["name"]));
-    let device = if is_called || may_be_desk(user) { user } else { "trunk" };
+    // A registered contact may bear any name: the number that was dialed is the desk's.
+    let dialed = Some(text(row, &["callee_num", "dest"])).filter(|number| is_called && !number.is_empty());
+    let device = dialed.unwrap_or(if is_called || may_be_desk(user) { user } else { "trunk" });
     let call = text(row, &["call_uuid"]);
     let facts = ChannelFacts {
         uniqueid: uuid.into(),
@@ -94,7 +96,7 @@ mod tests {
     fn channels_and_who_is_bridged() {
         let list = br#"{"row_count":3,"rows":[
             {"uuid":"a","direction":"inbound","name":"sofia/external/+49301@192.0.2.1","callstate":"ACTIVE","call_uuid":"a","cid_num":"+49301","dest":"support","initial_dest":"555010"},
-            {"uuid":"b","direction":"outbound","name":"sofia/internal/sip:201@192.0.2.9:5060","callstate":"ACTIVE","call_uuid":"a","callee_num":"201","dest":"201"},
+            {"uuid":"b","direction":"outbound","name":"sofia/internal/sip:k3v8d0@192.0.2.9:5060","callstate":"ACTIVE","call_uuid":"a","callee_num":"201","dest":"201"},
             {"uuid":"c","direction":"outbound","name":"sofia/internal/202@192.0.2.9","callstate":"RINGING","call_uuid":"a","callee_num":"202"}]}"#;
         let mut open = channels(list).expect("a list");
         bridge(&mut open, br#"{"row_count":1,"rows":[{"uuid":"a","b_uuid":"b"},{"uuid":"c","b_uuid":""}]}"#).expect("a list");

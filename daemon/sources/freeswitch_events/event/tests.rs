@@ -121,6 +121,14 @@ const END: &str = "9 CHANNEL_HANGUP a Hangup-Cause=NORMAL_CLEARING variable_sip_
 #[test]
 fn a_bridge_of_a_caller_and_a_desk_is_talk() {
     assert_eq!(calls(&format!("{CALL}{ANSWER}{END}")), ["in +4930111 > 555010 Support [201:4.01-9] 0-9"]);
+    // A registered contact has a name of its own, and not every event says whose it is.
+    let contact = CALL.replace("sip:201@", "sip:k3v8d0@");
+    let bare = ANSWER.replace(
+        "Bridge-B-Unique-ID=b",
+        "Bridge-B-Unique-ID=b variable_dialed_user= Other-Leg-Unique-ID=b Other-Leg-Channel-Name=sofia/internal/k3v8d0@192.0.2.9",
+    );
+    let bare = bare.replace("4 CHANNEL_ANSWER b", "4 CHANNEL_ANSWER b variable_dialed_user=");
+    assert_eq!(calls(&format!("{contact}{bare}{END}")), ["in +4930111 > 555010 Support [201:4.01-9] 0-9"]);
     // The bridge is told from the other side, and only the last of the events of the end comes.
     let turned = ANSWER.replace("BRIDGE a Bridge-A-Unique-ID=a Bridge-B-Unique-ID=b", "BRIDGE b Bridge-A-Unique-ID=b Bridge-B-Unique-ID=a");
     let late = "9.5 CHANNEL_HANGUP_COMPLETE a Hangup-Cause=NORMAL_CLEARING Caller-Channel-Hangup-Time=1773133209000000\n9.6 CHANNEL_HANGUP_COMPLETE b\n";
