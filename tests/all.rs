@@ -7,6 +7,7 @@ mod channels;
 mod commands;
 mod config;
 mod daemon;
+mod event_socket;
 mod generated;
 mod guard;
 mod hep_streams;

@@ -162,9 +162,13 @@ impl Channels {
             Change::Begins | Change::Shows | Change::Transfers { .. } | Change::Vanishes | Change::ConversationEnds => {}
             Change::Answers => {
                 let answered_at = *channel.answered_at.get_or_insert(at);
+                let rang = std::mem::take(&mut channel.rings);
                 if let Some(one) = one.filter(|_| is_customer) {
                     one.answered_at.get_or_insert(answered_at);
                     self.touched.insert(name);
+                }
+                if rang {
+                    self.review(&self.table.connected(id), at);
                 }
             }
             Change::EntersApplication(app) => {
@@ -189,6 +193,7 @@ impl Channels {
                     one.dial = Some(*status);
                 }
             }
+            Change::Rings => channel.rings = channel.answered_at.is_none(),
             Change::RungByQueue => channel.member = true,
             Change::AsksToEnd => channel.asked = true,
             Change::EntersBridge(bridge) => self.enter(id, bridge, at),

@@ -24,6 +24,8 @@ pub(super) struct Channel {
     /// A queue rang it.
     pub(super) member: bool,
     pub(super) held: bool,
+    /// It is called and not up yet: a bridge that it is in carries ringing.
+    pub(super) rings: bool,
     /// Its far end hung up.
     pub(super) asked: bool,
     pub(super) answered_at: Option<Timestamp>,
