@@ -6,6 +6,7 @@ mod check;
 mod decide;
 mod explain;
 mod faults;
+mod fritzbox;
 mod hostile;
 mod privacy;
 mod rate;
