@@ -110,8 +110,7 @@ fn compare(call: &Call, scenario: &str, expected: &Value, faults: &mut Vec<Strin
     let ended = call.ended_at.map_or(0, |ended| ended.micros() / 1_000);
     let wait = ended - call.started_at.micros() / 1_000 - talk;
     let wait_off = wait - (millis(&expected["t_end"]) - millis(&expected["t_invite"]) - millis(&expected["with_people_s"]));
-    // The mailbox finishes its greeting after the caller has gone.
-    if wait_off.abs() > 1_000 && scenario != "direct-voicemail" {
+    if wait_off.abs() > 1_000 {
         faults.push(format!("wait {wait} ms, off by {wait_off}"));
     }
     *worst = (*worst).max(off.abs());
