@@ -132,8 +132,7 @@ impl Room {
             }
             Manager => return self.hear(&place("ami.log.gz")),
         };
-        let (_, done) =
-            replay(&mut self.books, &[recording], Ending::Open, &Roles::default(), 100_000, KeyedState::new(7), &mut |_| {});
+        let (_, done) = replay(&mut self.books, &[recording], Ending::Open, &Roles::default(), 100_000, KeyedState::new(7), &mut |_| {});
         done.expect("it reads");
     }
 
@@ -296,7 +295,8 @@ impl Table {
             let off = told.calls.iter().zip(&best.calls).map(|(told, best)| apart(told, best)).max().unwrap_or_default();
             worst = worst.max(off);
             let exactly = told.calls == best.calls && told.exported == best.exported;
-            let but_for_clocks = told.calls.len() == best.calls.len() && off <= MOST_MICROS && timeless(&told.exported) == timeless(&best.exported);
+            let but_for_clocks =
+                told.calls.len() == best.calls.len() && off <= MOST_MICROS && timeless(&told.exported) == timeless(&best.exported);
             if !exactly && !(self.exception().is_some() && but_for_clocks) {
                 let export = if differing.is_empty() { differences(&told.exported, &best.exported) } else { String::new() };
                 wrong.push(format!("{recording} {order:?}: not the ledger of {:?} alone: {differing:?} {export}", sources[0]));
