@@ -89,7 +89,7 @@ fn freeswitch() {
 }
 
 /// A call in short: start, direction, contract, agent, wait, talk, what talk counts from, reason, marks.
-fn short(call: &Value) -> String {
+pub(super) fn short(call: &Value) -> String {
     let marks: Vec<&str> = call["marks"].as_array().expect("marks").iter().filter_map(Value::as_str).collect();
     format!(
         "{} {} {} {} wait {} talk {} {}{}{}",
