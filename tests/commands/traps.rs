@@ -6,7 +6,9 @@ use super::{Answer, Desk, recording, text};
 use chrono::TimeZone;
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
+use taktd::sources::asterisk_cdr::{self, AsteriskCdr};
 
 /// 2026-03-10 10:00:00 in Berlin.
 const BEGIN: i64 = 1_773_133_200;
@@ -109,7 +111,9 @@ fn trap_1_three_files_called_master_csv_and_a_fourth_from_freeswitch() {
             let answer = own.taktd(&["replay", "--as", kind, &path.display().to_string()]);
             if kind == *right {
                 answer.fine();
-                known.push(own.calls().iter().map(|call| (text(call, "started_at")[..19].to_owned(), call["net"].clone())).collect::<Vec<_>>());
+                known.push(
+                    own.calls().iter().map(|call| (text(call, "started_at")[..19].to_owned(), call["net"].clone())).collect::<Vec<_>>(),
+                );
             } else {
                 let said = answer.failed(1);
                 assert!(said.contains("Master.csv:1: "), "{}: {said}", path.display());
@@ -130,14 +134,15 @@ fn trap_2_answered_rows_that_say_no_answer_and_billsec_that_holds_menu_and_queue
         // Billsec is 119: a menu, the queue, and 75 s of talk.
         Part { call: 2, dst: HOTLINE, phone: "202", app: QUEUE, times: (60, Some(61), 180), disposition: "ANSWERED" },
     ];
-    let log = line(70, 2, "NONE|ENTERQUEUE||x|1") + &line(105, 2, "PJSIP/202|CONNECT|35|x|5") + &line(180, 2, "PJSIP/202|COMPLETECALLER|35|75|1");
+    let log =
+        line(70, 2, "NONE|ENTERQUEUE||x|1") + &line(105, 2, "PJSIP/202|CONNECT|35|x|5") + &line(180, 2, "PJSIP/202|COMPLETECALLER|35|75|1");
     let rows: String = rows.iter().map(Part::row).collect();
     desk.rows(&rows, &log).fine();
-    assert_eq!(desk.short(), ["x", "y"]);
+    assert_eq!(desk.short(), ["10:00:00 in K-1009  wait 40 talk 0 no answer", "10:01:00 in K-1009 202 wait 45 talk 75 agent"]);
     // Without its log a queue does not say when somebody answered, and the record says so.
     let desk = Desk::by_the_minute();
     desk.rows(&rows, "").fine();
-    assert_eq!(desk.short(), ["x", "y"]);
+    assert_eq!(desk.short()[1], "10:01:00 in K-1009 202 wait 1 talk 119 answer");
 }
 
 #[test]
@@ -147,12 +152,12 @@ fn trap_3_five_rows_of_one_queue_call_that_nobody_answered_or_the_last_one_did()
     let entered = line(1, 1, "NONE|ENTERQUEUE||x|1");
     let desk = Desk::by_the_minute();
     desk.rows(&rows, &(entered.clone() + &line(20, 1, "NONE|ABANDON|1|1|19"))).fine();
-    assert_eq!(desk.short(), ["x"]);
+    assert_eq!(desk.short(), ["10:00:00 in K-1009  wait 20 talk 0 abandoned in queue"]);
     let desk = Desk::by_the_minute();
     let answered = Part { call: 1, dst: HOTLINE, phone: "206", app: QUEUE, times: (0, Some(0), 80), disposition: "ANSWERED" };
     let log = entered + &line(20, 1, "PJSIP/206|CONNECT|19|x|3") + &line(80, 1, "PJSIP/206|COMPLETEAGENT|19|60|1");
     desk.rows(&(rows + &answered.row()), &log).fine();
-    assert_eq!(desk.short(), ["x"]);
+    assert_eq!(desk.short(), ["10:00:00 in K-1009 206 wait 20 talk 60 agent"]);
 }
 
 #[test]
@@ -168,18 +173,30 @@ fn trap_4_rows_of_one_call_in_any_order_and_hours_late() {
     // A caller is passed on, and stays for three hours: the first part is written at once, what follows when he hangs up,
     // after a hundred rows of others; and one that was read without its second half is corrected.
     let desk = Desk::by_the_minute();
-    let first = Part { call: 900, dst: "203", phone: "202", app: DIAL, times: (0, Some(4), 64), disposition: "ANSWERED" };
-    let late = Part { call: 900, dst: "203", phone: "203", app: ("Dial", "PJSIP/203,20"), times: (64, Some(64), 10_864), disposition: "ANSWERED" };
+    let part = |phone, app, times| Part { call: 900, dst: "203", phone, app, times, disposition: "ANSWERED" };
+    let first = part("202", QUEUE, (0, Some(0), 64)).row();
+    let late = part("203", ("Dial", "PJSIP/203,20"), (64, Some(64), 10_864)).row();
+    let log = line(1, 900, "NONE|ENTERQUEUE||x|1")
+        + &line(4, 900, "PJSIP/202|CONNECT|3|x|2")
+        + &line(64, 900, "PJSIP/202|BLINDTRANSFER|203|from-agents|3|60|1");
     let others: String = (1..100)
         .map(|call| {
             let at = i64::from(call) * 100;
-            Part { call, dst: "+4989555021", phone: "201", app: DIAL, times: (at, None, at + 9), disposition: "NO ANSWER" }.row()
+            let part = Part { call, dst: "+4989555021", phone: "201", app: DIAL, times: (0, None, 9), disposition: "NO ANSWER" };
+            part.row_in(chrono_tz::Europe::Berlin, BEGIN + at)
         })
         .collect();
-    desk.rows(&(first.row() + &others), "").fine();
-    let early = desk.short();
-    desk.rows(&(first.row() + &others + &late.row()), "").fine();
-    assert_eq!((&early[0][..], &desk.short()[0][..], desk.calls().len()), ("x", "y", 100));
+    let whole = "10:00:00 in K-1009 202 wait 4 talk 10860 agent [\"transfer\"]";
+    for (rows, expected) in
+        [(first.clone() + &others, "10:00:00 in K-1009 202 wait 4 talk 60 agent [\"transfer\"]"), (first.clone() + &others + &late, whole)]
+    {
+        desk.rows(&rows, &log).fine();
+        let found = desk.short();
+        assert_eq!((found[0].as_str(), found.len()), (expected, 100));
+    }
+    let other = Desk::by_the_minute();
+    other.rows(&(late + &others + &first), &log).fine();
+    assert_eq!(other.short(), desk.short(), "the late one first");
     desk.verified();
 }
 
@@ -187,12 +204,12 @@ fn trap_4_rows_of_one_call_in_any_order_and_hours_late() {
 fn trap_5_a_row_that_was_too_long_to_be_written_and_a_line_cut_at_1024() {
     let row = |call| Part { call, dst: "+4989555021", phone: "201", app: DIAL, times: (0, Some(4), 64), disposition: "ANSWERED" }.row();
     let desk = Desk::by_the_minute();
-    // The second is cut as res_cdrel_custom did until 2026, in JSON and in quotes: it is set aside, and the third is read.
+    // Cut as res_cdrel_custom did until 2026, in JSON and within quotes: set aside, and the rows beside them are read.
     let long = row(2).replace("\"did\"", &format!("\"{}\"", "did,".repeat(300)));
     let json = format!("{{\"clid\":\"{}", "x".repeat(1_100));
-    let said = desk.rows(&format!("{}{}\n{}\n{}", row(1), &long[..1_024], &json[..1_024], row(3)), "").fine();
+    let said = desk.rows(&format!("{}{}\n{}{}\n{}", row(1), &json[..1_024], row(2), &long[..1_024], row(3)), "").fine();
     assert!(said.contains("set aside 2: bad_row"), "{said}");
-    assert_eq!(desk.short(), ["x", "y"]);
+    assert_eq!(desk.calls().len(), 3, "{:#?}", desk.calls());
     // Not written at all: nothing is invented from the queue's log, and what else saw the call bills it, and is named.
     let desk = Desk::by_the_minute();
     let connected = line(5, 7, "PJSIP/202|CONNECT|4|x|3") + &line(65, 7, "PJSIP/202|COMPLETEAGENT|4|60|1");
@@ -209,6 +226,101 @@ fn trap_5_a_row_that_was_too_long_to_be_written_and_a_line_cut_at_1024() {
     super::same(&both.calls(), &alone.calls(), "a lost row changes no bill");
     let told = both.taktd(&["reconcile"]).fine();
     assert_eq!(told.matches("only signalling saw it").count(), 1, "{told}");
+}
+
+#[test]
+fn trap_6_a_half_written_last_line_and_a_rotation_in_between() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("Master.csv");
+    let config = asterisk_cdr::Config {
+        path: path.clone(),
+        zone: chrono_tz::Europe::Berlin,
+        layout: asterisk_cdr::layout::Layout::Auto,
+        queue_log: None,
+    };
+    let rows: Vec<String> = (1..6)
+        .map(|call| Part { call, dst: "+4989555021", phone: "201", app: DIAL, times: (0, Some(4), 64), disposition: "ANSWERED" }.row())
+        .collect();
+    let append = |name: &str, text: &str| {
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(folder.path().join(name)).expect("it opens");
+        file.write_all(text.as_bytes()).expect("written");
+    };
+    for restarts in [false, true] {
+        let mut source = AsteriskCdr::new(&config, None);
+        let mut read = || {
+            let found: Vec<String> = source.poll().expect("reads").rows.iter().map(|row| row.uniqueid.to_string()).collect();
+            if restarts {
+                source = AsteriskCdr::new(&config, Some(source.position()));
+            }
+            found
+        };
+        let name = |call: u32| format!("{BEGIN}.{call}");
+        append("Master.csv", &(rows[0].clone() + &rows[1][..90]));
+        assert_eq!(read(), [name(1)], "the half waits");
+        append("Master.csv", &rows[1][90..rows[1].len() - 1]);
+        assert_eq!(read(), [""; 0], "also without its line end");
+        append("Master.csv", "\n");
+        assert_eq!(read(), [name(2)]);
+        // Rotated while the switch writes: it ends its row in the file that it opened.
+        append("Master.csv", &rows[2][..100]);
+        assert_eq!(read(), [""; 0]);
+        fs::rename(&path, folder.path().join("Master.csv.1")).expect("rotated");
+        append("Master.csv.1", &rows[2][100..]);
+        append("Master.csv", &(rows[3].clone() + &rows[4][..20]));
+        let found = [read(), read()].concat();
+        assert_eq!(found, [name(3), name(4)], "the old file first");
+        append("Master.csv", &rows[4][20..]);
+        assert_eq!(read(), [name(5)]);
+        ["Master.csv", "Master.csv.1"].iter().for_each(|name| fs::remove_file(folder.path().join(name)).expect("removed"));
+    }
+}
+
+#[test]
+fn trap_8_seconds_rounded_in_different_ways_are_never_mixed() {
+    // FreeSWITCH's billsec is the difference of two floors: 10 for these 9.2 s.
+    let at = |micros: i64| BEGIN * 1_000_000 + micros;
+    let leg = |uuid: &str, direction: &str, number: &str, answer: i64, more: &str| {
+        format!(
+            "{{\"variables\":{{\"uuid\":\"{uuid}\",\"direction\":\"{direction}\",\"start_uepoch\":\"{}\",\"answer_uepoch\":\"{}\",\"end_uepoch\":\"{}\",\
+             \"answer_epoch\":\"{}\",\"end_epoch\":\"{}\",\"billsec\":\"10\",\"caller_id_number\":\"%2B4989990001\",\"destination_number\":\"{number}\"{more}}}}}",
+            at(0),
+            at(answer),
+            at(20_100_000),
+            at(answer) / 1_000_000,
+            at(20_100_000) / 1_000_000,
+        )
+    };
+    let desk = super::rows::with(&fs::read_to_string("config/sources/freeswitch.toml").expect("it ships"));
+    fs::create_dir(desk.path("spool")).expect("made");
+    fs::write(desk.path("spool").join("a_a.cdr.json"), leg("a", "inbound", "089555010", 1_000_000, "")).expect("written");
+    fs::write(desk.path("spool").join("b.cdr.json"), leg("b", "outbound", "201", 10_900_000, ",\"originator\":\"a\"")).expect("written");
+    desk.taktd(&["replay", "--as", "freeswitch", &desk.path("spool").display().to_string()]).fine();
+    assert_eq!(desk.short(), ["10:00:00 in K-1 201 wait 10 talk 9 agent"]);
+    // Asterisk cuts seconds, or with initiatedseconds rounds them up.
+    let answered = Part { call: 1, dst: "+4989555021", phone: "201", app: DIAL, times: (0, Some(4), 64), disposition: "ANSWERED" }.row();
+    let mut found = Vec::new();
+    for billsec in ["59", "60", "61"] {
+        let desk = Desk::by_the_minute();
+        desk.rows(&answered.replace(",64,60,", &format!(",64,{billsec},")), "").fine();
+        found.push(desk.short().concat());
+    }
+    assert_eq!(
+        found,
+        [
+            "10:00:00 in K-1009 201 wait 5 talk 59 agent",
+            "10:00:00 in K-1009 201 wait 4 talk 60 agent",
+            "10:00:00 in K-1009 201 wait 4 talk 61 agent",
+        ],
+        "the length that the switch measured, not that of its texts"
+    );
+    // What is made of several sources says so.
+    let desk = Desk::new();
+    let file = fs::read(recording("asterisk-16/sip.pcap")).expect("there");
+    desk.replay(&super::replay::pieces(&desk, &file, &[300])[0]).fine();
+    let running = desk.calls().iter().filter(|call| text(call, "ended_at").is_empty()).count();
+    desk.taktd(&["replay", "--as", "asterisk-cdr", &recording("asterisk-16/Master.csv").display().to_string()]).fine();
+    let reconciled = desk.calls().iter().filter(|call| text(call, "end") == "reconciled").count();
+    assert!(running > 0 && reconciled >= running, "{running} ran, {reconciled} ended by the records");
 }
 
 #[test]
@@ -233,7 +345,11 @@ fn trap_7_usegmtime_the_other_way_round_and_the_hour_that_comes_twice() {
     desk.rows(&rows, "").fine();
     let found: Vec<(String, i64)> =
         desk.calls().iter().map(|call| (text(call, "started_at").to_owned(), call["talk_s"].as_i64().expect("seconds"))).collect();
-    assert_eq!(found, []);
+    let found: Vec<(&str, i64)> = found.iter().map(|(at, talk)| (at.as_str(), *talk)).collect();
+    assert_eq!(
+        found,
+        [("2026-10-25T02:30:00.000+02:00", 60), ("2026-10-25T02:40:00.000+02:00", 3_600), ("2026-10-25T02:30:00.000+01:00", 60),]
+    );
 }
 
 #[test]
@@ -258,6 +374,30 @@ fn trap_16_queue_log_with_link_transfers_names_with_spaces_and_milliseconds() {
     .concat();
     let rows: String = rows.iter().map(Part::row).collect();
     desk.rows(&rows, &log).fine();
-    assert_eq!(desk.short(), ["x", "y", "z"]);
+    let expected = [
+        "10:00:00 in K-1009 202 wait 12 talk 95 agent",
+        "10:03:20 in K-1009 203 wait 8 talk 60 agent [\"transfer\"]",
+        "10:05:00 in K-1009  wait 30 talk 0 abandoned in queue",
+    ];
+    assert_eq!(desk.short(), expected);
     desk.verified();
+}
+
+/// The checklist has sixteen; none may be forgotten.
+#[test]
+fn every_trap_has_a_test_of_its_name() {
+    fn sources(folder: &std::path::Path, text: &mut String) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                sources(&path, text);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                *text += &fs::read_to_string(&path).expect("text");
+            }
+        }
+    }
+    let mut text = String::new();
+    ["daemon", "tests"].iter().for_each(|folder| sources(folder.as_ref(), &mut text));
+    let missing: Vec<u32> = (1..=16).filter(|trap| !text.contains(&format!("fn trap_{trap}_"))).collect();
+    assert!(missing.is_empty(), "no test is named after the traps {missing:?}");
 }
