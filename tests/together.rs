@@ -294,15 +294,16 @@ impl Table {
             let differing: Vec<_> = told.calls.iter().zip(&best.calls).filter(|(told, best)| told != best).collect();
             let off = told.calls.iter().zip(&best.calls).map(|(told, best)| apart(told, best)).max().unwrap_or_default();
             worst = worst.max(off);
-            let exactly = told.calls == best.calls && told.exported == best.exported;
-            let but_for_clocks =
-                told.calls.len() == best.calls.len() && off <= MOST_MICROS && timeless(&told.exported) == timeless(&best.exported);
-            if !exactly && !(self.exception().is_some() && but_for_clocks) {
+            let same = |one: &Outcome| one.calls == told.calls && one.exported == told.exported;
+            let but_for_clocks = self.exception().is_some()
+                && told.calls.len() == best.calls.len()
+                && off <= MOST_MICROS
+                && timeless(&told.exported) == timeless(&best.exported);
+            if !(same(&best) || but_for_clocks) {
                 let export = if differing.is_empty() { differences(&told.exported, &best.exported) } else { String::new() };
                 wrong.push(format!("{recording} {order:?}: not the ledger of {:?} alone: {differing:?} {export}", sources[0]));
             }
-            let known = first.as_ref().unwrap_or(&told);
-            if !(known.calls == told.calls && known.exported == told.exported || self.exception().is_some() && but_for_clocks) {
+            if !(same(first.as_ref().unwrap_or(&told)) || but_for_clocks) {
                 wrong.push(format!("{recording}: {order:?} gives another ledger than {:?}", orders[0]));
             }
             // Of one kind of source there is nothing to be held against each other.

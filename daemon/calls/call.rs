@@ -207,7 +207,7 @@ impl Call {
             (Some(_), None) => false,
             (Some(_), Some(_)) if newer.end != self.end || !same_source => newer.end <= self.end,
             (Some(mine), Some(theirs)) if self.is_alike(newer) => {
-                (newer.knowledge(), theirs, Reverse(newer.begins())) >= (self.knowledge(), mine, Reverse(self.begins()))
+                (newer.knowledge(), theirs, Reverse(newer.instants())) >= (self.knowledge(), mine, Reverse(self.instants()))
             }
             (Some(mine), Some(theirs)) => theirs >= mine,
         }
@@ -221,9 +221,10 @@ impl Call {
         talks && self.ended_at.zip(other.ended_at).is_some_and(|(one, other)| near(one, other))
     }
 
-    /// When the call, its answer, and its talks began.
-    fn begins(&self) -> (Timestamp, Option<Timestamp>, Vec<(Timestamp, Option<Timestamp>)>) {
-        (self.started_at, self.answered_at, self.talks.iter().map(|talk| (talk.from, talk.to)).collect())
+    /// Every instant but the end: when the call, its answer, and its talks began, and the talks ended.
+    fn instants(&self) -> Vec<Option<Timestamp>> {
+        let talks = self.talks.iter().flat_map(|talk| [Some(talk.from), talk.to]);
+        [Some(self.started_at), self.answered_at].into_iter().chain(talks).collect()
     }
 
     /// How much is told beside the times: what happened, how many agents were seen to leave before the caller did, and with
