@@ -38,6 +38,5 @@ pub use problem::{Problem, Problems};
 pub use settings::{CatalogueFiles, Config, CsvDialect, Export, ExportFormat, Ledger, Log, LogFormat, LogLevel, Privacy};
 pub use sources::{
     AmiLogin, AmiTls, AsteriskAmi, AsteriskCdr, AsteriskCel, BareCopies, Capture, Columns, FreeSwitch, FreeSwitchEvents, FritzBox, Hep,
-    HepTransport,
-    SourceConfig,
+    HepTransport, SourceConfig,
 };

@@ -275,11 +275,15 @@ fn restore(
             Input::Hep(_) | Input::HepServer(_) | Input::Capture(_) => None,
             Input::Files(place, _) => Some((*place, records_key(*place))),
             Input::Posted(posting) => Some((posting.place, records_key(posting.place))),
-            Input::Events(place, _) | Input::Manager(place, _) | Input::EventSocket(place, _) | Input::Monitor(place, _) => Some((*place, channels_key(*place))),
+            Input::Events(place, _) | Input::Manager(place, _) | Input::EventSocket(place, _) | Input::Monitor(place, _) => {
+                Some((*place, channels_key(*place)))
+            }
         }),
     )?;
     for input in inputs {
-        let (Input::Events(place, _) | Input::Manager(place, _) | Input::EventSocket(place, _) | Input::Monitor(place, _)) = input else { continue };
+        let (Input::Events(place, _) | Input::Manager(place, _) | Input::EventSocket(place, _) | Input::Monitor(place, _)) = input else {
+            continue;
+        };
         let state = files.iter().find(|(known, ..)| known == place).and_then(|(_, state, _)| state.as_deref());
         if let Some(channels) = state.and_then(|body| events::restore(&directory, body)) {
             // These go on where they were begun.
