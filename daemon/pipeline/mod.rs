@@ -9,6 +9,7 @@ mod ear;
 pub mod event_files;
 mod events;
 pub mod files;
+pub mod forgetting;
 pub mod inbox;
 pub mod inputs;
 mod intake;
