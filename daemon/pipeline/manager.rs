@@ -40,6 +40,8 @@ fn listen(
     source: &SourceMetrics,
     (undated, kinship): (&mut bool, &mut Kinship),
 ) -> Result<(), SessionError> {
+    let shared = ear.shared;
+    let relate = |call_id: &[u8], conversation: &str| shared.signalling().relate(call_id, conversation);
     let before = ear.heard;
     let mut known = false;
     let mut shown = Stopwatch::start();
@@ -55,13 +57,13 @@ fn listen(
             }
             Heard::Events(events) => {
                 source.seen(now);
-                kinship.tell(ear.shared, events.iter().map(|event| &event.channel));
+                kinship.tell(events.iter().map(|event| &event.channel), relate);
                 ear.apply(&events, now);
             }
             Heard::Undated => shout(ear.shared, config, undated),
             Heard::TooLong => ear.shared.metrics.rejected.inc(Rejection::Malformed),
             Heard::Open(open) => {
-                kinship.tell(ear.shared, open.iter().map(|one| &one.facts));
+                kinship.tell(open.iter().map(|one| &one.facts), relate);
                 let at = session.latest().unwrap_or_else(|| ear.lag.feed_time(now));
                 ear.channels.resync(&open, before, at, &mut ear.updates);
                 tracing::info!(channels = open.len(), running = ear.channels.running().len(), "the open channels are known");
