@@ -15,6 +15,7 @@ mod replay;
 mod rows;
 mod simulate;
 mod standing;
+mod traps;
 
 use serde_json::Value;
 use std::collections::BTreeMap;

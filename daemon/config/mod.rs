@@ -37,6 +37,6 @@ pub(crate) use problem::suggestion;
 pub use problem::{Problem, Problems};
 pub use settings::{CatalogueFiles, Config, CsvDialect, Export, ExportFormat, Ledger, Log, LogFormat, LogLevel, Privacy};
 pub use sources::{
-    AmiLogin, AmiTls, AsteriskAmi, AsteriskCdr, AsteriskCel, BareCopies, Capture, Columns, FreeSwitch, FritzBox, Hep, HepTransport,
-    SourceConfig,
+    AmiLogin, AmiTls, AsteriskAmi, AsteriskCdr, AsteriskCel, BareCopies, Capture, Columns, FreeSwitch, FreeSwitchEvents, FritzBox, Hep,
+    HepTransport, SourceConfig,
 };
