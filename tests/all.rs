@@ -16,6 +16,7 @@ mod http;
 mod live_rows;
 mod manager;
 mod metrics;
+mod monitor;
 mod opening_hours;
 mod operators;
 mod peers;

@@ -17,6 +17,7 @@ mod gather;
 mod held;
 mod index;
 mod join;
+mod kin;
 mod leg;
 mod news;
 mod open;

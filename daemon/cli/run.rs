@@ -16,8 +16,9 @@ use crate::pipeline::posted::{AfterReading, Posting};
 use crate::pipeline::record_files::FileConfig;
 use crate::pipeline::taps::Watch;
 use crate::sources::capture::{Tap, TapError};
-use crate::sources::hep::{Bare, Listener, Reader, Receiver, Tls};
-use crate::sources::{asterisk_ami, freeswitch, freeswitch_events};
+use crate::sources::hep::{Bare, Listener, Reader, Receiver};
+use crate::sources::tls::{Tls, Trust};
+use crate::sources::{asterisk_ami, freeswitch, freeswitch_events, fritzbox};
 use crate::tariff::Period;
 use crate::units::KeyedState;
 use std::collections::hash_map::RandomState;
@@ -84,6 +85,7 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
             SourceConfig::Hep(source) => hep(source)?,
             SourceConfig::Capture(source) => capture(source)?,
             SourceConfig::AsteriskAmi(source) => Input::Manager(place, manager(source)?),
+            SourceConfig::FritzBox(source) => Input::Monitor(place, fritzbox::Config { address: source.connect, zone: source.timezone }),
             SourceConfig::AsteriskCel(source) => Input::Events(place, events_config(source, None)?),
             SourceConfig::FreeSwitchEvents(source) => Input::EventSocket(place, event_socket(source)?),
             SourceConfig::FreeSwitch(source) => Input::Posted(Box::new(posting(place, source)?)),
@@ -153,8 +155,10 @@ fn capture(source: &Capture) -> Result<Input> {
 /// The manager interface as its room wants it.
 fn manager(source: &AsteriskAmi) -> Result<asterisk_ami::Config> {
     let secret = secret(&source.secret_file, "the secret of the user in manager.conf")?;
+    let trust = source.tls.as_ref().map(|tls| Trust::read(&tls.ca_file, tls.server_name.clone())).transpose();
     Ok(asterisk_ami::Config {
         address: source.connect,
+        trust: trust.map_err(|error| Failure::Usage(error.to_string()))?,
         username: source.username.to_string(),
         secret: String::from_utf8_lossy(&secret).into_owned(),
         login: match source.login {

@@ -37,6 +37,7 @@ pub(crate) use problem::suggestion;
 pub use problem::{Problem, Problems};
 pub use settings::{CatalogueFiles, Config, CsvDialect, Export, ExportFormat, Ledger, Log, LogFormat, LogLevel, Privacy};
 pub use sources::{
-    AmiLogin, AsteriskAmi, AsteriskCdr, AsteriskCel, BareCopies, Capture, Columns, FreeSwitch, FreeSwitchEvents, Hep, HepTransport,
+    AmiLogin, AmiTls, AsteriskAmi, AsteriskCdr, AsteriskCel, BareCopies, Capture, Columns, FreeSwitch, FreeSwitchEvents, FritzBox, Hep,
+    HepTransport,
     SourceConfig,
 };

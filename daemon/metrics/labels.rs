@@ -239,6 +239,8 @@ labels! {
         FreeSwitch = "freeswitch",
         /// FreeSWITCH's event socket.
         FreeSwitchEvents = "freeswitch-events",
+        /// The call monitor of a Fritz!Box.
+        FritzBox = "fritzbox",
     }
 }
 

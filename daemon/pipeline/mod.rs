@@ -1,9 +1,13 @@
 //! The shell: inputs, the ledger's writer, replay and the daemon. The one room that knows every other.
 
+mod adrift;
 pub mod audit;
 pub mod books;
 pub mod catalogue;
 mod duties;
+mod ear;
+pub mod event_files;
+mod event_socket;
 mod events;
 pub mod files;
 pub mod inbox;
@@ -11,8 +15,10 @@ pub mod inputs;
 mod intake;
 mod journaling;
 mod kept_parts;
+mod kinship;
 pub mod live;
 mod manager;
+mod monitor;
 pub mod posted;
 mod quiets;
 pub mod reconcile;
@@ -26,7 +32,6 @@ mod settling;
 pub mod signalling;
 pub mod simulation;
 mod streams;
-mod switches;
 pub mod taps;
 mod twins;
 mod view;

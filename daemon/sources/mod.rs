@@ -9,10 +9,12 @@
 //! | [`csv_rows`] | files of any switch that writes a row for each call, by a mapping of columns | rows |
 //! | [`freeswitch`] | records of legs in JSON, posted or in a spool | rows |
 //! | [`freeswitch_events`] | a connection to FreeSWITCH's event socket | channel events |
+//! | [`fritzbox`] | a connection to a box's call monitor, or lines recorded from one | channel events |
 //! | [`hep`] | HEP over UDP, TCP and TLS, and bare copies of SIP messages there | SIP messages |
 //! | [`pcap`] | pcap and pcapng from a file or a pipe: SIP and HEP over UDP and TCP, also in fragments and tunnels | SIP messages |
 //!
-//! [`heard`] is what a connection to any switch says; [`tail`] follows a growing file over rotation and restarts, for every kind that reads one.
+//! [`tail`] follows a growing file over rotation and restarts, for every kind that reads one; [`connection`] is what a kind
+//! that connects to a switch reads from.
 //!
 //! The one invariant: a source decides only whether bytes are a message, never what the message means; whatever it does
 //! not deliver is counted under a [`SetAside`], and the next bytes are read. Observations point into the source's own
@@ -27,10 +29,11 @@ pub mod capture;
 #[cfg(test)]
 mod channel_recordings;
 mod column_names;
+pub mod connection;
 pub mod csv_rows;
 pub mod freeswitch;
 pub mod freeswitch_events;
-pub mod heard;
+pub mod fritzbox;
 pub mod hep;
 pub mod local;
 pub mod pcap;
@@ -38,6 +41,7 @@ mod set_aside;
 mod start_line;
 mod stream;
 pub mod tail;
+pub mod tls;
 
 pub use column_names::NameError;
 pub use set_aside::{SetAside, Tally};
@@ -52,4 +56,6 @@ pub struct Found<'a> {
     pub message: Message<'a>,
     /// It may lack its end: it was captured or reported shorter than it was.
     pub cut: bool,
+    /// The capture agent that reported it, where agents have numbers (HEP chunk 0x0c).
+    pub agent: Option<u32>,
 }

@@ -5,12 +5,11 @@
 //! The invariant: a server that says nothing, or nonsense, is given up after [`SILENCE`]; every call returns within the
 //! patience it was given.
 
-use super::super::heard::Heard;
 use super::Config;
 use super::event::{Event, Said, read};
 use super::frame::{Frame, FrameError, Framed, Framer};
 use super::list::{self, ListError};
-use crate::calls::OpenChannel;
+use crate::calls::{ChannelEvent, OpenChannel};
 use crate::clock::Stopwatch;
 use crate::units::Timestamp;
 use std::collections::VecDeque;
@@ -32,6 +31,25 @@ const EVENTS: &str = "event json CHANNEL_CREATE CHANNEL_ANSWER CHANNEL_BRIDGE CH
                       CHANNEL_HANGUP CHANNEL_HANGUP_COMPLETE HEARTBEAT CUSTOM callcenter::info conference::maintenance";
 /// The time, in microseconds.
 const TIME: &str = "api strmicroepoch";
+
+/// What a connection says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing new.
+    Nothing,
+    /// Logged in: events come.
+    LoggedIn,
+    /// Something happened to channels.
+    Events(Vec<ChannelEvent>),
+    /// An event that needs a time has none.
+    Undated,
+    /// A message that was too long.
+    TooLong,
+    /// A message that could not be read.
+    Malformed,
+    /// All channels that are open.
+    Open(Vec<OpenChannel>),
+}
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
