@@ -30,6 +30,7 @@ mod second_by_second;
 mod settlement;
 mod systemd;
 mod tidy;
+mod together;
 mod tools;
 mod walks;
 mod wire;

@@ -17,6 +17,7 @@ mod replay;
 mod rows;
 mod simulate;
 mod standing;
+mod traps;
 mod verify;
 
 use serde_json::Value;
