@@ -5,9 +5,8 @@
 
 use super::chain::{Hash, hash_of};
 use super::error::{LedgerError, Result};
-use super::numbers::NumberKey;
 use super::open::read_head;
-use super::prose;
+use super::prose::without_numbers;
 use super::{Head, Ledger, Writing};
 use crate::units::{E164, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
