@@ -5,13 +5,11 @@
 
 use super::chain::{Hash, hash_of};
 use super::error::{LedgerError, Result};
-use super::numbers::NumberKey;
 use super::open::read_head;
-use super::prose;
+use super::prose::without_numbers;
 use super::{Head, Ledger, Writing};
 use crate::units::{E164, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
-use std::borrow::Cow;
 use std::ops::Range;
 
 /// A transaction of the writer. Dropping it undoes it; [`Batch::commit`] puts it on disk.
@@ -260,26 +258,6 @@ pub(super) fn catalogue_in_force(db: &Connection) -> Result<Option<i64>> {
     );
     Ok(version.optional()?)
 }
-
-/// The text with tokens in the place of numbers: of those that contracts name, and of those in what people wrote beside.
-fn without_numbers<'d>(document: &Document<'d>, key: &NumberKey) -> Result<Cow<'d, str>> {
-    let Document { kind, text, numbers, .. } = *document;
-    if kind != CONTRACTS {
-        return Ok(Cow::Borrowed(text));
-    }
-    let between = |span: Range<usize>| prose::hide(text.get(span).unwrap_or_default(), |number| Ok(key.token(number)));
-    let (mut out, mut kept) = (String::with_capacity(text.len()), 0);
-    for (span, number) in numbers {
-        out.push_str(&between(kept..span.start)?);
-        out.push_str(&key.token(&number.to_string()).to_string());
-        kept = span.end;
-    }
-    out.push_str(&between(kept..text.len())?);
-    Ok(Cow::Owned(out))
-}
-
-/// The kind of document that names customers.
-pub(super) const CONTRACTS: &str = "contracts";
 
 pub(super) fn document_hash(document: &Document<'_>) -> Hash {
     hash_of(&[document.kind.as_bytes(), document.name.as_bytes(), document.text.as_bytes()])

@@ -5,13 +5,34 @@
 //! as a number is an international or national one as people write it, with 7 to 15 digits and beginning with `+` or `0`;
 //! dates, and digits that belong to a word or go on after one, are none.
 
+use super::batch::Document;
 use super::error::Result;
-use super::numbers::Token;
+use super::numbers::{NumberKey, Token};
 use std::borrow::Cow;
 use std::ops::Range;
 
 /// The length of a token as text.
 const TOKEN_BYTES: usize = "hmac:".len() + 32;
+
+/// The text with tokens in the place of numbers: of those that contracts name, and of those in what people wrote beside.
+pub(super) fn without_numbers<'d>(document: &Document<'d>, key: &NumberKey) -> Result<Cow<'d, str>> {
+    let Document { kind, text, numbers, .. } = *document;
+    if kind != CONTRACTS {
+        return Ok(Cow::Borrowed(text));
+    }
+    let between = |span: Range<usize>| hide(text.get(span).unwrap_or_default(), |number| Ok(key.token(number)));
+    let (mut out, mut kept) = (String::with_capacity(text.len()), 0);
+    for (span, number) in numbers {
+        out.push_str(&between(kept..span.start)?);
+        out.push_str(&key.token(&number.to_string()).to_string());
+        kept = span.end;
+    }
+    out.push_str(&between(kept..text.len())?);
+    Ok(Cow::Owned(out))
+}
+
+/// The kind of document that names customers.
+pub(super) const CONTRACTS: &str = "contracts";
 
 /// The text with a token in the place of each number.
 pub(super) fn hide(text: &str, mut token_of: impl FnMut(&str) -> Result<Token>) -> Result<Cow<'_, str>> {

@@ -4,12 +4,13 @@
 //! tail that was cut off with everything that pointed to it leaves no trace inside; the hash of the last entry in the
 //! manifest of an export is the anchor outside.
 
-use super::batch::{CONTRACTS, Document, document_hash};
+use super::batch::{Document, document_hash};
 use super::chain::{EntryRow, EvidenceRow, Hash, hash_of, hex, key_hash};
 use super::error::{LedgerError, Result};
 use super::journal::kind;
 use super::numbers::NumberKey;
 use super::post::{ENTRY, begun_of, key_of};
+use super::prose::CONTRACTS;
 use super::query::blob;
 use super::{Ledger, Token};
 use rusqlite::Row;
