@@ -3,7 +3,7 @@
 use crate::calls::{Call, Calls, Directory, End, Mark, News, Stage, Unmetered, Update, call_id_of};
 use crate::sip::addr::NameAddr;
 use crate::sip::scan::{Header, Start};
-use crate::sip::{Dialogs, LegEvent, Method, Observed, Options, scan};
+use crate::sip::{Dialogs, LegEvent, Method, Observed, Options, Scanned, Unread, scan};
 use crate::units::codec::{Reader, Writer};
 use crate::units::{CallId, KeyedState, Message, Seconds, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,20 +107,28 @@ impl Signalling {
 
     /// Takes a message that arrived at `arrived_at` (in a capture: its packet's time).
     pub fn observe(&mut self, message: &Message<'_>, arrived_at: Timestamp, out: &mut Vec<Update>) -> Observed {
+        self.observe_scanned(message, &scan(message.payload), arrived_at, out)
+    }
+
+    /// The same, for who has read the message already.
+    pub fn observe_scanned<'a>(
+        &mut self,
+        message: &Message<'a>,
+        scanned: &Result<Scanned<'a>, Unread>,
+        arrived_at: Timestamp,
+        out: &mut Vec<Update>,
+    ) -> Observed {
         let at = message.captured_at.min(arrived_at.plus_micros(AHEAD_MICROS));
         self.hear_lag(at, arrived_at);
         // A sender whose clock is fast ends nobody's timers but by the time at which its messages arrive.
         let reached = at.min(arrived_at);
         let now = self.now.map_or(reached, |now| now.max(reached));
         self.advance(now, out);
-        let observed = if at == message.captured_at {
-            self.dialogs.observe(message, &mut self.events)
-        } else {
-            self.dialogs.observe(&Message { captured_at: at, ..*message }, &mut self.events)
-        };
+        let message = Message { captured_at: at, ..*message };
+        let observed = self.dialogs.observe_scanned(&message, scanned, &mut self.events);
         self.apply(out);
-        if observed == Observed::UnknownDialog && !self.adrift.is_empty() {
-            self.end_adrift(message.payload, at, out);
+        if let (Observed::UnknownDialog, Ok(scanned)) = (observed, scanned) {
+            self.end_adrift(scanned, at, out);
         }
         observed
     }
@@ -151,9 +159,8 @@ impl Signalling {
     }
 
     /// A BYE of a dialog that is not in the table: of a call adrift, perhaps. `call_id` follows from it either way round.
-    fn end_adrift(&mut self, payload: &[u8], at: Timestamp, out: &mut Vec<Update>) {
-        let Ok(scanned) = scan(payload) else { return };
-        if !matches!(scanned.start, Start::Request { method: Method::Bye, .. }) {
+    fn end_adrift(&mut self, scanned: &Scanned<'_>, at: Timestamp, out: &mut Vec<Update>) {
+        if self.adrift.is_empty() || !matches!(scanned.start, Start::Request { method: Method::Bye, .. }) {
             return;
         }
         let tag = |header| scanned.first(header).and_then(NameAddr::parse).and_then(|address| address.tag());
