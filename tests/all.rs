@@ -1,12 +1,14 @@
 //! Every integration test, one module a subject: one binary links once.
 
 mod books;
+mod booted;
 mod capture;
 mod channels;
 mod commands;
 mod config;
 mod daemon;
 mod generated;
+mod guard;
 mod hep_streams;
 mod hostile;
 mod http;

@@ -21,7 +21,7 @@ fn ended(reason: &str) -> String {
 }
 
 /// Writes a certificate for 127.0.0.1 and its key, and gives the certificate.
-fn certificate(folder: &Path) -> CertificateDer<'static> {
+pub(crate) fn certificate(folder: &Path) -> CertificateDer<'static> {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
     std::fs::write(folder.join("cert.pem"), made.cert.pem()).expect("written");
     std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).expect("written");
@@ -29,7 +29,7 @@ fn certificate(folder: &Path) -> CertificateDer<'static> {
 }
 
 /// An agent that believes this certificate and no other.
-fn over_tls(to: SocketAddr, certificate: &CertificateDer<'static>) -> StreamOwned<ClientConnection, TcpStream> {
+pub(crate) fn over_tls(to: SocketAddr, certificate: &CertificateDer<'static>) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).expect("a root");
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -14,6 +14,7 @@ mod csv_text;
 mod daemon;
 mod hidden;
 mod holidays;
+mod http;
 mod numbers;
 mod offers;
 mod other;
@@ -30,6 +31,7 @@ mod week_text;
 mod words;
 
 pub use catalogue::{Catalogue, load};
+pub use http::Http;
 pub use other::Exchanged;
 pub(crate) use problem::suggestion;
 pub use problem::{Problem, Problems};

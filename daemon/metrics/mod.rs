@@ -63,6 +63,8 @@ pub struct Metrics {
     /// The sequence number of the ledger's last entry.
     pub ledger_sequence: IntGauge,
     ledger_time: Gauge,
+    /// Requests over HTTP without the token.
+    pub http_unauthorised: IntCounter,
     /// 1 when calls are metered and reach the ledger, else 0.
     pub ready: IntGauge,
     reload_ok: IntGauge,
@@ -122,6 +124,7 @@ impl Metrics {
                 "taktd_ledger_timestamp_seconds",
                 "The ledger's own time, up to which deadlines and fees are settled; Unix time in seconds.",
             ),
+            http_unauthorised: list.counter("taktd_http_unauthorised_total", "Requests to the HTTP port without the token."),
             ready: list.gauge("taktd_ready", "1 when calls are metered and reach the ledger, else 0."),
             reload_ok: list.gauge("taktd_config_reload_success", "1 when the last configuration read was accepted, 0 when it was refused."),
             reload_time: list.gauge_f64(

@@ -19,7 +19,7 @@ use super::writer::{Told, Writer};
 use crate::calls::Directory;
 use crate::clock;
 use crate::export::Settings;
-use crate::http::{self, HttpState, Limits, View};
+use crate::http::{self, Guard, HttpState, Limits, View};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::{Metrics, SourceKind};
 use crate::sources::hep::Receiver;
@@ -72,8 +72,8 @@ pub struct Start {
     pub inputs: Vec<Input>,
     /// What each of them is there for.
     pub roles: Roles,
-    /// Where HTTP listens.
-    pub http: SocketAddr,
+    /// Where HTTP listens, and whom it lets in.
+    pub http: (SocketAddr, Guard),
     /// Where exports go.
     pub export: Option<Settings>,
     /// When each night.
@@ -164,11 +164,13 @@ async fn live(start: Start) -> Result<(), LiveError> {
         mask_digits,
         heartbeat: Arc::clone(&heartbeat),
     };
+    let (http, guard) = http;
     let listener = tokio::net::TcpListener::bind(http).await.map_err(io_error(format!("http.listen {http}")))?;
     let address = listener.local_addr().map_err(io_error("http.listen"))?;
     let (quit, quitting) = watch::channel(false);
     let limits = Limits::default();
-    let server = tokio::spawn(http::serve(listener, HttpState { metrics: metrics.clone(), view: viewer }, limits, told(quitting.clone())));
+    let state = HttpState { metrics: metrics.clone(), view: viewer };
+    let server = tokio::spawn(http::serve(listener, state, guard, limits, told(quitting.clone())));
     let writing = spawn("writer", move || writer.run(&receiver))?;
     let directory = Arc::new(Mutex::new(in_force.directory().clone()));
     let reading = start_inputs(&shared, inputs, kept, &directory, &quitting)?;

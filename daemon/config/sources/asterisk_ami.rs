@@ -30,7 +30,7 @@ pub enum AmiLogin {
 pub(super) fn read(table: Table<'_>, base: Base<'_>) -> Option<AsteriskAmi> {
     let connect = table.required("connect", "\"tcp://127.0.0.1:5038\"").and_then(|value| address(&value));
     let username = table.required("username", "\"taktd\"").and_then(|value| value.text().map(Box::from));
-    let secret_file = table.required("secret_file", "\"ami.secret\"").and_then(|value| base.path(&value));
+    let secret_file = table.required("secret_file", "\"ami.secret\"").and_then(|value| base.secret(&value));
     let logins = [("md5", AmiLogin::Md5), ("plain", AmiLogin::Plain)];
     let login = table.optional("login").map_or(Some(AmiLogin::Md5), |value| value.word(&logins));
     table.finish();

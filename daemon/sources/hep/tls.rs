@@ -36,7 +36,9 @@ pub enum TlsError {
 }
 
 impl Tls {
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    /// Shakes hands with those who connect.
+    #[must_use]
+    pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.0))
     }
 
