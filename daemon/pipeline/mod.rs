@@ -1,18 +1,25 @@
 //! The shell: inputs, the ledger's writer, replay and the daemon. The one room that knows every other.
 
+mod adrift;
 mod ahead;
 pub mod audit;
 pub mod books;
 pub mod catalogue;
 mod duties;
+mod ear;
+pub mod event_files;
 mod events;
 pub mod files;
+pub mod forgetting;
 pub mod inbox;
 pub mod inputs;
 mod intake;
 mod journaling;
+mod kept_parts;
+mod kinship;
 pub mod live;
 mod manager;
+mod monitor;
 pub mod posted;
 mod quiets;
 pub mod reconcile;
@@ -26,6 +33,7 @@ mod settling;
 pub mod signalling;
 pub mod simulation;
 mod streams;
+mod switches;
 pub mod taps;
 mod twins;
 mod view;
