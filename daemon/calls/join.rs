@@ -143,8 +143,7 @@ impl Calls {
     }
 
     fn is_target(&self, number: &RawNumber, leg: &Leg) -> bool {
-        *number == leg.target
-            || (leg.target_number.is_some() && self.directory.dial_plan.normalize(number.as_str().as_bytes()) == leg.target_number)
+        *number == leg.target || (leg.target_number.is_some() && self.directory.dial_plan.normalize(number.as_bytes()) == leg.target_number)
     }
 
     /// Open inbound calls of the caller a leg shows; those that wait, if any does.

@@ -13,6 +13,7 @@ use crate::contracts::Contract;
 use crate::tariff::Tariff;
 use crate::units::{DialPlan, NumberPattern};
 use chrono::NaiveDate;
+use std::sync::Arc;
 
 /// A file of contracts: its name for messages, the name in the configuration, its text.
 pub(super) struct ContractFile<'a> {
@@ -28,7 +29,8 @@ pub(super) fn read(files: &[ContractFile<'_>], tariffs: &[Tariff], dial_plan: &D
     let plans = Plans::new(tariffs);
     let mut rows = Rows::default();
     for (index, (file, source)) in files.iter().zip(&sources).enumerate() {
-        let mut reading = Reading { source, name: file.name, plans: &plans, dial_plan, rows: &mut rows, index, written: file.numbers };
+        let mut reading =
+            Reading { source, name: file.name.into(), plans: &plans, dial_plan, rows: &mut rows, index, written: file.numbers };
         if file.name.to_ascii_lowercase().ends_with(".toml") { reading.toml() } else { reading.csv(file.text) }
     }
     let contracts = rows.finish(&sources);
@@ -43,7 +45,7 @@ pub(super) fn read(files: &[ContractFile<'_>], tariffs: &[Tariff], dial_plan: &D
 
 struct Reading<'s, 'a, 'p> {
     source: &'s Source<'a>,
-    name: &'s str,
+    name: Arc<str>,
     plans: &'s Plans<'p>,
     dial_plan: &'s DialPlan,
     rows: &'s mut Rows,
@@ -158,7 +160,7 @@ impl<'a> Reading<'_, 'a, '_> {
             numbers,
             authorised,
             partner: text(Column::Partner),
-            place: (self.name.into(), row.line),
+            place: (Arc::clone(&self.name), row.line),
         };
         let place = |column: Column| row.one(column).map_or_else(|| row.span.clone(), |cell| cell.span.clone());
         let wrong = |column: Column, message: String| self.source.problem(place(column), column.name(), message);

@@ -19,8 +19,8 @@ use std::time::Duration;
 /// What the page cache may take, in KiB. It is the ledger's largest piece of memory.
 const CACHE_KIB: i64 = 6 * 1024;
 
-/// The same for a second view, which reads in bulk and little of it twice.
-const BESIDE_KIB: i64 = 2 * 1024;
+/// The same for a second view, which reads in bulk and little of it twice: enough for the upper pages of each table.
+const BESIDE_KIB: i64 = 1024;
 
 /// After so many pages (32 MiB) a commit moves the write-ahead log into the file.
 const CHECKPOINT_PAGES: i64 = 8_192;

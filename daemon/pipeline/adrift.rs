@@ -6,7 +6,7 @@ use super::signalling::Signalling;
 use crate::calls::{Call, End, Mark, Stage, Update, call_id_of};
 use crate::sip::addr::NameAddr;
 use crate::sip::scan::{Header, Start};
-use crate::sip::{Method, scan};
+use crate::sip::{Method, Scanned};
 use crate::units::{CallId, Seconds, Timestamp};
 use std::collections::BTreeSet;
 
@@ -27,9 +27,8 @@ impl Signalling {
     }
 
     /// A BYE of a dialog that is not in the table: of a call adrift, perhaps. `call_id` follows from it either way round.
-    pub(super) fn end_adrift(&mut self, payload: &[u8], at: Timestamp, out: &mut Vec<Update>) {
-        let Ok(scanned) = scan(payload) else { return };
-        if !matches!(scanned.start, Start::Request { method: Method::Bye, .. }) {
+    pub(super) fn end_adrift(&mut self, scanned: &Scanned<'_>, at: Timestamp, out: &mut Vec<Update>) {
+        if self.adrift.is_empty() || !matches!(scanned.start, Start::Request { method: Method::Bye, .. }) {
             return;
         }
         let tag = |header| scanned.first(header).and_then(NameAddr::parse).and_then(|address| address.tag());

@@ -183,7 +183,7 @@ impl Books {
     ///
     /// # Errors
     /// When the ledger cannot be written. What was settled stays; the rest is settled next time.
-    pub fn settle_all(&mut self, mut progress: impl FnMut(usize, usize)) -> Result<Posted> {
+    pub fn settle_all(&mut self, mut progress: impl FnMut(usize, usize) + Send) -> Result<Posted> {
         let mut batch = self.ledger.batch()?;
         batch.mark_due()?;
         batch.commit()?;

@@ -1,7 +1,7 @@
 //! One input of SIP messages: dialogs and calls, moved by the messages' own time. Replay and live run this same code.
 
 use crate::calls::{Call, Calls, Directory, News, Unmetered, Update};
-use crate::sip::{Dialogs, LegEvent, Observed, Options};
+use crate::sip::{Dialogs, LegEvent, Observed, Options, Scanned, Unread, scan};
 use crate::units::codec::{Reader, Writer};
 use crate::units::{CallId, KeyedState, Message, Timestamp};
 use std::collections::BTreeMap;
@@ -109,20 +109,28 @@ impl Signalling {
 
     /// Takes a message that arrived at `arrived_at` (in a capture: its packet's time).
     pub fn observe(&mut self, message: &Message<'_>, arrived_at: Timestamp, out: &mut Vec<Update>) -> Observed {
+        self.observe_scanned(message, &scan(message.payload), arrived_at, out)
+    }
+
+    /// The same, for who has read the message already.
+    pub fn observe_scanned<'a>(
+        &mut self,
+        message: &Message<'a>,
+        scanned: &Result<Scanned<'a>, Unread>,
+        arrived_at: Timestamp,
+        out: &mut Vec<Update>,
+    ) -> Observed {
         let at = message.captured_at.min(arrived_at.plus_micros(AHEAD_MICROS));
         self.hear_lag(at, arrived_at);
         // A sender whose clock is fast ends nobody's timers but by the time at which its messages arrive.
         let reached = at.min(arrived_at);
         let now = self.now.map_or(reached, |now| now.max(reached));
         self.advance(now, out);
-        let observed = if at == message.captured_at {
-            self.dialogs.observe(message, &mut self.events)
-        } else {
-            self.dialogs.observe(&Message { captured_at: at, ..*message }, &mut self.events)
-        };
+        let message = Message { captured_at: at, ..*message };
+        let observed = self.dialogs.observe_scanned(&message, scanned, &mut self.events);
         self.apply(out);
-        if observed == Observed::UnknownDialog && !self.adrift.is_empty() {
-            self.end_adrift(message.payload, at, out);
+        if let (Observed::UnknownDialog, Ok(scanned)) = (observed, scanned) {
+            self.end_adrift(scanned, at, out);
         }
         observed
     }
