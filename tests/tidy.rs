@@ -14,7 +14,7 @@ const LINES: usize = 300;
 
 /// Files that are longer, and how long they may be. The list only shrinks: one that got shorter than [`LINES`] has to go.
 const LONG: &[(&str, usize)] = &[
-    ("daemon/calls/records.rs", 420),
+    ("daemon/calls/records.rs", 400),
     ("daemon/config/contracts.rs", 350),
     ("daemon/config/daemon.rs", 380),
     ("daemon/config/reader.rs", 420),

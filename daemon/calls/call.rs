@@ -5,7 +5,7 @@ use crate::units::{CallId, Direction, E164, Interval, RawNumber, Seconds, Timest
 use std::cmp::Reverse;
 
 /// One conversation, however many legs, forks or sources reported it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
     /// Its name, derived from the evidence.
     pub id: CallId,
@@ -52,7 +52,7 @@ pub struct Call {
 }
 
 /// A time with one agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Talk {
     /// The extension or number; empty where no source tells.
     pub agent: Box<str>,
@@ -65,7 +65,7 @@ pub struct Talk {
 }
 
 /// How the end of a call is known, best first (design.md §3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum End {
     /// A BYE was seen, or the switch's own record says so.
     Observed,
@@ -78,7 +78,7 @@ pub enum End {
 }
 
 /// The moment from which talk counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BilledFrom {
     /// An agent was connected.
     Agent,
@@ -87,7 +87,7 @@ pub enum BilledFrom {
 }
 
 /// Why a call was never answered by an agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MissedReason {
     /// The PBX answered, and the caller gave up in the queue.
     Abandoned,
@@ -104,7 +104,7 @@ pub enum MissedReason {
 }
 
 /// How the legs of a call were joined, best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Correlation {
     /// One leg, one Call-ID, one record key or an explicit header.
     Explicit,
@@ -115,7 +115,7 @@ pub enum Correlation {
 }
 
 /// What a reader should know about a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mark {
     /// An agent passed the caller on.
     Transfer,
