@@ -12,7 +12,7 @@ use crate::clock;
 use crate::ledger::Snapshot;
 use crate::metrics::{ConnectionEnd, Growth, HepOutcome, Label, Metrics, SourceMetrics};
 use crate::sources::SetAside;
-use crate::sources::hep::{Bare, Bounds, Closed, Event, Listener, Received, Receiver, Server};
+use crate::sources::hep::{Bare, Bounds, Closed, Event, Listener, Received, Receiver, Server, WANTED_BUFFER};
 use crate::units::Timestamp;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -82,12 +82,20 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
     let mut intake = Intake::new(shared, source);
     let mut drops = Growth::default();
     let mut next_count = Timestamp::default();
-    while !shared.ends() {
-        let received = receiver.receive(PATIENCE, clock::now, &mut |found| {
+    warn_of_small_buffer(&receiver);
+    let mut open = true;
+    loop {
+        if open && shared.ends() {
+            // What was taken from the kernel is read before we leave.
+            receiver.close();
+            open = false;
+        }
+        let received = receiver.receive(PATIENCE, &mut |found, at| {
             intake.metrics().hep_frames.inc(HepOutcome::Accepted);
-            intake.message(&found.message);
+            intake.message(&found.message, at);
         });
         match received {
+            Ok(Received::Nothing) if !open => break,
             Ok(Received::Messages | Received::Nothing) => {}
             Ok(Received::SetAside(reason, peer)) => set_aside(&mut intake, reason, peer),
             Err(error) => {
@@ -96,6 +104,10 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
                 break;
             }
         }
+        // Datagrams that came at once are one turn.
+        if receiver.has_more() {
+            continue;
+        }
         intake.turn();
         let now = clock::now();
         if now >= next_count {
@@ -103,8 +115,18 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
             next_count = now.plus_micros(COUNT_MICROS);
         }
     }
+    intake.turn();
     count_drops(shared, &receiver, &mut drops);
     intake.stop();
+}
+
+/// A small buffer is no reason not to start, but one to say what would be right.
+fn warn_of_small_buffer(receiver: &Receiver) {
+    // The kernel counts twice what it grants.
+    let granted = receiver.granted_buffer().unwrap_or(0) / 2;
+    if granted < WANTED_BUFFER {
+        tracing::warn!(granted, wanted = WANTED_BUFFER, address = %receiver.local_addr(), "the kernel grants a small receive buffer, and a busy moment may lose datagrams; set net.core.rmem_max to what is wanted");
+    }
 }
 
 /// How a port that agents connect to is read.
@@ -136,7 +158,7 @@ fn hear(intake: &mut Intake, event: Event<'_>) {
     match event {
         Event::Found(found) => {
             intake.metrics().hep_frames.inc(HepOutcome::Accepted);
-            intake.message(&found.message);
+            intake.message(&found.message, clock::now());
         }
         Event::SetAside(reason, peer) => set_aside(intake, reason, peer),
         Event::Opened => intake.metrics().hep_connections.inc(),

@@ -8,6 +8,7 @@
 //! [`decode`] reads one frame of version 3. [`Reader`] reads what really comes: it knows the older versions, unpacks, and
 //! joins the pieces in which some senders report what came over TCP.
 
+mod drain;
 mod pieces;
 mod reader;
 mod receiver;
