@@ -1,18 +1,21 @@
 //! Every integration test, one module a subject: one binary links once.
 
 mod books;
+mod booted;
 mod capture;
 mod channels;
 mod commands;
 mod config;
 mod daemon;
 mod generated;
+mod guard;
 mod hep_streams;
 mod hostile;
 mod http;
 mod live_rows;
 mod manager;
 mod metrics;
+mod monitor;
 mod opening_hours;
 mod operators;
 mod peers;

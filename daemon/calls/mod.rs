@@ -17,6 +17,7 @@ mod ends;
 mod gather;
 mod index;
 mod join;
+mod kin;
 mod leg;
 mod news;
 mod open;

@@ -237,6 +237,8 @@ labels! {
         Csv = "csv",
         /// FreeSWITCH's records in JSON.
         FreeSwitch = "freeswitch",
+        /// The call monitor of a Fritz!Box.
+        FritzBox = "fritzbox",
     }
 }
 

@@ -77,7 +77,7 @@ impl Intake {
         {
             let mut signalling = self.shared.signalling();
             let feed = signalling.feed_time(now);
-            if signalling.deadline().is_some_and(|due| due <= feed) {
+            if signalling.has_related() || signalling.deadline().is_some_and(|due| due <= feed) {
                 signalling.advance(feed, &mut self.updates);
             }
         }

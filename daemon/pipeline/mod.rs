@@ -1,17 +1,22 @@
 //! The shell: inputs, the ledger's writer, replay and the daemon. The one room that knows every other.
 
+mod adrift;
 pub mod audit;
 pub mod books;
 pub mod catalogue;
 mod duties;
+mod ear;
+pub mod event_files;
 mod events;
 pub mod files;
 pub mod inbox;
 pub mod inputs;
 mod intake;
 mod journaling;
+mod kinship;
 pub mod live;
 mod manager;
+mod monitor;
 pub mod posted;
 mod quiets;
 pub mod reconcile;

@@ -11,8 +11,8 @@ use super::signalling::AHEAD_MICROS;
 use super::writer::Told;
 use crate::calls::{Speaker, Stage, Update};
 use crate::clock;
-use crate::http::Limits;
 use crate::http::records::{self, Inbox, Posted, Verdict};
+use crate::http::{Limits, Pass};
 use crate::ledger::Snapshot;
 use crate::metrics::{Growth, Rejection, SourceMetrics};
 use crate::sources::freeswitch::body;
@@ -56,7 +56,7 @@ pub struct Posting {
 }
 
 /// A port that is bound already, the path on it, and what the header Authorization may be.
-pub type Port = (TcpListener, Box<str>, Option<[u8; 32]>);
+pub type Port = (TcpListener, Box<str>, Option<Pass>);
 
 /// Serves a port until `quit` is ready; gives what is posted there. Without a port, nothing ever is.
 ///
@@ -64,11 +64,11 @@ pub type Port = (TcpListener, Box<str>, Option<[u8; 32]>);
 /// When the port cannot be used.
 pub fn open(port: Option<Port>, quit: impl Future<Output = ()> + Send + 'static) -> std::io::Result<Receiver<Posted>> {
     let (sender, records) = sync_channel(WAITING);
-    if let Some((listener, path, authorization)) = port {
+    if let Some((listener, path, pass)) = port {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tracing::info!(address = %listener.local_addr()?, %path, "taking records that are posted");
-        let inbox = Inbox { path, longest: body::LONGEST, authorization, records: sender };
+        let inbox = Inbox { path, longest: body::LONGEST, pass, records: sender };
         tokio::spawn(records::serve(listener, inbox, Limits::default(), quit));
     }
     Ok(records)

@@ -2,6 +2,7 @@
 //!
 //! The one invariant: what is gathered and the place in the files are kept together.
 
+use super::replay::ReplayError;
 use crate::calls::{Call, CallRow, Directory, Records, Rows, Witness};
 use crate::clock;
 use crate::metrics::SourceKind;
@@ -271,6 +272,15 @@ impl From<PollError> for Trouble {
         match error {
             PollError::Stopped(stopped) => Self::Stopped(stopped.to_string()),
             PollError::Io { .. } => Self::Unreadable(error.to_string()),
+        }
+    }
+}
+
+impl From<Trouble> for ReplayError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Stopped(why) => Self::Stopped(why),
+            Trouble::Unreadable(why) => Self::Poll(why),
         }
     }
 }

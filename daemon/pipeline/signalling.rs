@@ -1,12 +1,10 @@
 //! One input of SIP messages: dialogs and calls, moved by the messages' own time. Replay and live run this same code.
 
-use crate::calls::{Call, Calls, Directory, End, Mark, News, Stage, Unmetered, Update, call_id_of};
-use crate::sip::addr::NameAddr;
-use crate::sip::scan::{Header, Start};
-use crate::sip::{Dialogs, LegEvent, Method, Observed, Options, scan};
+use crate::calls::{Call, Calls, Directory, News, Unmetered, Update};
+use crate::sip::{Dialogs, LegEvent, Observed, Options};
 use crate::units::codec::{Reader, Writer};
-use crate::units::{CallId, KeyedState, Message, Seconds, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::units::{CallId, KeyedState, Message, Timestamp};
+use std::collections::BTreeMap;
 
 /// A message's own time may run ahead of its arrival by this much before we doubt it: a clock that jumps must not end
 /// every call under way.
@@ -21,13 +19,13 @@ const DOUBT_MICROS: i64 = 10_000_000;
 /// What a leg and its part of a call take in a snapshot, rather more than less.
 const OCTETS_OF_A_LEG: usize = 768;
 
-/// So many calls without dialogs are remembered.
-const MOST_ADRIFT: usize = 10_000;
+/// So much that another source says may wait.
+const MOST_RELATED: usize = 4_096;
 
 /// Dialogs and calls of one input, and the time they have reached.
 pub struct Signalling {
     dialogs: Dialogs,
-    calls: Calls,
+    pub(super) calls: Calls,
     events: Vec<LegEvent>,
     now: Option<Timestamp>,
     /// By how much the messages' own time lags behind our clock, in microseconds: a switch whose clock is slow is still
@@ -35,8 +33,10 @@ pub struct Signalling {
     lag_micros: i64,
     /// Since when messages lag more than that, by our clock.
     slower_since: Option<Timestamp>,
+    /// What another source said of legs: their Call-ID, and the conversation they are of.
+    related: Vec<(Box<[u8]>, Box<str>)>,
     /// Calls whose dialogs are lost or were given up: only a BYE can still say when they ended.
-    adrift: BTreeMap<CallId, Call>,
+    pub(super) adrift: BTreeMap<CallId, Call>,
 }
 
 /// What is under way could not be read back for another directory.
@@ -66,6 +66,7 @@ impl Signalling {
             now: None,
             lag_micros: 0,
             slower_since: None,
+            related: Vec::new(),
             adrift: BTreeMap::new(),
         }
     }
@@ -84,6 +85,7 @@ impl Signalling {
             now: None,
             lag_micros,
             slower_since: None,
+            related: Vec::new(),
             adrift: BTreeMap::new(),
         })
     }
@@ -142,48 +144,18 @@ impl Signalling {
         }
     }
 
-    /// Calls that run as far as the ledger knows, but whose dialogs this input does not have: after a crash, those answered
-    /// since the last snapshot. Their BYE ends them; without one, `max_call` does.
-    pub fn resume(&mut self, calls: Vec<Call>) {
-        let known: BTreeSet<CallId> = self.calls.running().map(|call| call.id).collect();
-        self.adrift.extend(calls.into_iter().filter(|call| !known.contains(&call.id)).map(|call| (call.id.clone(), call)));
-    }
-
-    /// Another input follows this call: it is not adrift.
-    pub fn is_followed(&mut self, id: &CallId) {
-        self.adrift.remove(id);
-    }
-
-    /// A BYE of a dialog that is not in the table: of a call adrift, perhaps. `call_id` follows from it either way round.
-    fn end_adrift(&mut self, payload: &[u8], at: Timestamp, out: &mut Vec<Update>) {
-        let Ok(scanned) = scan(payload) else { return };
-        if !matches!(scanned.start, Start::Request { method: Method::Bye, .. }) {
-            return;
-        }
-        let tag = |header| scanned.first(header).and_then(NameAddr::parse).and_then(|address| address.tag());
-        let names = [tag(Header::From), tag(Header::To)].into_iter().flatten().map(|tag| call_id_of(scanned.call_id, tag));
-        for name in names {
-            if let Some(call) = self.adrift.remove(&name) {
-                out.push(Update { stage: Stage::Concluded, call: ended(call, at, End::Observed) });
-            }
+    /// Another source says of which conversation the leg with this Call-ID is. It counts when the next message comes, or
+    /// time passes.
+    pub fn relate(&mut self, call_id: &[u8], conversation: &str) {
+        if self.related.len() < MOST_RELATED {
+            self.related.push((call_id.into(), conversation.into()));
         }
     }
 
-    /// Calls adrift for longer than a call may last end where they were last known to talk.
-    fn give_up_adrift(&mut self, now: Timestamp, out: &mut Vec<Update>) {
-        let longest = |call: &Call| {
-            let hotline = self.calls.directory().hotlines.iter().find(|hotline| Some(&hotline.name) == call.hotline.as_ref());
-            hotline.map_or(Seconds::new(4 * 3_600), |hotline| hotline.max_call)
-        };
-        let over: Vec<CallId> =
-            self.adrift.values().filter(|call| call.started_at.plus(longest(call)) <= now).map(|call| call.id.clone()).collect();
-        for id in over {
-            let Some(call) = self.adrift.remove(&id) else { continue };
-            if call.ended_at.is_none() {
-                let last = call.talks.iter().map(|talk| talk.to.unwrap_or(talk.from)).max().unwrap_or(call.started_at);
-                out.push(Update { stage: Stage::Concluded, call: ended(call, last, End::Estimated) });
-            }
-        }
+    /// Whether something was said that has not counted yet.
+    #[must_use]
+    pub fn has_related(&self) -> bool {
+        !self.related.is_empty()
     }
 
     /// What time the messages have reached when our clock shows `wall`.
@@ -195,6 +167,9 @@ impl Signalling {
     /// It is `now`, in the messages' time: ends what is due.
     pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Update>) {
         self.now = Some(now);
+        for (call_id, conversation) in std::mem::take(&mut self.related) {
+            self.calls.related(&call_id, &conversation, now, out);
+        }
         if !self.adrift.is_empty() {
             self.give_up_adrift(now, out);
         }
@@ -202,17 +177,6 @@ impl Signalling {
         self.expire(now, out);
         for update in out.get(before..).unwrap_or_default() {
             self.keep_adrift(update);
-        }
-    }
-
-    /// A call whose end was only supposed: a BYE that comes after all corrects it.
-    fn keep_adrift(&mut self, Update { stage, call }: &Update) {
-        if *stage == Stage::Concluded && matches!(call.end, End::SessionTimer | End::Estimated) && self.adrift.len() < MOST_ADRIFT {
-            let mut call = call.clone();
-            if let Some(last) = call.talks.last_mut() {
-                last.to = None;
-            }
-            self.adrift.insert(call.id.clone(), call);
         }
     }
 
@@ -299,17 +263,4 @@ impl Signalling {
             self.dialogs.drop_leg(leg);
         }
     }
-}
-
-/// A call that ended then: its open talk ends there too.
-fn ended(mut call: Call, at: Timestamp, end: End) -> Call {
-    for talk in &mut call.talks {
-        talk.to.get_or_insert(at.max(talk.from));
-    }
-    call.ended_at = Some(at);
-    call.end = end;
-    if end != End::Observed {
-        call.mark(Mark::LostParty);
-    }
-    call
 }

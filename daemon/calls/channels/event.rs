@@ -87,6 +87,8 @@ pub enum Change {
         /// What became of the last it dialed.
         dial: Option<DialStatus>,
     },
+    /// Nothing more was heard of the conversation it began, and it is over by now: it was there until then.
+    Vanishes,
     /// It is there: nothing happened but that its facts are known anew.
     Shows,
     /// Every channel of this linked id is gone.

@@ -32,7 +32,7 @@ pub(super) fn read(table: Table<'_>, base: Base<'_>) -> Option<FreeSwitch> {
         value.parsed("\"http://\", an address, a port and perhaps a path, such as \"http://127.0.0.1:9465/cdr\"", address)
     });
     let user = table.optional("user").map(|value| value.text().map(Box::from));
-    let password = table.optional("password_file").map(|value| base.path(&value));
+    let password = table.optional("password_file").map(|value| base.secret(&value));
     let spool = table.optional("spool").map(|value| base.path(&value));
     let delete = table.optional("spool_delete").map_or(Some(false), |value| value.flag());
     let variable = |key| whole(table.optional(key).map(|value| value.text().map(Box::from)));

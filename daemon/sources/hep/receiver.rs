@@ -173,8 +173,11 @@ mod tests {
         Receiver::bind(listen.parse().unwrap(), Reader::new(key, super::super::Bare::AsSent)).unwrap()
     }
 
+    /// The time that a message has of its own, in seconds, or why there is none.
+    type Outcome = Result<Option<u32>, SetAside>;
+
     /// Sends each datagram and tells what came of it: the time that a message has of its own, or why there is none.
-    fn check(key: Option<&[u8]>, expected: &[(&[u8], Result<Option<u32>, SetAside>)]) {
+    fn check(key: Option<&[u8]>, expected: &[(&[u8], Outcome)]) {
         let mut port = open("127.0.0.1:0", key);
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         for (datagram, outcome) in expected {
