@@ -24,7 +24,7 @@ const LONG: &[(&str, usize)] = &[
     ("daemon/ledger/verify.rs", 370),
     ("daemon/pipeline/live.rs", 420),
     ("daemon/pipeline/replay.rs", 430),
-    ("daemon/pipeline/writer.rs", 330),
+    ("daemon/pipeline/writer.rs", 340),
     ("daemon/sip/addr.rs", 380),
     ("daemon/sip/dialogs/dialog.rs", 350),
     ("daemon/sip/dialogs/leg.rs", 320),
@@ -88,6 +88,7 @@ const WORDS_BELOW: &[(&str, &str, &[&str])] = &[(
         "NamesAgents",
         "OpenChannel",
         "Outcome",
+        "Party",
         "Precision",
         "QueueEvent",
         "QueueLine",
@@ -290,6 +291,8 @@ const COMMANDS: &[&str] = &[
     "assign",
     "decide",
     "simulate",
+    "backup",
+    "privacy",
     "verify",
 ];
 

@@ -43,7 +43,7 @@ pub fn file_sources(office: &Office) -> Vec<FileSource<'_>> {
             SourceConfig::FreeSwitch(source) => (FREESWITCH, source.spool.as_deref().unwrap_or(Path::new(""))),
             SourceConfig::AsteriskCel(source) => (CEL, source.path.as_path()),
             SourceConfig::FritzBox(_) => (FRITZBOX, Path::new("")),
-            SourceConfig::Hep(_) | SourceConfig::Capture(_) | SourceConfig::AsteriskAmi(_) => continue,
+            SourceConfig::Hep(_) | SourceConfig::Capture(_) | SourceConfig::AsteriskAmi(_) | SourceConfig::FreeSwitchEvents(_) => continue,
         };
         found.push(FileSource { place, kind, path, config });
     }
@@ -83,7 +83,8 @@ pub fn file_config(source: &SourceConfig, file: Option<&Path>) -> Result<Option<
         | SourceConfig::Capture(_)
         | SourceConfig::AsteriskAmi(_)
         | SourceConfig::AsteriskCel(_)
-        | SourceConfig::FritzBox(_) => None,
+        | SourceConfig::FritzBox(_)
+        | SourceConfig::FreeSwitchEvents(_) => None,
     })
 }
 

@@ -239,6 +239,8 @@ labels! {
         FreeSwitch = "freeswitch",
         /// The call monitor of a Fritz!Box.
         FritzBox = "fritzbox",
+        /// FreeSWITCH's event socket.
+        FreeSwitchEvents = "freeswitch-events",
     }
 }
 

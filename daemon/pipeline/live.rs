@@ -24,7 +24,7 @@ use crate::http::{self, Guard, HttpState, Limits, View};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::{Metrics, SourceKind};
 use crate::sources::hep::Receiver;
-use crate::sources::{asterisk_ami, asterisk_cel, fritzbox};
+use crate::sources::{asterisk_ami, asterisk_cel, freeswitch_events, fritzbox};
 use crate::tariff::Period;
 use crate::units::KeyedState;
 use chrono::NaiveTime;
@@ -63,6 +63,8 @@ pub enum Input {
     Manager(usize, asterisk_ami::Config),
     /// The call monitor of a box.
     Monitor(usize, fritzbox::Config),
+    /// The event socket of a FreeSWITCH.
+    EventSocket(usize, freeswitch_events::Config),
 }
 
 /// Everything the daemon starts with.
@@ -273,11 +275,15 @@ fn restore(
             Input::Hep(_) | Input::HepServer(_) | Input::Capture(_) => None,
             Input::Files(place, _) => Some((*place, records_key(*place))),
             Input::Posted(posting) => Some((posting.place, records_key(posting.place))),
-            Input::Events(place, _) | Input::Manager(place, _) | Input::Monitor(place, _) => Some((*place, channels_key(*place))),
+            Input::Events(place, _) | Input::Manager(place, _) | Input::EventSocket(place, _) | Input::Monitor(place, _) => {
+                Some((*place, channels_key(*place)))
+            }
         }),
     )?;
     for input in inputs {
-        let (Input::Events(place, _) | Input::Manager(place, _) | Input::Monitor(place, _)) = input else { continue };
+        let (Input::Events(place, _) | Input::Manager(place, _) | Input::EventSocket(place, _) | Input::Monitor(place, _)) = input else {
+            continue;
+        };
         let state = files.iter().find(|(known, ..)| known == place).and_then(|(_, state, _)| state.as_deref());
         if let Some(channels) = state.and_then(|body| events::restore(&directory, body)) {
             // These go on where they were begun.
@@ -340,7 +346,12 @@ fn start_inputs(
             Input::Manager(place, config) => {
                 let source = shared.metrics.source(SourceKind::AsteriskAmi, number);
                 let files = Files::with_kept(&mut kept, place, config, directory);
-                spawn("manager", move || manager::follow(&shared, &files, &source))?
+                spawn("manager", move || manager::follow::<asterisk_ami::session::Session>(&shared, &files, &source))?
+            }
+            Input::EventSocket(place, config) => {
+                let source = shared.metrics.source(SourceKind::FreeSwitchEvents, number);
+                let files = Files::with_kept(&mut kept, place, config, directory);
+                spawn("event socket", move || manager::follow::<freeswitch_events::session::Session>(&shared, &files, &source))?
             }
             Input::Monitor(place, config) => {
                 let source = shared.metrics.source(SourceKind::FritzBox, number);

@@ -5,6 +5,7 @@
 use super::books::{Books, Done, News};
 use super::event_files::{self, EventConfig};
 use super::events::{self, channels_key};
+use super::kept_parts::{gathered, parts_gone};
 use super::record_files::{FileConfig, RecordFiles};
 use super::roles::Roles;
 use super::streams::Streams;
@@ -170,6 +171,8 @@ struct Reading {
     channels: Vec<(usize, Witness, Channels, Unmetered)>,
     directory: crate::calls::Directory,
     kept: Vec<(usize, Vec<u8>)>,
+    /// What a running daemon kept call by call, and is kept in one piece from now on.
+    gone: Vec<(usize, Vec<(String, Snapshot)>)>,
     ledger_time: Timestamp,
     /// Calls that only their end was seen of.
     orphans: u64,
@@ -178,16 +181,17 @@ struct Reading {
 fn prepare(books: &Books, recordings: &[Recording], max_legs: usize, key: KeyedState) -> Result<Reading, LedgerError> {
     let directory = books.in_force().directory().clone();
     let streams = Streams::read(books.ledger(), &directory, max_legs, key)?;
-    let mut kept = Vec::new();
+    let (mut kept, mut gone) = (Vec::new(), Vec::new());
     for recording in recordings {
         let (place, key) = match recording {
             Recording::Capture(_) => continue,
             Recording::Records(place, _) => (*place, records_key(*place)),
             Recording::Events(place, _) => (*place, channels_key(*place)),
         };
-        if let Some(snapshot) = books.ledger().snapshot(&key)? {
-            kept.push((place, snapshot.body));
+        if let Some(body) = gathered(books.ledger(), &key)? {
+            kept.push((place, body));
         }
+        gone.push((place, parts_gone(books.ledger(), &key)?));
     }
     Ok(Reading {
         roles: Roles::default(),
@@ -196,6 +200,7 @@ fn prepare(books: &Books, recordings: &[Recording], max_legs: usize, key: KeyedS
         channels: Vec::new(),
         directory,
         kept,
+        gone,
         ledger_time: books.ledger().time(),
         orphans: 0,
     })
@@ -230,7 +235,7 @@ fn read_all(
             break;
         }
     }
-    let Reading { roles, mut streams, mut records, mut channels, ledger_time, orphans, .. } = reading;
+    let Reading { roles, mut streams, mut records, mut channels, mut gone, ledger_time, orphans, .. } = reading;
     let time = latest.map(|latest| latest.max(ledger_time));
     let mut last = |by: Speaker, mut updates: Vec<Update>, running: Vec<Call>, snapshots: Vec<(String, Snapshot)>| {
         updates.retain(|update| update.stage == Stage::Concluded);
@@ -263,7 +268,9 @@ fn read_all(
     }
     for (place, witness, records) in &mut records {
         let updates = records.flush_by(Timestamp::MAX).into_iter().map(|call| Update { stage: Stage::Concluded, call }).collect();
-        let kept = vec![(records_key(*place), Snapshot { position: String::new(), body: records.gathered() })];
+        let parts = gone.iter_mut().filter(|(of, _)| of == place).flat_map(|(_, parts)| std::mem::take(parts));
+        let whole = (records_key(*place), Snapshot { position: String::new(), body: records.gathered() });
+        let kept = parts.chain([whole]).collect();
         last(roles.of(*place, *witness), updates, Vec::new(), kept);
     }
     summary.unmetered = unmetered;

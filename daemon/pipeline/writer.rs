@@ -90,7 +90,7 @@ pub struct Writer {
 #[derive(Default)]
 struct Waiting {
     told: Vec<(Speaker, Vec<Update>)>,
-    snapshots: Vec<(String, Snapshot)>,
+    snapshots: BTreeMap<String, Snapshot>,
     reload: Option<Arc<InForce>>,
     confirm: Vec<SyncSender<()>>,
 }
@@ -208,12 +208,17 @@ impl Writer {
             return Ok(());
         }
         let watch = clock::Stopwatch::start();
-        let (done, ended) = self.books.take(waiting.told.clone(), &waiting.snapshots, None)?;
+        let snapshots: Vec<(String, Snapshot)> = std::mem::take(&mut waiting.snapshots).into_iter().collect();
+        let taken = self.books.take(waiting.told.clone(), &snapshots, None);
+        if taken.is_err() {
+            waiting.snapshots = snapshots.into_iter().collect();
+        }
+        let (done, ended) = taken?;
         self.metrics.commit_seconds.observe(watch.elapsed().as_secs_f64());
         self.metrics.evidence_rows.inc_by(done.new + done.changed);
         self.count_entries(done.posted);
         self.count_ended(&ended);
-        (waiting.told, waiting.snapshots) = (Vec::new(), Vec::new());
+        waiting.told = Vec::new();
         Ok(())
     }
 
@@ -296,10 +301,7 @@ fn hear(told: Told, waiting: &mut Waiting, reasons: &mut Vec<String>, changed: &
                 _ if updates.is_empty() => {}
                 _ => waiting.told.push((by, updates)),
             }
-            for (source, snapshot) in snapshots {
-                waiting.snapshots.retain(|(known, _)| *known != source);
-                waiting.snapshots.push((source, snapshot));
-            }
+            waiting.snapshots.extend(snapshots);
         }
         Told::Confirm(sender) => waiting.confirm.push(sender),
         Told::Nudge => {}
@@ -316,6 +318,9 @@ fn tell_of(request: &Request) {
     match request {
         Request::Assign { call, assignment } => {
             tracing::info!(%call, contract = %assignment.contract, who = %assignment.who, "a call was assigned");
+        }
+        Request::Privacy(wish) => {
+            tracing::info!(act = wish.act.word(), who = %wish.who, "what was asked about a number is done");
         }
         Request::Decide(decisions) => {
             for (call, decision) in decisions {

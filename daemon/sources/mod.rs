@@ -8,12 +8,13 @@
 //! | [`capture`] | packets on a network interface, as they pass: SIP over UDP and TCP | SIP messages |
 //! | [`csv_rows`] | files of any switch that writes a row for each call, by a mapping of columns | rows |
 //! | [`freeswitch`] | records of legs in JSON, posted or in a spool | rows |
+//! | [`freeswitch_events`] | a connection to FreeSWITCH's event socket | channel events |
 //! | [`fritzbox`] | a connection to a box's call monitor, or lines recorded from one | channel events |
 //! | [`hep`] | HEP over UDP, TCP and TLS, and bare copies of SIP messages there | SIP messages |
 //! | [`pcap`] | pcap and pcapng from a file or a pipe: SIP and HEP over UDP and TCP, also in fragments and tunnels | SIP messages |
 //!
 //! [`tail`] follows a growing file over rotation and restarts, for every kind that reads one; [`connection`] is what a kind
-//! that connects to a switch reads from.
+//! that connects to a switch reads from, and [`heard`] what it says.
 //!
 //! The one invariant: a source decides only whether bytes are a message, never what the message means; whatever it does
 //! not deliver is counted under a [`SetAside`], and the next bytes are read. Observations point into the source's own
@@ -31,7 +32,9 @@ mod column_names;
 pub mod connection;
 pub mod csv_rows;
 pub mod freeswitch;
+pub mod freeswitch_events;
 pub mod fritzbox;
+pub mod heard;
 pub mod hep;
 pub mod local;
 pub mod pcap;

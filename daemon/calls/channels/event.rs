@@ -47,6 +47,8 @@ pub struct ChannelFacts {
 pub enum Change {
     /// It was made.
     Begins,
+    /// It is called, and says so when somebody answers: whoever hears it before hears no agent.
+    Rings,
     /// It is up.
     Answers,
     /// An application of the dialplan began, the facts name it.

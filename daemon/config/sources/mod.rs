@@ -6,6 +6,7 @@ mod asterisk_cel;
 mod capture;
 mod csv;
 mod freeswitch;
+mod freeswitch_events;
 mod fritzbox;
 mod hep;
 
@@ -19,6 +20,7 @@ pub use asterisk_cdr::{AsteriskCdr, Columns};
 pub use asterisk_cel::AsteriskCel;
 pub use capture::Capture;
 pub use freeswitch::FreeSwitch;
+pub use freeswitch_events::FreeSwitchEvents;
 pub use fritzbox::FritzBox;
 pub use hep::{BareCopies, Hep, HepTransport};
 
@@ -39,6 +41,8 @@ pub enum SourceConfig {
     Csv(Box<csv_rows::Config>),
     /// Records of FreeSWITCH in JSON.
     FreeSwitch(Box<FreeSwitch>),
+    /// FreeSWITCH's event socket.
+    FreeSwitchEvents(Box<FreeSwitchEvents>),
     /// The call monitor of a Fritz!Box.
     FritzBox(FritzBox),
 }
@@ -52,6 +56,7 @@ enum Kind {
     AsteriskAmi,
     Csv,
     FreeSwitch,
+    FreeSwitchEvents,
     FritzBox,
 }
 
@@ -72,6 +77,7 @@ fn of_kind(table: Table<'_>, base: Base<'_>) -> Option<SourceConfig> {
         ("asterisk-ami", Kind::AsteriskAmi),
         ("csv", Kind::Csv),
         ("freeswitch", Kind::FreeSwitch),
+        ("freeswitch-events", Kind::FreeSwitchEvents),
         ("fritzbox", Kind::FritzBox),
     ];
     match table.required("kind", "\"hep\"").and_then(|value| value.word(&kinds))? {
@@ -82,6 +88,7 @@ fn of_kind(table: Table<'_>, base: Base<'_>) -> Option<SourceConfig> {
         Kind::AsteriskCel => asterisk_cel::read(table, base).map(SourceConfig::AsteriskCel),
         Kind::FritzBox => fritzbox::read(table).map(SourceConfig::FritzBox),
         Kind::FreeSwitch => freeswitch::read(table, base).map(|config| SourceConfig::FreeSwitch(Box::new(config))),
+        Kind::FreeSwitchEvents => freeswitch_events::read(table, base).map(|config| SourceConfig::FreeSwitchEvents(Box::new(config))),
         Kind::Csv => csv::read(table, base).map(|config| SourceConfig::Csv(Box::new(config))),
     }
 }

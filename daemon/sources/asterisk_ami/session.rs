@@ -4,10 +4,11 @@
 //! patience it was given.
 
 use super::super::connection::{Connection, Received};
+use super::super::heard::Heard;
 use super::event::{Said, facts, read, time_of};
 use super::message::{Framed, Framer, Message};
 use super::{Config, Login};
-use crate::calls::{ChannelEvent, OpenChannel};
+use crate::calls::OpenChannel;
 use crate::clock::Stopwatch;
 use crate::units::Timestamp;
 use md5::{Digest, Md5};
@@ -23,23 +24,6 @@ const PING: Duration = Duration::from_secs(10);
 const BOOTING: Duration = Duration::from_secs(2);
 /// So many open channels are listed at most.
 pub const MOST_LISTED: usize = 20_000;
-
-/// What a connection says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Nothing new.
-    Nothing,
-    /// Logged in: events come.
-    LoggedIn,
-    /// Something happened to channels.
-    Events(Vec<ChannelEvent>),
-    /// An event that needs a time has none.
-    Undated,
-    /// A message that was too long.
-    TooLong,
-    /// All channels that are open.
-    Open(Vec<OpenChannel>),
-}
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
