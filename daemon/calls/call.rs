@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 const CLOCKS_APART_MICROS: i64 = 100_000;
 
 /// One conversation, however many legs, forks or sources reported it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
     /// Its name, derived from the evidence.
     pub id: CallId,
@@ -55,7 +55,7 @@ pub struct Call {
 }
 
 /// A time with one agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Talk {
     /// The extension or number; empty where no source tells.
     pub agent: Box<str>,
@@ -68,7 +68,7 @@ pub struct Talk {
 }
 
 /// How the end of a call is known, best first (design.md §3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum End {
     /// A BYE was seen, or the switch's own record says so.
     Observed,
@@ -81,7 +81,7 @@ pub enum End {
 }
 
 /// The moment from which talk counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BilledFrom {
     /// An agent was connected.
     Agent,
@@ -90,7 +90,7 @@ pub enum BilledFrom {
 }
 
 /// Why a call was never answered by an agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MissedReason {
     /// The PBX answered, and the caller gave up in the queue.
     Abandoned,
@@ -107,7 +107,7 @@ pub enum MissedReason {
 }
 
 /// How the legs of a call were joined, best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Correlation {
     /// One leg, one Call-ID, one record key or an explicit header.
     Explicit,
@@ -118,7 +118,7 @@ pub enum Correlation {
 }
 
 /// What a reader should know about a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mark {
     /// An agent passed the caller on.
     Transfer,

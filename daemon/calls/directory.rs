@@ -112,7 +112,7 @@ pub enum WithheldNumbers {
 }
 
 /// Whether a caller hid the number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Withheld {
     /// No.
     No,

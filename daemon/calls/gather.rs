@@ -168,8 +168,10 @@ impl<B: Body> Gathered<B> {
         }
         if let Some(group) = self.groups.get_mut(&id) {
             for name in names {
-                group.names.insert(name.clone());
-                self.names.insert(name.clone(), id);
+                if self.names.get(name) != Some(&id) {
+                    group.names.insert(name.clone());
+                    self.names.insert(name.clone(), id);
+                }
             }
         }
         id

@@ -10,6 +10,7 @@ mod channels;
 mod correlator;
 mod decide;
 mod differences;
+mod digest;
 mod directory;
 mod due;
 mod ends;

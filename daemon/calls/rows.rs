@@ -3,6 +3,7 @@
 //! The invariant: what is told of a call is a function of the set of its rows (`parts`); the order of arrival decides only
 //! how often it is told, and a call that was told keeps its name.
 
+use super::digest::digest_of;
 use super::gather::{Body, Gathered, Inserted, MOST_PER_GROUP, Told, Written, joined};
 use super::open;
 use super::parties::parties;
@@ -271,14 +272,6 @@ fn call_id(key: &str) -> Option<CallId> {
         write!(text, "{byte:02x}").ok()?;
     }
     CallId::new(&text)
-}
-
-fn digest_of(found: &Found) -> [u8; 16] {
-    let mut digest = [0; 16];
-    for (to, from) in digest.iter_mut().zip(Sha256::digest(format!("{found:?}"))) {
-        *to = from;
-    }
-    digest
 }
 
 #[cfg(test)]

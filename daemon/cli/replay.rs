@@ -18,8 +18,8 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Legs kept at most; beyond, the oldest unanswered goes. 6,000 calls at once have about 15,000.
-pub const MAX_LEGS: usize = 200_000;
+/// Legs kept at most; beyond, the oldest unanswered goes. 100,000 calls at once have 200,000, and those that ring or have just ended.
+pub const MAX_LEGS: usize = 250_000;
 /// Where the open channels of a channel event log are kept that no source configures.
 const UNCONFIGURED: usize = usize::MAX;
 /// More calls than these are not printed after a replay.

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::ledger::Snapshot;
 use crate::metrics::{ConnectionEnd, Growth, HepOutcome, Label, Metrics, SourceMetrics};
 use crate::sources::hep::agents::{Agents, Offset};
-use crate::sources::hep::{Bare, Bounds, Closed, Event, Listener, Received, Receiver, Server};
+use crate::sources::hep::{Bare, Bounds, Closed, Event, Listener, Received, Receiver, Server, WANTED_BUFFER};
 use crate::sources::{Found, SetAside};
 use crate::units::Timestamp;
 use std::cell::RefCell;
@@ -85,11 +85,19 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
     let mut intake = Intake::new(shared, source);
     let mut drops = Growth::default();
     let mut next_count = Timestamp::default();
-    while !shared.ends() {
-        let received = receiver.receive(PATIENCE, clock::now, &mut |found| {
-            take(&mut intake, shared, &found);
+    warn_of_small_buffer(&receiver);
+    let mut open = true;
+    loop {
+        if open && shared.ends() {
+            // What was taken from the kernel is read before we leave.
+            receiver.close();
+            open = false;
+        }
+        let received = receiver.receive(PATIENCE, &mut |found, at| {
+            take(&mut intake, shared, &found, at);
         });
         match received {
+            Ok(Received::Nothing) if !open => break,
             Ok(Received::Messages | Received::Nothing) => {}
             Ok(Received::SetAside(reason, peer)) => set_aside(&mut intake, reason, peer),
             Err(error) => {
@@ -98,6 +106,10 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
                 break;
             }
         }
+        // Datagrams that came at once are one turn.
+        if receiver.has_more() {
+            continue;
+        }
         intake.turn();
         let now = clock::now();
         if now >= next_count {
@@ -105,8 +117,18 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
             next_count = now.plus_micros(COUNT_MICROS);
         }
     }
+    intake.turn();
     count_drops(shared, &receiver, &mut drops);
     intake.stop();
+}
+
+/// A small buffer is no reason not to start, but one to say what would be right.
+fn warn_of_small_buffer(receiver: &Receiver) {
+    // The kernel counts twice what it grants.
+    let granted = receiver.granted_buffer().unwrap_or(0) / 2;
+    if granted < WANTED_BUFFER {
+        tracing::warn!(granted, wanted = WANTED_BUFFER, address = %receiver.local_addr(), "the kernel grants a small receive buffer, and a busy moment may lose datagrams; set net.core.rmem_max to what is wanted");
+    }
 }
 
 /// How a port that agents connect to is read.
@@ -135,12 +157,12 @@ pub fn hep_server(shared: &Shared, server: HepServer, source: &SourceMetrics) {
     intake.stop();
 }
 
-/// Takes what a frame held, and notes how far its agent's clock is from another's that reports the same.
-fn take(intake: &mut Intake, shared: &Shared, found: &Found<'_>) {
+/// Takes what a frame held that came at `now`, and notes how far its agent's clock is from another's that reports the same.
+fn take(intake: &mut Intake, shared: &Shared, found: &Found<'_>, now: Timestamp) {
     intake.metrics().hep_frames.inc(HepOutcome::Accepted);
-    intake.message(&found.message);
+    intake.message(&found.message, now);
     if let Some(agent) = found.agent {
-        let offset = shared.agents.lock().unwrap_or_else(PoisonError::into_inner).hear(agent, &found.message, clock::now());
+        let offset = shared.agents.lock().unwrap_or_else(PoisonError::into_inner).hear(agent, &found.message, now);
         if let Some(Offset { agent, beside, micros }) = offset {
             shared.metrics.hep_clocks_apart(agent, beside, micros);
         }
@@ -149,7 +171,7 @@ fn take(intake: &mut Intake, shared: &Shared, found: &Found<'_>) {
 
 fn hear(intake: &mut Intake, shared: &Shared, event: Event<'_>) {
     match event {
-        Event::Found(found) => take(intake, shared, &found),
+        Event::Found(found) => take(intake, shared, &found, clock::now()),
         Event::SetAside(reason, peer) => set_aside(intake, reason, peer),
         Event::Opened => intake.metrics().hep_connections.inc(),
         Event::Ended(why, peer) => {

@@ -14,6 +14,8 @@ use crate::units::{Message, Timestamp};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+/// The writer is woken for the view alone at most this often, in microseconds.
+const NUDGE_MICROS: i64 = 50_000;
 /// Of so many kinds and senders the first is told.
 const MOST_TOLD: usize = 64;
 
@@ -24,6 +26,7 @@ pub(super) struct Intake {
     updates: Vec<Update>,
     told: BTreeSet<(&'static str, IpAddr)>,
     next_snapshot: Timestamp,
+    next_nudge: Timestamp,
     dirty: bool,
     seen: bool,
 }
@@ -37,6 +40,7 @@ impl Intake {
             updates: Vec::new(),
             told: BTreeSet::new(),
             next_snapshot: clock::now().plus_micros(SNAPSHOT_MICROS),
+            next_nudge: Timestamp::default(),
             dirty: false,
             seen: false,
         }
@@ -46,9 +50,8 @@ impl Intake {
         &self.shared.metrics
     }
 
-    /// Takes a message.
-    pub(super) fn message(&mut self, message: &Message<'_>) {
-        let now = clock::now();
+    /// Takes a message, which came at `now`.
+    pub(super) fn message(&mut self, message: &Message<'_>, now: Timestamp) {
         self.shared.metrics.sip_messages.inc(kind_of(message.payload));
         let observed = self.shared.signalling().observe(message, now, &mut self.updates);
         count(&self.shared.metrics, observed);
@@ -80,14 +83,18 @@ impl Intake {
         }
         if !self.updates.is_empty() {
             self.shared.tell(Told::News(self.shared.roles.signalling(), std::mem::take(&mut self.updates), Vec::new()));
-        } else if self.seen {
+            self.seen = false;
+        } else if self.seen && now >= self.next_nudge {
             // A call was set up or rings: the view changes, the ledger does not. When the writer is busy it will look anyway.
             let _ = self.shared.writer.try_send(Told::Nudge);
+            self.next_nudge = now.plus_micros(NUDGE_MICROS);
+            self.seen = false;
         }
-        self.seen = false;
         if self.dirty && now >= self.next_snapshot {
+            let watch = clock::Stopwatch::start();
             self.dirty = !snapshot(&self.shared);
-            self.next_snapshot = now.plus_micros(SNAPSHOT_MICROS);
+            // Many open dialogs take long to write: that is never done for more than a twentieth of the time.
+            self.next_snapshot = now.plus_micros(SNAPSHOT_MICROS.max(watch.elapsed_micros().saturating_mul(20)));
         }
     }
 

@@ -16,6 +16,9 @@ const SMALL_LAG_MICROS: i64 = 2_000_000;
 /// A lag that grows is believed after so long without a message that says less.
 const DOUBT_MICROS: i64 = 10_000_000;
 
+/// What a leg and its part of a call take in a snapshot, rather more than less.
+const OCTETS_OF_A_LEG: usize = 768;
+
 /// So much that another source says may wait.
 const MOST_RELATED: usize = 4_096;
 
@@ -90,7 +93,8 @@ impl Signalling {
     /// The state as bytes.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
-        let mut out = Writer::new();
+        // Without room of its own it would be copied again and again while it grows.
+        let mut out = Writer::with_capacity(self.dialogs.len().saturating_mul(OCTETS_OF_A_LEG));
         self.dialogs.write(&mut out);
         self.calls.write(&mut out);
         out.number(self.lag_micros.unsigned_abs());

@@ -39,6 +39,7 @@ pub mod hep;
 pub mod local;
 pub mod pcap;
 mod set_aside;
+mod split;
 mod start_line;
 mod stream;
 pub mod tail;

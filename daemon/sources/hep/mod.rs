@@ -9,6 +9,7 @@
 //! joins the pieces in which some senders report what came over TCP.
 
 pub mod agents;
+mod drain;
 mod pieces;
 mod reader;
 mod receiver;
