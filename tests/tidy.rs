@@ -24,7 +24,6 @@ const LONG: &[(&str, usize)] = &[
     ("daemon/ledger/verify.rs", 370),
     ("daemon/pipeline/live.rs", 420),
     ("daemon/pipeline/replay.rs", 430),
-    ("daemon/pipeline/signalling.rs", 320),
     ("daemon/pipeline/writer.rs", 330),
     ("daemon/sip/addr.rs", 380),
     ("daemon/sip/dialogs/dialog.rs", 350),

@@ -194,7 +194,8 @@ impl Call {
     }
 
     /// Whether later evidence of the same call takes the place of this: an end that is seen is not given up for one that is
-    /// supposed, nor for none; nor is what one source told, for less of the same (a part of a recording, read again).
+    /// supposed, nor for none; nor is what one source told, for less of the same (a part of a recording, read again). Who
+    /// missed a party's BYE takes the other's, which comes a little later, and says so: whoever saw both knows better.
     #[must_use]
     pub fn yields_to(&self, newer: &Self) -> bool {
         let same_source = (self.withheld == Withheld::Unknown) == (newer.withheld == Withheld::Unknown);
@@ -202,9 +203,17 @@ impl Call {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(_), Some(_)) if newer.end != self.end || !same_source => newer.end <= self.end,
-            (Some(mine), Some(theirs)) if mine != theirs => theirs > mine,
+            (Some(mine), Some(theirs)) if mine != theirs => match (self.lost_party(), newer.lost_party()) {
+                (true, false) => true,
+                (false, true) => false,
+                _ => theirs > mine,
+            },
             (Some(_), Some(_)) => newer.talks != self.talks || newer.knowledge() >= self.knowledge(),
         }
+    }
+
+    fn lost_party(&self) -> bool {
+        self.marks.contains(&Mark::LostParty)
     }
 
     /// How much is told beside the times: what happened, and with how little doubt.

@@ -44,6 +44,7 @@ impl Calls {
                 Due::Conclude(call) => (2, call),
                 Due::MaxCall(call) => (3, call),
                 Due::Released(leg) => (4, leg.0),
+                Due::Report(call) => (5, call),
             };
             out.number(kind);
             out.number(of);
@@ -75,6 +76,7 @@ impl Calls {
                     (2, call) => Due::Conclude(call),
                     (3, call) => Due::MaxCall(call),
                     (4, leg) => Due::Released(LegId(leg)),
+                    (5, call) => Due::Report(call),
                     _ => return None,
                 };
                 Some((at, due))
