@@ -6,12 +6,14 @@
 
 mod world;
 
-use crate::faults::Dice;
+use crate::faults::{Dice, PHONE_APART};
 use std::sync::atomic::{AtomicU64, Ordering};
+use taktd::meter::Record;
+use taktd::units::Timestamp;
 use world::{Outcome, World};
 
 /// Seeds run when none are asked for.
-const USUAL: u64 = 1_200;
+const USUAL: u64 = 1_000;
 
 /// What befalls a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,11 +102,26 @@ fn run(world: &World, seed: u64) -> Outcome {
     disturbed.replay(&capture);
     calm.replay(&capture);
     let (ours, theirs) = (disturbed.records(), calm.records());
-    for (mine, other) in ours.iter().zip(&theirs).filter(|(mine, other)| mine != other) {
-        eprintln!("seed {seed} {faults:?}\n{mine:#?}\nnot {other:#?}");
-    }
     assert_eq!(ours.len(), theirs.len(), "seed {seed}: records");
-    assert!(ours == theirs, "seed {seed} {faults:?}: the records differ");
+    let whole = faults.lost + faults.deaths == 0;
+    for (mine, other) in ours.iter().zip(&theirs) {
+        let same = if whole { mine == other } else { same_bill(mine, other) };
+        assert!(same, "seed {seed} {faults:?}\n{mine:#?}\nnot {other:#?}");
+    }
     disturbed.verify();
     outcome
+}
+
+/// The same bill, also where messages were lost for ever to whoever was first told of the call: then the answer to a BYE,
+/// or the phone's own, stands for its time, a moment later, and the mark of a lost party stays.
+fn same_bill(mine: &Record, other: &Record) -> bool {
+    let near = |one: Option<Timestamp>, other: Option<Timestamp>| match (one, other) {
+        (Some(one), Some(other)) => one.since(other).abs() <= 2 * PHONE_APART,
+        (one, other) => one == other,
+    };
+    let facts = |record: &Record| {
+        let Record { key, contract, plan, hotline, outcome, charge, lines, allowances, started_at, .. } = record;
+        format!("{key:?} {contract:?} {plan:?} {hotline:?} {outcome:?} {charge:?} {lines:?} {allowances:?} {started_at:?}")
+    };
+    facts(mine) == facts(other) && near(mine.connected_at, other.connected_at) && near(mine.ended_at, other.ended_at)
 }

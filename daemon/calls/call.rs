@@ -195,7 +195,8 @@ impl Call {
 
     /// Whether later evidence of the same call takes the place of this: an end that is seen is not given up for one that is
     /// supposed, nor for none; nor is what one source told, for less of the same (a part of a recording, read again). Who
-    /// missed a party's BYE takes the other's, which comes a little later, and says so: whoever saw both knows better.
+    /// missed a party's BYE takes the other's, which comes a little later, and says so: whoever saw both knows better. And who
+    /// has only a copy of the INVITE, a call that rang in vain.
     #[must_use]
     pub fn yields_to(&self, newer: &Self) -> bool {
         let same_source = (self.withheld == Withheld::Unknown) == (newer.withheld == Withheld::Unknown);
@@ -203,17 +204,13 @@ impl Call {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(_), Some(_)) if newer.end != self.end || !same_source => newer.end <= self.end,
-            (Some(mine), Some(theirs)) if mine != theirs => match (self.lost_party(), newer.lost_party()) {
-                (true, false) => true,
-                (false, true) => false,
-                _ => theirs > mine,
-            },
+            (Some(mine), Some(theirs)) if mine != theirs => {
+                // Who saw an answer, and who saw both parties go, goes before the later end.
+                let sight = |call: &Self| (!call.talks.is_empty(), !call.marks.contains(&Mark::LostParty));
+                (sight(newer), theirs) > (sight(self), mine)
+            }
             (Some(_), Some(_)) => newer.talks != self.talks || newer.knowledge() >= self.knowledge(),
         }
-    }
-
-    fn lost_party(&self) -> bool {
-        self.marks.contains(&Mark::LostParty)
     }
 
     /// How much is told beside the times: what happened, and with how little doubt.

@@ -12,6 +12,17 @@ const SMALL_LAG_MICROS: i64 = 2_000_000;
 /// A lag that grows is believed after so long without a message that says less.
 const DOUBT_MICROS: i64 = 10_000_000;
 
+/// What a message says of its sender's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// That it goes on as before.
+    Usual,
+    /// That it was set back, if more say so.
+    Doubted,
+    /// That it was set back, as those before did.
+    SetBack,
+}
+
 /// The clock of a feed.
 #[derive(Debug, Default)]
 pub(super) struct FeedClock {
@@ -63,14 +74,25 @@ impl FeedClock {
 
     /// Notes how far messages lag behind our clock. Less than before is believed at once; more only when no message has said
     /// less for a while: one that is out of time must not stop the timers of all others.
-    pub fn hear(&mut self, at: Timestamp, arrived_at: Timestamp, first: bool) {
+    pub fn hear(&mut self, at: Timestamp, arrived_at: Timestamp, first: bool) -> Heard {
         let lag = Some(arrived_at.since(at)).filter(|lag| *lag >= SMALL_LAG_MICROS).unwrap_or(0);
-        let believed = first
-            || lag <= self.lag_micros.saturating_add(SMALL_LAG_MICROS)
-            || arrived_at.since(*self.slower_since.get_or_insert(arrived_at)) >= DOUBT_MICROS;
-        if believed {
+        let usual = first || lag <= self.lag_micros.saturating_add(SMALL_LAG_MICROS);
+        let doubted = !usual && arrived_at.since(*self.slower_since.get_or_insert(arrived_at)) < DOUBT_MICROS;
+        if !doubted {
             (self.lag_micros, self.slower_since) = (lag, None);
         }
+        match (usual, doubted) {
+            (true, _) => Heard::Usual,
+            (false, true) => Heard::Doubted,
+            (false, false) => Heard::SetBack,
+        }
+    }
+
+    /// Whether the last messages lag more than those before: the sender's clock was set back, or they are out of time. Until
+    /// it is known nothing times out.
+    #[must_use]
+    pub const fn is_in_doubt(&self) -> bool {
+        self.slower_since.is_some()
     }
 
     /// What time the messages have reached when our clock shows `wall`.
@@ -114,6 +136,23 @@ mod tests {
         clock.shows(at(HOUR), 10);
         assert_eq!(clock.arrival(at(HOUR), at(HOUR)), at(HOUR));
         assert_eq!(clock.feed_time(at(HOUR)), at(HOUR));
+    }
+
+    #[test]
+    fn a_sender_s_clock_that_is_set_back_is_believed_after_a_while() {
+        let mut clock = FeedClock::default();
+        assert_eq!(clock.hear(at(0), at(0), true), Heard::Usual);
+        let back = |seconds: i64| (at(seconds * SECOND - HOUR), at(seconds * SECOND));
+        for (seconds, heard) in [(1, Heard::Doubted), (10, Heard::Doubted), (11, Heard::SetBack), (12, Heard::Usual)] {
+            let (said, arrived) = back(seconds);
+            assert_eq!(clock.hear(said, arrived, false), heard, "{seconds}");
+            assert_eq!(clock.is_in_doubt(), heard == Heard::Doubted);
+        }
+        // One that is out of time, and an honest one: the doubt is over at once.
+        clock.hear(at(20 * SECOND), at(20 * SECOND), false);
+        assert_eq!(clock.hear(at(-HOUR), at(21 * SECOND), false), Heard::Doubted);
+        assert_eq!(clock.hear(at(22 * SECOND), at(22 * SECOND), false), Heard::Usual);
+        assert!(!clock.is_in_doubt());
     }
 
     /// What is kept is right for whoever starts with our clock as it is.

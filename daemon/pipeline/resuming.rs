@@ -11,10 +11,13 @@ use crate::sip::addr::NameAddr;
 use crate::sip::scan::{Header, Start};
 use crate::sip::{Method, scan};
 use crate::units::{CallId, KeyedState, Seconds, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// So many calls without dialogs are remembered.
 const MOST_ADRIFT: usize = 10_000;
+
+/// A copy of an INVITE is that of the same call when it was set up so near, in microseconds.
+const APART_MICROS: i64 = 60_000_000;
 
 /// Calls of which the ledger knows more than the dialogs.
 #[derive(Debug, Default)]
@@ -24,7 +27,7 @@ pub(super) struct Resumed {
     /// Calls that were answered after their dialogs were kept.
     answered: BTreeMap<CallId, Call>,
     /// Calls that ended after their dialogs were kept.
-    over: BTreeSet<CallId>,
+    over: BTreeMap<CallId, Call>,
 }
 
 impl Signalling {
@@ -55,9 +58,10 @@ impl Signalling {
         }
         running.retain(|call| !is_followed(call));
         let Self { calls, resumed, .. } = &mut signalling;
-        for kept in calls.running() {
-            if ledger.call(&kept.id)?.is_some_and(|stored| stored.call.ended_at.is_some() && !stored.call.is_apart_from(&kept)) {
-                resumed.over.insert(kept.id);
+        for kept in calls.running().chain(calls.ended()) {
+            let stored = ledger.call(&kept.id)?.map(|stored| stored.call);
+            if let Some(over) = stored.filter(|call| call.ended_at.is_some() && !call.is_apart_from(&kept)) {
+                resumed.over.insert(kept.id, over);
             }
         }
         let known: BTreeMap<CallId, Option<Timestamp>> = calls.running().map(|call| (call.id.clone(), call.connected_at())).collect();
@@ -79,37 +83,42 @@ impl Signalling {
     /// Our clock shows `wall`: what is due by the messages' own time ends.
     pub fn pass(&mut self, wall: Timestamp, out: &mut Vec<Update>) {
         let feed = self.feed_time(wall);
-        if self.deadline().is_some_and(|due| due <= feed) {
+        if !self.clock.is_in_doubt() && self.deadline().is_some_and(|due| due <= feed) {
             self.advance(feed, out);
         }
     }
 }
 
 impl Resumed {
-    /// Adds to news what the ledger knew before: a call whose answer the dialogs have not seen talked all the same.
+    /// Adds to news what the ledger knew before: a call whose answer the dialogs have not seen talked all the same; also one
+    /// whose dialogs were lost, and of whose INVITE a copy came since.
     pub fn complete(&mut self, out: &mut Vec<Update>, from: usize) {
-        if self.answered.is_empty() {
+        if self.answered.is_empty() && self.over.is_empty() && self.adrift.is_empty() {
             return;
         }
-        let mut place = from;
-        while let Some(Update { stage, call }) = out.get_mut(place) {
-            let Some(known) = self.answered.get(&call.id) else {
-                place = place.saturating_add(1);
-                continue;
-            };
-            let hung_up = call.marks.contains(&Mark::AnswerUnseen);
-            if call.talks.is_empty() && *stage != Stage::Connected && !hung_up {
-                // For whoever has not seen the answer it rang in vain: it goes on until a BYE is seen.
-                self.adrift.insert(known.id.clone(), known.clone());
-                self.answered.remove(&call.id);
-                out.remove(place);
-                continue;
+        for Update { stage, mut call } in out.split_off(from.min(out.len())) {
+            let same = |known: &&Call| known.started_at.since(call.started_at).abs() <= APART_MICROS;
+            if let Some(over) = self.over.get(&call.id).filter(same) {
+                // It is known better how this one ended, unless it went on.
+                if call.ended_at.is_none() || call.talks.is_empty() {
+                    continue;
+                }
+                call = completed(&call, over.clone());
+            } else if let Some(known) = self.answered.get(&call.id).or_else(|| self.adrift.get(&call.id)).filter(same) {
+                if call.talks.is_empty() && stage != Stage::Connected && !call.marks.contains(&Mark::AnswerUnseen) {
+                    // For whoever has not seen the answer it rang in vain: it goes on until a BYE is seen.
+                    let known = known.clone();
+                    self.answered.remove(&call.id);
+                    self.adrift.insert(call.id, known);
+                    continue;
+                }
+                call = completed(&call, known.clone());
+                if stage == Stage::Concluded {
+                    self.answered.remove(&call.id);
+                    self.adrift.remove(&call.id);
+                }
             }
-            let known = if *stage == Stage::Concluded { self.answered.remove(&call.id) } else { Some(known.clone()) };
-            if let Some(known) = known {
-                *call = completed(call, known);
-            }
-            place = place.saturating_add(1);
+            out.push(Update { stage, call });
         }
     }
 
@@ -164,7 +173,8 @@ impl Resumed {
 
     /// The calls that run: of those that the dialogs know, and of the others.
     pub fn running(&self, followed: impl Iterator<Item = Call>) -> Vec<Call> {
-        let followed = followed.filter(|call| !self.over.contains(&call.id)).map(|call| match self.answered.get(&call.id) {
+        let hidden = |call: &Call| self.over.contains_key(&call.id) || self.adrift.contains_key(&call.id);
+        let followed = followed.filter(|call| !hidden(call)).map(|call| match self.answered.get(&call.id) {
             Some(known) => completed(&call, known.clone()),
             None => call,
         });

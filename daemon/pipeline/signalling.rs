@@ -1,6 +1,6 @@
 //! One input of SIP messages: dialogs and calls, moved by the messages' own time. Replay and live run this same code.
 
-use super::feed_clock::FeedClock;
+use super::feed_clock::{FeedClock, Heard};
 use super::resuming::Resumed;
 use crate::calls::{Call, Calls, Directory, News, Unmetered, Update};
 use crate::sip::{Dialogs, LegEvent, Observed, Options};
@@ -85,11 +85,15 @@ impl Signalling {
     pub fn observe(&mut self, message: &Message<'_>, arrived_at: Timestamp, out: &mut Vec<Update>) -> Observed {
         let arrived_at = self.clock.arrival(arrived_at, message.captured_at);
         let at = message.captured_at.min(arrived_at.plus_micros(AHEAD_MICROS));
-        self.clock.hear(at, arrived_at, self.now.is_none() && self.dialogs.is_empty());
+        let heard = self.clock.hear(at, arrived_at, self.now.is_none() && self.dialogs.is_empty());
         // A sender whose clock is fast ends nobody's timers but by the time at which its messages arrive.
         let reached = at.min(arrived_at);
-        let now = self.now.map_or(reached, |now| now.max(reached));
-        self.advance(now, out);
+        match heard {
+            Heard::Usual => self.advance(self.now.map_or(reached, |now| now.max(reached)), out),
+            // What came from before now has not timed out since.
+            Heard::SetBack => self.advance(reached, out),
+            Heard::Doubted => {}
+        }
         let before = out.len();
         let observed = if at == message.captured_at {
             self.dialogs.observe(message, &mut self.events)

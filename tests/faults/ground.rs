@@ -154,6 +154,9 @@ impl Ground {
             found.doubled += usize::from(mine.len() > 1);
             let Some(call) = mine.first() else {
                 found.lost += usize::from(answered(truth));
+                if answered(truth) {
+                    eprintln!("lost: {truth:?}; there is {:?}", calls.get(&truth.caller));
+                }
                 continue;
             };
             let talk: i64 = call.talks.iter().filter_map(|talk| Some(talk.to?.since(talk.from))).sum();
