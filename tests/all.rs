@@ -1,19 +1,23 @@
 //! Every integration test, one module a subject: one binary links once.
 
 mod books;
+mod booted;
 mod capture;
 mod channels;
 mod commands;
 mod config;
 mod daemon;
+mod event_socket;
 mod faults;
 mod generated;
+mod guard;
 mod hep_streams;
 mod hostile;
 mod http;
 mod live_rows;
 mod manager;
 mod metrics;
+mod monitor;
 mod opening_hours;
 mod operators;
 mod peers;

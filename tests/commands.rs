@@ -5,6 +5,7 @@ mod check;
 mod decide;
 mod explain;
 mod faults;
+mod fritzbox;
 mod hostile;
 mod rate;
 mod readme;

@@ -21,7 +21,7 @@ fn ended(reason: &str) -> String {
 }
 
 /// Writes a certificate for 127.0.0.1 and its key, and gives the certificate.
-fn certificate(folder: &Path) -> CertificateDer<'static> {
+pub(crate) fn certificate(folder: &Path) -> CertificateDer<'static> {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
     std::fs::write(folder.join("cert.pem"), made.cert.pem()).expect("written");
     std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).expect("written");
@@ -29,7 +29,7 @@ fn certificate(folder: &Path) -> CertificateDer<'static> {
 }
 
 /// An agent that believes this certificate and no other.
-fn over_tls(to: SocketAddr, certificate: &CertificateDer<'static>) -> StreamOwned<ClientConnection, TcpStream> {
+pub(crate) fn over_tls(to: SocketAddr, certificate: &CertificateDer<'static>) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).expect("a root");
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -168,4 +168,47 @@ fn a_certificate_that_is_missing_stops_the_start() {
     assert_eq!(out.status.code(), Some(2));
     let told = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(told.contains("cert.pem: "), "{told}");
+}
+
+/// The same frame as another agent reports it, whose clock is so many microseconds ahead.
+fn by_another(frame: &[u8], ahead: u64) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    let value = |chunk: u8| {
+        let place = frame.windows(6).position(|bytes| bytes == [0, 0, 0, chunk, 0, 10]).expect("it has such a chunk") + 6;
+        (u32::from_be_bytes(frame[place..place + 4].try_into().expect("four octets")), place)
+    };
+    let ((agent, agent_at), (seconds, seconds_at), (micros, micros_at)) = (value(0x0c), value(0x09), value(0x0a));
+    let later = u64::from(seconds) * 1_000_000 + u64::from(micros) + ahead;
+    let mut put = |at: usize, value: u64| frame[at..at + 4].copy_from_slice(&u32::try_from(value).expect("it fits").to_be_bytes());
+    put(agent_at, u64::from(agent) + 1);
+    put(seconds_at, later / 1_000_000);
+    put(micros_at, later % 1_000_000);
+    frame
+}
+
+#[test]
+fn two_agents_that_report_the_same_with_clocks_apart_make_each_call_once_and_it_shows() {
+    for (ahead, shows) in [(40_000, "} 0.04"), (250_000, "} 0.25")] {
+        let (live, still) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let daemon = Daemon::start(&configure(live.path(), TCP));
+        let (frames, sip) = messages();
+        let twice: Vec<Vec<u8>> = frames.iter().flat_map(|frame| [frame.clone(), by_another(frame, ahead)]).collect();
+        let mut agent = TcpStream::connect(daemon.hep.expect("it listens")).expect("it listens");
+        write_torn(&mut agent, &twice);
+        accepted(&daemon, 2 * sip);
+        let page = daemon.get("/metrics").1;
+        let shown: Vec<&str> = page.lines().filter(|line| line.starts_with("taktd_hep_clock_offset_seconds{")).collect();
+        assert!(matches!(shown.as_slice(), [line] if line.ends_with(shows)), "{shown:?}");
+        drop(agent);
+        let config = daemon.end();
+        // The first copy heard counts, and so does its time. Where a clock is further ahead than evidence is waited for, a leg may
+        // be joined by likelihood instead, and says so.
+        let (mut ours, mut theirs) = (records(&config), replayed(still.path(), RECORDING));
+        for record in ours.values_mut().chain(theirs.values_mut()).filter(|_| ahead > 50_000) {
+            let record = record.as_object_mut().expect("an object");
+            record.retain(|key, _| key != "correlation" && key != "marks");
+        }
+        same(&ours, &theirs);
+        verify(&config);
+    }
 }

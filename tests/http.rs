@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use taktd::clock::Stopwatch;
-use taktd::http::{HttpState, Limits, RunningCall, State, View, serve};
+use taktd::http::{Guard, HttpState, Limits, RunningCall, State, View, serve};
 use taktd::meter::{Input, Outcome, Party, Terms, Timing, settle};
 use taktd::metrics::Metrics;
 use taktd::units::{CallId, Currency, Direction, E164, Money, RawNumber, Seconds, Timestamp};
@@ -24,6 +24,10 @@ struct Server {
 
 impl Server {
     fn start(limits: Limits) -> Self {
+        Self::guarded(Guard::default(), limits)
+    }
+
+    fn guarded(guard: Guard, limits: Limits) -> Self {
         let (sender, view) = watch::channel(Arc::new(View::starting(at("10:00:00"))));
         let metrics = Metrics::new();
         let state = HttpState { metrics: metrics.clone(), view };
@@ -35,7 +39,7 @@ impl Server {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
-                serve(listener, state, limits, async move { drop(stopped.await) }).await
+                serve(listener, state, guard, limits, async move { drop(stopped.await) }).await
             })
         });
         Self { address, view: Some(sender), metrics, stop: Some(stop), done: Some(done) }

@@ -88,6 +88,7 @@ const WORDS_BELOW: &[(&str, &str, &[&str])] = &[(
         "NamesAgents",
         "OpenChannel",
         "Outcome",
+        "Party",
         "Precision",
         "QueueEvent",
         "QueueLine",

@@ -6,6 +6,7 @@ use super::directory::{Caller, Directory, Withheld};
 use super::due::Due;
 use super::ends::SETTLE_MICROS;
 use super::index::Index;
+use super::kin::Kin;
 use super::leg::{CALL_ID, CallNo, Dialog, Leg, Named, Role, role};
 use super::news::{News, Unmetered, Update};
 use super::open::{Kind, Open};
@@ -23,6 +24,7 @@ pub struct Calls {
     pub(super) legs: Table<LegId, Leg>,
     pub(super) open: Table<CallNo, Open>,
     pub(super) index: Index,
+    pub(super) kin: Kin,
     pub(super) due: Alarms<Due>,
     pub(super) next: CallNo,
     pub(super) unmetered: Unmetered,
@@ -39,6 +41,7 @@ impl Calls {
             legs: Table::new(),
             open: Table::new(),
             index: Index::default(),
+            kin: Kin::default(),
             due: Alarms::new(),
             next: 0,
             unmetered: Unmetered::default(),
@@ -146,7 +149,8 @@ impl Calls {
             self.unmetered.unrelated = self.unmetered.unrelated.saturating_add(1);
             return;
         };
-        let leg = Leg::new(role, &self.directory, invitation, at);
+        let mut leg = Leg::new(role, &self.directory, invitation, at);
+        leg.keys.extend(self.kin.take(&leg.call_id));
         match role {
             Role::Customer => self.customer_calls(id, leg, invitation, at, out),
             Role::AgentOut => {

@@ -5,8 +5,10 @@ use super::file_sources::{events_config, file_config};
 use super::office::Office;
 use super::replay::MAX_LEGS;
 use super::{Common, Failure, Result};
-use crate::config::{AmiLogin, AsteriskAmi, BareCopies, Capture, FreeSwitch, Hep, HepTransport, LogFormat, LogLevel, SourceConfig};
-use crate::http::records::Inbox;
+use crate::config::{
+    AmiLogin, AsteriskAmi, BareCopies, Capture, FreeSwitch, FreeSwitchEvents, Hep, HepTransport, Http, LogFormat, LogLevel, SourceConfig,
+};
+use crate::http::{Guard, Pass};
 use crate::logging;
 use crate::pipeline::inputs::HepServer;
 use crate::pipeline::live::{self, Input, Start};
@@ -14,8 +16,9 @@ use crate::pipeline::posted::{AfterReading, Posting};
 use crate::pipeline::record_files::FileConfig;
 use crate::pipeline::taps::Watch;
 use crate::sources::capture::{Tap, TapError};
-use crate::sources::hep::{Bare, Listener, Reader, Receiver, Tls};
-use crate::sources::{asterisk_ami, freeswitch};
+use crate::sources::hep::{Bare, Listener, Reader, Receiver};
+use crate::sources::tls::{Tls, Trust};
+use crate::sources::{asterisk_ami, freeswitch, freeswitch_events, fritzbox};
 use crate::tariff::Period;
 use crate::units::KeyedState;
 use std::collections::hash_map::RandomState;
@@ -56,7 +59,7 @@ pub fn run(common: &Common) -> Result {
         in_force: office.in_force.clone(),
         roles: office.roles(),
         inputs,
-        http: office.config.http,
+        http: (office.config.http.listen, guard(&office.config.http)?),
         export,
         export_at,
         close_after: office.config.ledger.as_ref().map_or(Period::Days(5), |ledger| ledger.close_after),
@@ -82,7 +85,9 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
             SourceConfig::Hep(source) => hep(source)?,
             SourceConfig::Capture(source) => capture(source)?,
             SourceConfig::AsteriskAmi(source) => Input::Manager(place, manager(source)?),
+            SourceConfig::FritzBox(source) => Input::Monitor(place, fritzbox::Config { address: source.connect, zone: source.timezone }),
             SourceConfig::AsteriskCel(source) => Input::Events(place, events_config(source, None)?),
+            SourceConfig::FreeSwitchEvents(source) => Input::EventSocket(place, event_socket(source)?),
             SourceConfig::FreeSwitch(source) => Input::Posted(Box::new(posting(place, source)?)),
             SourceConfig::AsteriskCdr(_) | SourceConfig::Csv(_) => match file_config(source, None)? {
                 Some(config) => Input::Files(place, config),
@@ -91,6 +96,28 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
         });
     }
     Ok(inputs)
+}
+
+/// Whom the HTTP port lets in.
+fn guard(http: &Http) -> Result<Guard> {
+    let pass = match &http.token_file {
+        Some(file) => {
+            let token = secret(file, "the token that who asks has to send")?;
+            let fit = |token: &&str| token.len() >= Pass::SHORTEST && token.bytes().all(|byte| byte.is_ascii_graphic());
+            let Some(token) = std::str::from_utf8(&token).ok().filter(fit) else {
+                let least = Pass::SHORTEST;
+                let what = format!(
+                    "{}: it is no token; write {least} or more letters and digits, such as `openssl rand -hex 32` prints",
+                    file.display()
+                );
+                return Err(Failure::Usage(what));
+            };
+            Some(Pass::bearer(token))
+        }
+        None => None,
+    };
+    let tls = http.tls.as_ref().map(|(cert, key)| Tls::read(cert, key)).transpose();
+    Ok(Guard { pass, tls: tls.map_err(|error| Failure::Usage(error.to_string()))? })
 }
 
 /// Opens a HEP port.
@@ -128,8 +155,10 @@ fn capture(source: &Capture) -> Result<Input> {
 /// The manager interface as its room wants it.
 fn manager(source: &AsteriskAmi) -> Result<asterisk_ami::Config> {
     let secret = secret(&source.secret_file, "the secret of the user in manager.conf")?;
+    let trust = source.tls.as_ref().map(|tls| Trust::read(&tls.ca_file, tls.server_name.clone())).transpose();
     Ok(asterisk_ami::Config {
         address: source.connect,
+        trust: trust.map_err(|error| Failure::Usage(error.to_string()))?,
         username: source.username.to_string(),
         secret: String::from_utf8_lossy(&secret).into_owned(),
         login: match source.login {
@@ -139,6 +168,13 @@ fn manager(source: &AsteriskAmi) -> Result<asterisk_ami::Config> {
     })
 }
 
+/// The event socket as its room wants it.
+fn event_socket(source: &FreeSwitchEvents) -> Result<freeswitch_events::Config> {
+    let password = secret(&source.password_file, "the password of event_socket.conf.xml")?;
+    let password = String::from_utf8_lossy(&password).into_owned();
+    Ok(freeswitch_events::Config { address: source.connect, password, variables: source.variables.clone() })
+}
+
 /// A port on which records are posted, bound now.
 fn posting(place: usize, source: &FreeSwitch) -> Result<Posting> {
     let login = match &source.login {
@@ -146,7 +182,7 @@ fn posting(place: usize, source: &FreeSwitch) -> Result<Posting> {
             let password = String::from_utf8(secret(file, "the password that FreeSWITCH sends")?);
             let password =
                 password.map_err(|_| Failure::Usage(format!("{}: it is no UTF-8; write the password in UTF-8", file.display())))?;
-            Some(Inbox::basic(user, &password))
+            Some(Pass::basic(user, &password))
         }
         None => None,
     };

@@ -1,6 +1,7 @@
 //! `taktd.toml` → [`Config`] (design.md §9). Paths are relative to the file.
 
 use super::base::{Base, whole};
+use super::http;
 use super::numbers;
 use super::problem::Problem;
 use super::reader::{Source, Table};
@@ -11,7 +12,6 @@ use crate::calls::Role;
 use crate::tariff::Period;
 use crate::units::DialPlan;
 use chrono::NaiveTime;
-use std::net::SocketAddr;
 use std::path::Path;
 
 /// What became of the file.
@@ -51,7 +51,7 @@ pub(super) fn read(file: &Path, text: &str) -> Read {
     let (directory, services, severities) = numbers::directory(&root, dial_plan.as_ref());
     let ledger = root.table("ledger").map(|table| ledger(table, base));
     let sources = sources(&root, base);
-    let http = http(&root);
+    let http = http::read(&root, base);
     let export = root.table("export").map(|table| export(table, base));
     let privacy = privacy(&root, base, ledger.as_ref().and_then(Option::as_ref));
     let log = log(&root);
@@ -107,17 +107,6 @@ fn ledger(table: Table<'_>, base: Base<'_>) -> Option<Ledger> {
     let close_after = table.optional("close_after").map_or(Some(Period::Days(5)), |value| value.period());
     table.finish();
     Some(Ledger { path: path?, close_after: close_after? })
-}
-
-fn http(root: &Table<'_>) -> Option<SocketAddr> {
-    let usual = SocketAddr::from(([127, 0, 0, 1], 9464));
-    let Some(table) = root.table("http") else { return Some(usual) };
-    let listen = match table.optional("listen") {
-        Some(value) => value.parsed("an address and a port, such as \"127.0.0.1:9464\"", |text| text.parse().ok()),
-        None => Some(usual),
-    };
-    table.finish();
-    listen
 }
 
 fn export(table: Table<'_>, base: Base<'_>) -> Option<Export> {
@@ -193,7 +182,6 @@ mod tests {
     fn only_the_catalogue_is_required() {
         let config = config("").expect("no problems");
         assert_eq!(config.catalogue.tariffs, [("t.toml".into(), PathBuf::from("/etc/taktd/t.toml"))]);
-        assert_eq!(config.http, SocketAddr::from(([127, 0, 0, 1], 9464)));
         assert_eq!((config.ledger, config.export), (None, None));
         assert_eq!(config.privacy, Privacy { mask_digits: 0, keep: Period::Months(6), key_file: None });
         assert_eq!(config.log, Log { format: LogFormat::Text, level: LogLevel::Info });
@@ -334,7 +322,6 @@ mod tests {
             ("[identity]\nheaders = []\n", "no caller would be known"),
             ("[identity]\ntrusted_peers = [\"proxy\"]\n", "is no address"),
             ("[identity]\ntrusted_peers = [\"10.0.0.0/33\"]\n", "0 to 32"),
-            ("[http]\nlisten = 9464\n", "expected an address and a port"),
             ("[export]\ndirectory = \"x\"\ntimezone = \"UTC\"\nat = \"2:30\"\n", "a time of day"),
             ("[privacy]\nkeep = \"six months\"\n", "a period such as"),
             ("[log]\nlevel = \"verbose\"\n", "\"debug\" or \"trace\""),

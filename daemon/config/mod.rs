@@ -14,6 +14,7 @@ mod csv_text;
 mod daemon;
 mod hidden;
 mod holidays;
+mod http;
 mod numbers;
 mod offers;
 mod other;
@@ -30,10 +31,12 @@ mod week_text;
 mod words;
 
 pub use catalogue::{Catalogue, load};
+pub use http::Http;
 pub use other::Exchanged;
 pub(crate) use problem::suggestion;
 pub use problem::{Problem, Problems};
 pub use settings::{CatalogueFiles, Config, CsvDialect, Export, ExportFormat, Ledger, Log, LogFormat, LogLevel, Privacy};
 pub use sources::{
-    AmiLogin, AsteriskAmi, AsteriskCdr, AsteriskCel, BareCopies, Capture, Columns, FreeSwitch, Hep, HepTransport, SourceConfig,
+    AmiLogin, AmiTls, AsteriskAmi, AsteriskCdr, AsteriskCel, BareCopies, Capture, Columns, FreeSwitch, FreeSwitchEvents, FritzBox, Hep,
+    HepTransport, SourceConfig,
 };

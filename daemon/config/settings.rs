@@ -1,11 +1,11 @@
 //! What `taktd.toml` says, as values (design.md §9).
 
+use super::http::Http;
 use super::sources::SourceConfig;
 use crate::calls::{Directory, Role};
 use crate::tariff::Period;
 use chrono::NaiveTime;
 use chrono_tz::Tz;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// What `taktd.toml` says, checked.
@@ -24,7 +24,7 @@ pub struct Config {
     /// What each of them is there for, in the same order.
     pub roles: Vec<Role>,
     /// Where metrics and running calls are shown.
-    pub http: SocketAddr,
+    pub http: Http,
     /// Exports; `None` when nothing is exported.
     pub export: Option<Export>,
     /// How long numbers are kept.

@@ -2,22 +2,24 @@
 //!
 //! The one invariant: a request reads a finished value and leaves; it can neither hold up metering nor grow memory. A
 //! connection carries one request, of bounded size and time, and only so many are open at once (see `connection.rs`).
-//! There is no authentication: the default address is the loopback one, and who listens elsewhere puts a proxy before it.
+//! The default address is the loopback one; who listens elsewhere asks for a token, over TLS (see `guard.rs`).
 
 mod calls;
 mod connection;
+mod guard;
 mod health;
 mod page;
 pub mod records;
 mod view;
 
 pub use connection::Limits;
+pub use guard::{Guard, Pass};
 pub use view::{RunningCall, State, View};
 
 use crate::metrics::Metrics;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use std::future::Future;
@@ -41,15 +43,16 @@ pub struct HttpState {
 pub async fn serve(
     listener: TcpListener,
     state: HttpState,
+    guard: Guard,
     limits: Limits,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let listener = connection::Bounded::new(listener, limits);
-    axum::serve(listener, router(state)).with_graceful_shutdown(shutdown).await
+    let listener = connection::Bounded::new(listener, guard.tls.as_ref(), limits);
+    axum::serve(listener, router(state, guard.pass)).with_graceful_shutdown(shutdown).await
 }
 
 /// One line a resource.
-fn router(state: HttpState) -> Router {
+fn router(state: HttpState, pass: Option<Pass>) -> Router {
     Router::new()
         .route("/metrics", routing::get(page::metrics))
         .route("/healthz", routing::get(health::healthz))
@@ -57,6 +60,7 @@ fn router(state: HttpState) -> Router {
         .route("/v1/calls", routing::get(calls::running))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
+        .layer(from_fn_with_state((state.clone(), pass), guard::ask))
         .layer(map_response(common_headers))
         .with_state(state)
 }

@@ -37,6 +37,23 @@ pub struct Snapshot {
     pub body: Vec<u8>,
 }
 
+impl Snapshot {
+    /// The word that none is left: whoever keeps it lets go of what stood in its place.
+    #[must_use]
+    pub fn gone() -> Self {
+        Self { position: GONE.to_owned(), body: Vec::new() }
+    }
+
+    /// Whether none is left.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.position == GONE && self.body.is_empty()
+    }
+}
+
+/// What stands as the position of a snapshot that is gone; never written.
+const GONE: &str = "gone";
+
 impl Ledger {
     /// Begins a batch. A few thousand calls in one is fast; one call in one is safe at once.
     ///

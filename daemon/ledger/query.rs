@@ -113,12 +113,16 @@ impl Ledger {
         Ok(found.optional()?)
     }
 
-    /// The sources that have a snapshot.
+    /// The snapshots whose names go on behind this one and a `/`, with their names.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn snapshot_sources(&self) -> Result<Vec<String>> {
-        self.column("SELECT source FROM snapshot ORDER BY source")
+    pub fn snapshots_below(&self, source: &str) -> Result<Vec<(String, Snapshot)>> {
+        // `0` follows `/`: all names between are those that begin so.
+        let sql = "SELECT source, position, body FROM snapshot WHERE source > ?1 || '/' AND source < ?1 || '0' ORDER BY source";
+        let mut statement = self.db.prepare_cached(sql)?;
+        let rows = statement.query_map([source], |row| Ok((row.get(0)?, Snapshot { position: row.get(1)?, body: row.get(2)? })))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// A call by its whole name.

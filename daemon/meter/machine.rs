@@ -75,8 +75,8 @@ impl<'a, 't> Machine<'a, 't> {
                 Some((*place, input, input.call.connected_at().unwrap_or(input.call.started_at)))
             }) && events.peek().is_none_or(|Reverse((at, _))| begun <= *at)
             {
-                if events.is_empty() && self.over.is_some_and(|over| over < begun) {
-                    told = self.be_quiet(begun, input.timing, told);
+                if let Some(over) = self.over.filter(|over| events.is_empty() && *over < begun) {
+                    told = self.be_quiet(halfway(over, begun), input.timing, told);
                 }
                 waiting.next();
                 let (day, offers) = self.offers(begun);
@@ -193,6 +193,13 @@ impl<'a, 't> Machine<'a, 't> {
             self.state.pools.touch(self.terms, offer, day);
         }
     }
+}
+
+/// The instant halfway between two, never the first: news of a call that is first in a morning, and of one that is last in an
+/// evening, both find it quiet in the night between.
+fn halfway(over: Timestamp, begun: Timestamp) -> Timestamp {
+    let apart = begun.micros().saturating_sub(over.micros());
+    over.plus_micros((apart / 2).max(1))
 }
 
 fn balance(pool: &Pool) -> Balance {

@@ -1,8 +1,8 @@
 //! Every counter and gauge in one list, with help text and unit.
 //!
 //! Names are `taktd_<what>_<unit>`, in base units; counters end in `_total`. The one invariant: a label's value comes from
-//! an enum (or is the place of a `[[source]]` in the configuration), so no phone number, contract or Call-ID ever gets
-//! onto the page and its length has a bound. The page is the Prometheus text format, version 0.0.4.
+//! an enum (or is the place of a `[[source]]` in the configuration, or the number of one of a few capture agents), so no phone
+//! number, contract or Call-ID ever gets onto the page and its length has a bound. The page is the Prometheus text format, version 0.0.4.
 
 mod by;
 mod labels;
@@ -28,6 +28,7 @@ pub struct Metrics {
     registry: Registry,
     source_up: IntGaugeVec,
     source_last_seen: GaugeVec,
+    hep_clock_offset: GaugeVec,
     /// SIP messages read, by method or class of status.
     pub sip_messages: By<MessageKind, IntCounter>,
     /// Observations and rows set aside, by reason.
@@ -63,6 +64,8 @@ pub struct Metrics {
     /// The sequence number of the ledger's last entry.
     pub ledger_sequence: IntGauge,
     ledger_time: Gauge,
+    /// Requests over HTTP without the token.
+    pub http_unauthorised: IntCounter,
     /// 1 when calls are metered and reach the ledger, else 0.
     pub ready: IntGauge,
     reload_ok: IntGauge,
@@ -90,6 +93,13 @@ impl Metrics {
             source_last_seen: list.register(GaugeVec::new(
                 Opts::new("taktd_source_last_seen_timestamp_seconds", "When a source last yielded something; Unix time in seconds."),
                 &["kind", "source"],
+            )),
+            hep_clock_offset: list.register(GaugeVec::new(
+                Opts::new(
+                    "taktd_hep_clock_offset_seconds",
+                    "By how much the clock of a capture agent is ahead of another's, by messages that both report; in seconds.",
+                ),
+                &["agent", "beside"],
             )),
             sip_messages: list.counters("taktd_sip_messages_total", "SIP messages read, by method or class of status."),
             rejected: list.counters("taktd_rejected_total", "Observations and rows of files set aside, by reason."),
@@ -122,6 +132,7 @@ impl Metrics {
                 "taktd_ledger_timestamp_seconds",
                 "The ledger's own time, up to which deadlines and fees are settled; Unix time in seconds.",
             ),
+            http_unauthorised: list.counter("taktd_http_unauthorised_total", "Requests to the HTTP port without the token."),
             ready: list.gauge("taktd_ready", "1 when calls are metered and reach the ledger, else 0."),
             reload_ok: list.gauge("taktd_config_reload_success", "1 when the last configuration read was accepted, 0 when it was refused."),
             reload_time: list.gauge_f64(
@@ -149,6 +160,13 @@ impl Metrics {
     pub fn forget_sources(&self) {
         self.source_up.reset();
         self.source_last_seen.reset();
+    }
+
+    /// The clock of a capture agent is so far ahead of another's, in microseconds: both by their numbers, of at most
+    /// [`crate::sources::hep::agents::MOST`] agents.
+    pub fn hep_clocks_apart(&self, agent: u32, beside: u32, micros: i64) {
+        let labels = [agent.to_string(), beside.to_string()];
+        self.hep_clock_offset.with_label_values(&labels).set(micros as f64 / 1e6);
     }
 
     /// The ledger's time has moved here.

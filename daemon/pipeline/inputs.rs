@@ -11,8 +11,9 @@ use crate::calls::{Call, Speaker, Stage, Update};
 use crate::clock;
 use crate::ledger::Snapshot;
 use crate::metrics::{ConnectionEnd, Growth, HepOutcome, Label, Metrics, SourceMetrics};
-use crate::sources::SetAside;
+use crate::sources::hep::agents::{Agents, Offset};
 use crate::sources::hep::{Bare, Bounds, Closed, Event, Listener, Received, Receiver, Server};
+use crate::sources::{Found, SetAside};
 use crate::units::Timestamp;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -41,6 +42,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Running calls of inputs that share no dialogs, by the number of the source.
     pub beside: Arc<Mutex<BTreeMap<usize, Vec<Call>>>>,
+    /// The capture agents of all HEP ports.
+    pub agents: Arc<Mutex<Agents>>,
     /// What each source is there for.
     pub roles: Arc<Roles>,
     /// Set when it is time to end.
@@ -84,8 +87,7 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
     let mut next_count = Timestamp::default();
     while !shared.ends() {
         let received = receiver.receive(PATIENCE, clock::now, &mut |found| {
-            intake.metrics().hep_frames.inc(HepOutcome::Accepted);
-            intake.message(&found.message);
+            take(&mut intake, shared, &found);
         });
         match received {
             Ok(Received::Messages | Received::Nothing) => {}
@@ -122,7 +124,8 @@ pub fn hep_server(shared: &Shared, server: HepServer, source: &SourceMetrics) {
     let intake = Rc::new(RefCell::new(Intake::new(shared, source)));
     let HepServer { listener, key, bare } = server;
     let (address, hearing) = (listener.local_addr(), Rc::clone(&intake));
-    let hear = move |event: Event<'_>| hear(&mut hearing.borrow_mut(), event);
+    let sharing = shared.clone();
+    let hear = move |event: Event<'_>| hear(&mut hearing.borrow_mut(), &sharing, event);
     let served = Server { key, bare, bounds: Bounds::default(), now: clock::now, hear }.serve(listener, || shared.ends());
     let intake = intake.borrow();
     if let Err(error) = served {
@@ -132,12 +135,21 @@ pub fn hep_server(shared: &Shared, server: HepServer, source: &SourceMetrics) {
     intake.stop();
 }
 
-fn hear(intake: &mut Intake, event: Event<'_>) {
-    match event {
-        Event::Found(found) => {
-            intake.metrics().hep_frames.inc(HepOutcome::Accepted);
-            intake.message(&found.message);
+/// Takes what a frame held, and notes how far its agent's clock is from another's that reports the same.
+fn take(intake: &mut Intake, shared: &Shared, found: &Found<'_>) {
+    intake.metrics().hep_frames.inc(HepOutcome::Accepted);
+    intake.message(&found.message);
+    if let Some(agent) = found.agent {
+        let offset = shared.agents.lock().unwrap_or_else(PoisonError::into_inner).hear(agent, &found.message, clock::now());
+        if let Some(Offset { agent, beside, micros }) = offset {
+            shared.metrics.hep_clocks_apart(agent, beside, micros);
         }
+    }
+}
+
+fn hear(intake: &mut Intake, shared: &Shared, event: Event<'_>) {
+    match event {
+        Event::Found(found) => take(intake, shared, &found),
         Event::SetAside(reason, peer) => set_aside(intake, reason, peer),
         Event::Opened => intake.metrics().hep_connections.inc(),
         Event::Ended(why, peer) => {

@@ -14,7 +14,10 @@ use crate::units::{CallId, Timestamp};
 /// Where each input stands, and the time it has reached: commits together with what came from it.
 pub(super) fn keep_place(batch: &mut Batch<'_>, snapshots: &[(String, Snapshot)], time: Option<Timestamp>) -> Result<()> {
     for (source, snapshot) in snapshots {
-        batch.put_snapshot(source, snapshot)?;
+        match snapshot.is_gone() {
+            true => batch.drop_snapshot(source)?,
+            false => batch.put_snapshot(source, snapshot)?,
+        }
     }
     if let Some(time) = time {
         batch.advance_time(time);

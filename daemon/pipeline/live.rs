@@ -8,6 +8,7 @@ use super::files::{self, Files, Kept};
 use super::inbox;
 use super::inputs::{self, HepServer, Shared};
 use super::manager;
+use super::monitor;
 use super::posted::{self, Posting};
 use super::record_files::FileConfig;
 use super::replay::records_key;
@@ -19,11 +20,11 @@ use super::writer::{Told, Writer};
 use crate::calls::Directory;
 use crate::clock;
 use crate::export::Settings;
-use crate::http::{self, HttpState, Limits, View};
+use crate::http::{self, Guard, HttpState, Limits, View};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::{Metrics, SourceKind};
 use crate::sources::hep::Receiver;
-use crate::sources::{asterisk_ami, asterisk_cel};
+use crate::sources::{asterisk_ami, asterisk_cel, freeswitch_events, fritzbox};
 use crate::tariff::Period;
 use crate::units::{CallId, KeyedState};
 use chrono::NaiveTime;
@@ -61,6 +62,10 @@ pub enum Input {
     Events(usize, asterisk_cel::Config),
     /// The manager interface of a switch.
     Manager(usize, asterisk_ami::Config),
+    /// The call monitor of a box.
+    Monitor(usize, fritzbox::Config),
+    /// The event socket of a FreeSWITCH.
+    EventSocket(usize, freeswitch_events::Config),
 }
 
 /// Everything the daemon starts with.
@@ -73,8 +78,8 @@ pub struct Start {
     pub inputs: Vec<Input>,
     /// What each of them is there for.
     pub roles: Roles,
-    /// Where HTTP listens.
-    pub http: SocketAddr,
+    /// Where HTTP listens, and whom it lets in.
+    pub http: (SocketAddr, Guard),
     /// Where exports go.
     pub export: Option<Settings>,
     /// When each night.
@@ -149,6 +154,7 @@ async fn live(start: Start) -> Result<(), LiveError> {
         writer: sender,
         metrics: metrics.clone(),
         beside: Arc::default(),
+        agents: Arc::default(),
         roles: Arc::new(roles),
         stop: Arc::new(AtomicBool::new(false)),
     };
@@ -165,11 +171,13 @@ async fn live(start: Start) -> Result<(), LiveError> {
         mask_digits,
         heartbeat: Arc::clone(&heartbeat),
     };
+    let (http, guard) = http;
     let listener = tokio::net::TcpListener::bind(http).await.map_err(io_error(format!("http.listen {http}")))?;
     let address = listener.local_addr().map_err(io_error("http.listen"))?;
     let (quit, quitting) = watch::channel(false);
     let limits = Limits::default();
-    let server = tokio::spawn(http::serve(listener, HttpState { metrics: metrics.clone(), view: viewer }, limits, told(quitting.clone())));
+    let state = HttpState { metrics: metrics.clone(), view: viewer };
+    let server = tokio::spawn(http::serve(listener, state, guard, limits, told(quitting.clone())));
     let writing = spawn("writer", move || writer.run(&receiver))?;
     let directory = Arc::new(Mutex::new(in_force.directory().clone()));
     let reading = start_inputs(&shared, inputs, kept, &directory, &quitting)?;
@@ -254,12 +262,16 @@ fn restore(
             Input::Hep(_) | Input::HepServer(_) | Input::Capture(_) => None,
             Input::Files(place, _) => Some((*place, records_key(*place))),
             Input::Posted(posting) => Some((posting.place, records_key(posting.place))),
-            Input::Events(place, _) | Input::Manager(place, _) => Some((*place, channels_key(*place))),
+            Input::Events(place, _) | Input::Manager(place, _) | Input::EventSocket(place, _) | Input::Monitor(place, _) => {
+                Some((*place, channels_key(*place)))
+            }
         }),
     )?;
     let mut followed: BTreeSet<CallId> = BTreeSet::new();
     for input in inputs {
-        let (Input::Events(place, _) | Input::Manager(place, _)) = input else { continue };
+        let (Input::Events(place, _) | Input::Manager(place, _) | Input::EventSocket(place, _) | Input::Monitor(place, _)) = input else {
+            continue;
+        };
         let state = files.iter().find(|(known, ..)| known == place).and_then(|(_, state, _)| state.as_deref());
         if let Some(channels) = state.and_then(|body| events::restore(&directory, body)) {
             // These go on where they were begun.
@@ -321,7 +333,17 @@ fn start_inputs(
             Input::Manager(place, config) => {
                 let source = shared.metrics.source(SourceKind::AsteriskAmi, number);
                 let files = Files::with_kept(&mut kept, place, config, directory);
-                spawn("manager", move || manager::follow(&shared, &files, &source))?
+                spawn("manager", move || manager::follow::<asterisk_ami::session::Session>(&shared, &files, &source))?
+            }
+            Input::EventSocket(place, config) => {
+                let source = shared.metrics.source(SourceKind::FreeSwitchEvents, number);
+                let files = Files::with_kept(&mut kept, place, config, directory);
+                spawn("event socket", move || manager::follow::<freeswitch_events::session::Session>(&shared, &files, &source))?
+            }
+            Input::Monitor(place, config) => {
+                let source = shared.metrics.source(SourceKind::FritzBox, number);
+                let files = Files::with_kept(&mut kept, place, config, directory);
+                spawn("monitor", move || monitor::follow(&shared, &files, &source))?
             }
         });
     }

@@ -11,8 +11,8 @@ use super::signalling::AHEAD_MICROS;
 use super::writer::Told;
 use crate::calls::{Speaker, Stage, Update};
 use crate::clock;
-use crate::http::Limits;
 use crate::http::records::{self, Inbox, Posted, Verdict};
+use crate::http::{Limits, Pass};
 use crate::ledger::Snapshot;
 use crate::metrics::{Growth, Rejection, SourceMetrics};
 use crate::sources::freeswitch::body;
@@ -56,7 +56,7 @@ pub struct Posting {
 }
 
 /// A port that is bound already, the path on it, and what the header Authorization may be.
-pub type Port = (TcpListener, Box<str>, Option<[u8; 32]>);
+pub type Port = (TcpListener, Box<str>, Option<Pass>);
 
 /// Serves a port until `quit` is ready; gives what is posted there. Without a port, nothing ever is.
 ///
@@ -64,11 +64,11 @@ pub type Port = (TcpListener, Box<str>, Option<[u8; 32]>);
 /// When the port cannot be used.
 pub fn open(port: Option<Port>, quit: impl Future<Output = ()> + Send + 'static) -> std::io::Result<Receiver<Posted>> {
     let (sender, records) = sync_channel(WAITING);
-    if let Some((listener, path, authorization)) = port {
+    if let Some((listener, path, pass)) = port {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tracing::info!(address = %listener.local_addr()?, %path, "taking records that are posted");
-        let inbox = Inbox { path, longest: body::LONGEST, authorization, records: sender };
+        let inbox = Inbox { path, longest: body::LONGEST, pass, records: sender };
         tokio::spawn(records::serve(listener, inbox, Limits::default(), quit));
     }
     Ok(records)
@@ -79,7 +79,7 @@ pub fn take(shared: &Shared, files: &Files<FileConfig>, records: &Receiver<Poste
     source.up();
     let mut directory = lock(&files.directory).clone();
     let by = shared.roles.of(files.place, files.config.witness());
-    let mut gathered = RecordFiles::open(&files.config, &directory, files.records.as_deref(), files.position.as_deref());
+    let mut gathered = RecordFiles::open(&files.config, &directory, files.records.as_deref(), files.position.as_deref()).keeping_changes();
     let mut next_look = Timestamp::default();
     let mut rejected = Growth::default();
     let (mut troubled, mut aside_told) = (false, false);
@@ -119,7 +119,7 @@ pub fn take(shared: &Shared, files: &Files<FileConfig>, records: &Receiver<Poste
         let updates: Vec<Update> = told.into_iter().map(|call| Update { stage: Stage::Concluded, call }).collect();
         if !(updates.is_empty() && kept.is_empty() && read == 0) {
             source.seen(now);
-            keep(shared, (files.place, by), &mut gathered, updates, kept, after);
+            keep(shared, (files.place, by), &mut gathered, updates, kept, if read > 0 { Some(after) } else { None });
         }
         if ends {
             break;
@@ -146,23 +146,25 @@ fn wait(records: &Receiver<Posted>) -> Vec<Posted> {
     std::iter::once(first).chain(records.try_iter().take(AT_ONCE.saturating_sub(1))).collect()
 }
 
-/// Sends all on, waits until it is on disk, and says so.
+/// Sends on what changed, waits until it is on disk, and says so. The place in the spool is kept when files of it were read.
 fn keep(
     shared: &Shared,
     (place, by): (usize, Speaker),
     gathered: &mut RecordFiles,
     updates: Vec<Update>,
     posted: Vec<Posted>,
-    after: AfterReading,
+    spool: Option<AfterReading>,
 ) {
-    let snapshot = |body| Snapshot { position: String::new(), body };
-    let snapshots = vec![(records_key(place), snapshot(gathered.gathered())), (position_key(place), snapshot(gathered.place()))];
+    let mut snapshots = gathered.changes(&records_key(place));
+    if spool.is_some() {
+        snapshots.push((position_key(place), Snapshot { position: String::new(), body: gathered.place() }));
+    }
     let files: Vec<PathBuf> = gathered.take_files();
     shared.tell(Told::News(by, updates, snapshots));
     let (sender, confirmed) = sync_channel(1);
     shared.tell(Told::Confirm(sender));
     let verdict = if confirmed.recv_timeout(IN_TIME).is_ok() { Verdict::Kept } else { Verdict::Later };
-    if verdict == Verdict::Kept && after == AfterReading::Delete {
+    if verdict == Verdict::Kept && spool == Some(AfterReading::Delete) {
         for file in files {
             if let Err(error) = std::fs::remove_file(&file) {
                 tracing::warn!(%error, path = %file.display(), "a file of a spool that was read cannot be taken away");

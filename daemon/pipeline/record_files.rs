@@ -2,8 +2,11 @@
 //!
 //! The one invariant: what is gathered and the place in the files are kept together.
 
+use super::kept_parts::part_key;
+use super::replay::ReplayError;
 use crate::calls::{Call, CallRow, Directory, Records, Rows, Witness};
 use crate::clock;
+use crate::ledger::Snapshot;
 use crate::metrics::SourceKind;
 use crate::sources::asterisk_cdr::{self, AsteriskCdr};
 use crate::sources::csv_rows::{self, CsvRows};
@@ -253,6 +256,25 @@ impl RecordFiles {
         out.finish()
     }
 
+    /// From now on [`RecordFiles::changes`] says what has to be kept, where each call is kept by itself.
+    #[must_use]
+    pub fn keeping_changes(self) -> Self {
+        Self(match self.0 {
+            Files::FreeSwitch(source, rows, files) => Files::FreeSwitch(source, rows.write_changes(), files),
+            files @ (Files::AsteriskCdr(..) | Files::Csv(..)) => files,
+        })
+    }
+
+    /// What is to be kept under this name so that all that is gathered is: only what changed since this was last asked,
+    /// where each call is kept by itself, else all of it.
+    pub fn changes(&mut self, name: &str) -> Vec<(String, Snapshot)> {
+        let snapshot = |body| Snapshot { position: String::new(), body };
+        let Files::FreeSwitch(_, rows, _) = &mut self.0 else { return vec![(name.to_owned(), snapshot(self.gathered()))] };
+        let (head, calls) = rows.changes();
+        let calls = calls.into_iter().map(|(number, body)| (part_key(name, number), body.map_or_else(Snapshot::gone, snapshot)));
+        std::iter::once((name.to_owned(), snapshot(head))).chain(calls).collect()
+    }
+
     /// The place in the files, to be kept with them.
     #[must_use]
     pub fn place(&self) -> Vec<u8> {
@@ -271,6 +293,15 @@ impl From<PollError> for Trouble {
         match error {
             PollError::Stopped(stopped) => Self::Stopped(stopped.to_string()),
             PollError::Io { .. } => Self::Unreadable(error.to_string()),
+        }
+    }
+}
+
+impl From<Trouble> for ReplayError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Stopped(why) => Self::Stopped(why),
+            Trouble::Unreadable(why) => Self::Poll(why),
         }
     }
 }

@@ -11,12 +11,17 @@ use crate::units::{KeyedState, Message, Timestamp};
 /// every call under way.
 pub(super) const AHEAD_MICROS: i64 = 60_000_000;
 
+/// So much that another source says may wait.
+const MOST_RELATED: usize = 4_096;
+
 /// Dialogs and calls of one input, and the time they have reached.
 pub struct Signalling {
     dialogs: Dialogs,
     pub(super) calls: Calls,
     events: Vec<LegEvent>,
     now: Option<Timestamp>,
+    /// What another source said of legs: their Call-ID, and the conversation they are of.
+    related: Vec<(Box<[u8]>, Box<str>)>,
     pub(super) clock: FeedClock,
     pub(super) resumed: Resumed,
 }
@@ -46,6 +51,7 @@ impl Signalling {
             calls: Calls::new(directory),
             events: Vec::new(),
             now: None,
+            related: Vec::new(),
             clock: FeedClock::default(),
             resumed: Resumed::default(),
         }
@@ -58,7 +64,15 @@ impl Signalling {
         let dialogs = Dialogs::read(&mut from, options(&directory, max_legs, key))?;
         let calls = Calls::read(&mut from, directory)?;
         let clock = FeedClock::read(&mut from)?;
-        from.is_empty().then_some(Self { dialogs, calls, events: Vec::new(), now: None, clock, resumed: Resumed::default() })
+        from.is_empty().then_some(Self {
+            dialogs,
+            calls,
+            events: Vec::new(),
+            now: None,
+            related: Vec::new(),
+            clock,
+            resumed: Resumed::default(),
+        })
     }
 
     /// The state as bytes.
@@ -114,6 +128,20 @@ impl Signalling {
         self.clock.shows(wall, steady_micros)
     }
 
+    /// Another source says of which conversation the leg with this Call-ID is. It counts when the next message comes, or
+    /// time passes.
+    pub fn relate(&mut self, call_id: &[u8], conversation: &str) {
+        if self.related.len() < MOST_RELATED {
+            self.related.push((call_id.into(), conversation.into()));
+        }
+    }
+
+    /// Whether something was said that has not counted yet.
+    #[must_use]
+    pub fn has_related(&self) -> bool {
+        !self.related.is_empty()
+    }
+
     /// What time the messages have reached when our clock shows `wall`.
     #[must_use]
     pub fn feed_time(&self, wall: Timestamp) -> Timestamp {
@@ -123,6 +151,9 @@ impl Signalling {
     /// It is `now`, in the messages' time: ends what is due.
     pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Update>) {
         self.now = Some(now);
+        for (call_id, conversation) in std::mem::take(&mut self.related) {
+            self.calls.related(&call_id, &conversation, now, out);
+        }
         self.resumed.give_up(now, self.calls.directory(), out);
         let before = out.len();
         self.expire(now, out);

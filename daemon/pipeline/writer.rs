@@ -86,7 +86,7 @@ pub struct Writer {
 #[derive(Default)]
 struct Waiting {
     told: Vec<(Speaker, Vec<Update>)>,
-    snapshots: Vec<(String, Snapshot)>,
+    snapshots: BTreeMap<String, Snapshot>,
     reload: Option<Arc<InForce>>,
     confirm: Vec<SyncSender<()>>,
 }
@@ -200,12 +200,17 @@ impl Writer {
             return Ok(());
         }
         let watch = clock::Stopwatch::start();
-        let (done, ended) = self.books.take(waiting.told.clone(), &waiting.snapshots, None)?;
+        let snapshots: Vec<(String, Snapshot)> = std::mem::take(&mut waiting.snapshots).into_iter().collect();
+        let taken = self.books.take(waiting.told.clone(), &snapshots, None);
+        if taken.is_err() {
+            waiting.snapshots = snapshots.into_iter().collect();
+        }
+        let (done, ended) = taken?;
         self.metrics.commit_seconds.observe(watch.elapsed().as_secs_f64());
         self.metrics.evidence_rows.inc_by(done.new + done.changed);
         self.count_entries(done.posted);
         self.count_ended(&ended);
-        (waiting.told, waiting.snapshots) = (Vec::new(), Vec::new());
+        waiting.told = Vec::new();
         Ok(())
     }
 
@@ -288,10 +293,7 @@ fn hear(told: Told, waiting: &mut Waiting, reasons: &mut Vec<String>, changed: &
                 _ if updates.is_empty() => {}
                 _ => waiting.told.push((by, updates)),
             }
-            for (source, snapshot) in snapshots {
-                waiting.snapshots.retain(|(known, _)| *known != source);
-                waiting.snapshots.push((source, snapshot));
-            }
+            waiting.snapshots.extend(snapshots);
         }
         Told::Confirm(sender) => waiting.confirm.push(sender),
         Told::Nudge => {}

@@ -57,13 +57,13 @@ pub(super) fn read(table: Table<'_>, base: Base<'_>) -> Option<Hep> {
             schemes.iter().find_map(|(prefix, scheme)| Some((*scheme, text.strip_prefix(prefix)?.parse::<SocketAddr>().ok()?)))
         })
     });
-    let key = table.optional("auth_key_file").map(|value| base.path(&value));
+    let key = table.optional("auth_key_file").map(|value| base.secret(&value));
     let words = [("as-sent", BareCopies::AsSent), ("x-siptrace", BareCopies::Siptrace)];
     let bare_copies = table.optional("bare_copies").map_or(Some(BareCopies::AsSent), |value| value.word(&words));
     let transport = match listen {
         Some((Scheme::Tls, _)) => {
             let cert_file = table.required("cert_file", "\"hep-cert.pem\"").and_then(|value| base.path(&value));
-            let key_file = table.required("key_file", "\"hep-key.pem\"").and_then(|value| base.path(&value));
+            let key_file = table.required("key_file", "\"hep-key.pem\"").and_then(|value| base.secret(&value));
             cert_file.zip(key_file).map(|(cert_file, key_file)| HepTransport::Tls { cert_file, key_file })
         }
         other => {

@@ -169,7 +169,11 @@ fn snapshots_and_documents_are_kept() {
     commit(&mut ledger, |batch| batch.put_snapshot("hep", &snapshot("1")));
     commit(&mut ledger, |batch| batch.put_snapshot("hep", &snapshot("2")));
     assert_eq!(ledger.snapshot("hep").expect("read"), Some(snapshot("2")));
-    assert_eq!(ledger.snapshot_sources().expect("read"), ["hep"]);
+    for name in ["hep/1", "hep/20", "hep 2/1", "hep0", "her"] {
+        commit(&mut ledger, |batch| batch.put_snapshot(name, &snapshot(name)));
+    }
+    let below: Vec<String> = ledger.snapshots_below("hep").expect("read").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(below, ["hep/1", "hep/20"]);
     commit(&mut ledger, |batch| batch.drop_snapshot("hep"));
     assert_eq!(ledger.snapshot("hep").expect("read"), None);
 
