@@ -83,7 +83,8 @@ impl Signalling {
     /// Our clock shows `wall`: what is due by the messages' own time ends.
     pub fn pass(&mut self, wall: Timestamp, out: &mut Vec<Update>) {
         let feed = self.feed_time(wall);
-        let due = self.has_related() || self.deadline().is_some_and(|due| due <= feed);
+        // Calls without dialogs have no timer: they are looked at whenever time passes.
+        let due = self.has_related() || !self.resumed.adrift.is_empty() || self.deadline().is_some_and(|due| due <= feed);
         if due && !self.clock.is_in_doubt() {
             self.advance(feed, out);
         }

@@ -146,12 +146,12 @@ fn before_any_system_call_of_a_commit() {
             let name = names[lived % names.len()];
             // A start writes some dozens of times before it meters; then each commit does, a few times.
             let nth = match name {
-                "pwrite64" => dice.between(1, 40),
-                "fsync" => dice.between(1, 6),
-                "fcntl" => dice.between(1, 60),
-                _ => dice.between(1, 12),
+                "pwrite64" => dice.between(1, 24),
+                "fsync" => dice.between(1, 5),
+                "fcntl" => dice.between(1, 32),
+                _ => dice.between(1, 8),
             };
-            lives.life(&Blow::Before(name, usize::try_from(nth).expect("small")), 24);
+            lives.life(&Blow::Before(name, usize::try_from(nth).expect("small")), 30);
             lived += 1;
         }
         lives.end("`kill -9` before a system call, while metering", &expected);
