@@ -1,5 +1,6 @@
 //! The program from outside, as its users, its accountant and its attackers meet it.
 
+mod backup;
 mod channels;
 mod check;
 mod decide;
@@ -7,6 +8,7 @@ mod explain;
 mod faults;
 mod fritzbox;
 mod hostile;
+mod privacy;
 mod rate;
 mod readme;
 mod reconcile;
@@ -15,6 +17,8 @@ mod replay;
 mod rows;
 mod simulate;
 mod standing;
+mod traps;
+mod verify;
 
 use serde_json::Value;
 use std::collections::BTreeMap;

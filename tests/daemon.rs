@@ -221,7 +221,7 @@ pub(crate) fn same(ours: &BTreeMap<String, Value>, theirs: &BTreeMap<String, Val
 
 pub(crate) fn verify(config: &Path) {
     let out = Command::new(TAKTD).args(["verify", "--config"]).arg(config).output().expect("it runs");
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    assert!(out.status.success(), "{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
 }
 
 pub(crate) const RECORDING: &str = "tests/recordings/asterisk-16/hep.pcap";

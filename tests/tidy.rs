@@ -291,6 +291,8 @@ const COMMANDS: &[&str] = &[
     "assign",
     "decide",
     "simulate",
+    "backup",
+    "privacy",
     "verify",
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! The one invariant: a contract that comes out keeps the rules of its plans, and its end is computed (design.md §4).
 
+use super::contract_numbers::Numbers;
 use super::contract_rules::{Plans, Rows};
 use super::csv_text::{Field, Records};
 use super::problem::{Problem, suggestion};
@@ -18,6 +19,7 @@ pub(super) struct ContractFile<'a> {
     pub(super) file: &'a str,
     pub(super) name: &'a str,
     pub(super) text: &'a str,
+    pub(super) numbers: Numbers,
 }
 
 /// Reads all files of contracts together, so that rules between their rows hold across them.
@@ -26,7 +28,7 @@ pub(super) fn read(files: &[ContractFile<'_>], tariffs: &[Tariff], dial_plan: &D
     let plans = Plans::new(tariffs);
     let mut rows = Rows::default();
     for (index, (file, source)) in files.iter().zip(&sources).enumerate() {
-        let mut reading = Reading { source, name: file.name, plans: &plans, dial_plan, rows: &mut rows, index };
+        let mut reading = Reading { source, name: file.name, plans: &plans, dial_plan, rows: &mut rows, index, written: file.numbers };
         if file.name.to_ascii_lowercase().ends_with(".toml") { reading.toml() } else { reading.csv(file.text) }
     }
     let contracts = rows.finish(&sources);
@@ -46,6 +48,7 @@ struct Reading<'s, 'a, 'p> {
     dial_plan: &'s DialPlan,
     rows: &'s mut Rows,
     index: usize,
+    written: Numbers,
 }
 
 impl<'a> Reading<'_, 'a, '_> {
@@ -217,7 +220,7 @@ impl<'a> Reading<'_, 'a, '_> {
 
     fn numbers(&self, row: &Row<'_>, column: Column) -> Vec<NumberPattern> {
         let mut numbers = Vec::with_capacity(row.all(column).len());
-        for cell in row.all(column) {
+        for cell in row.all(column).iter().filter(|cell| !self.written.is_gone(&cell.text)) {
             match self.dial_plan.pattern(&cell.text) {
                 Some(number) if numbers.contains(&number) => {
                     let message = format!("\"{}\" stands here twice ({number}); take one away", cell.text);
@@ -255,7 +258,7 @@ mod tests {
 
     fn read_text(name: &str, text: &str) -> (Vec<Contract>, Vec<String>, Vec<String>) {
         let plan = DialPlan::new("DE", "89").expect("known");
-        let (contracts, problems, warnings) = read(&[ContractFile { file: name, name, text }], &TARIFFS, &plan);
+        let (contracts, problems, warnings) = read(&[ContractFile { file: name, name, text, numbers: Numbers::Written }], &TARIFFS, &plan);
         let shown = |list: Vec<Problem>| list.iter().map(ToString::to_string).collect();
         (contracts, shown(problems), shown(warnings))
     }

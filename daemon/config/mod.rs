@@ -8,6 +8,7 @@ mod base;
 mod catalogue;
 pub mod check;
 mod conditions;
+mod contract_numbers;
 mod contract_rules;
 mod contracts;
 mod csv_text;
@@ -31,6 +32,7 @@ mod week_text;
 mod words;
 
 pub use catalogue::{Catalogue, load};
+pub use contract_numbers::numbers_in;
 pub use http::Http;
 pub use other::Exchanged;
 pub(crate) use problem::suggestion;

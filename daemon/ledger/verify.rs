@@ -4,7 +4,7 @@
 //! tail that was cut off with everything that pointed to it leaves no trace inside; the hash of the last entry in the
 //! manifest of an export is the anchor outside.
 
-use super::batch::{Document, document_hash};
+use super::batch::{CONTRACTS, Document, document_hash};
 use super::chain::{EntryRow, EvidenceRow, Hash, hash_of, hex, key_hash};
 use super::error::{LedgerError, Result};
 use super::journal::kind;
@@ -40,10 +40,10 @@ const STRIDE: i64 = 4_096;
 
 /// Collects findings up to the bound.
 #[derive(Default)]
-struct Findings(Vec<Finding>);
+pub(super) struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn add(&mut self, table: &'static str, row: impl ToString, what: impl Into<String>) {
+    pub(super) fn add(&mut self, table: &'static str, row: impl ToString, what: impl Into<String>) {
         if self.0.len() < MOST_FINDINGS {
             self.0.push(Finding { table, row: row.to_string(), what: what.into() });
         }
@@ -73,6 +73,7 @@ impl Ledger {
             ledger.check_texts(&mut findings)?;
             ledger.check_projections(&mut findings)?;
             ledger.check_subjects(&mut findings)?;
+            ledger.check_privacy(&mut findings)?;
             if let Some(key) = key {
                 ledger.check_numbers(key, &mut findings)?;
             }
@@ -208,11 +209,18 @@ impl Ledger {
 
     /// Texts have their hashes, sets of texts theirs, and each set was put in force by evidence.
     fn check_texts(&self, findings: &mut Findings) -> Result<()> {
-        let mut statement = self.db.prepare("SELECT hash, kind, name, text FROM document")?;
-        let mut rows = statement.query([])?;
+        let mut statement = self.db.prepare(
+            "SELECT hash, kind, name, text, EXISTS (SELECT 1 FROM catalogue_document c WHERE c.document = d.no AND c.catalogue = ?1)
+             FROM document d",
+        )?;
+        let mut rows = statement.query([self.head.catalogue])?;
         while let Some(row) = rows.next()? {
             let (hash, kind, name, text): (Vec<u8>, String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            if document_hash(&Document { kind: &kind, name: &name, text: &text }).0 != *hash {
+            // Contracts that an earlier version kept with their numbers were emptied; none of them is in force.
+            if text.is_empty() && kind == CONTRACTS && !row.get::<_, bool>(4)? {
+                continue;
+            }
+            if document_hash(&Document { kind: &kind, name: &name, text: &text, numbers: &[] }).0 != *hash {
                 findings.add("document", name, "its text is not that of its hash: it was changed");
             }
         }

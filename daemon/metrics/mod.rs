@@ -57,6 +57,10 @@ pub struct Metrics {
     pub entries: By<EntryKind, IntCounter>,
     /// Rows of evidence journaled.
     pub evidence_rows: IntCounter,
+    /// Numbers that were anonymised.
+    pub numbers_forgotten: IntCounter,
+    /// 1 while forgotten numbers may still stand in the ledger's file, else 0.
+    pub numbers_unswept: IntGauge,
     /// How long commits take.
     pub commit_seconds: Histogram,
     /// Commits that failed.
@@ -122,6 +126,11 @@ impl Metrics {
             talk_seconds: list.counter("taktd_talk_seconds_total", "Talk of the ended calls, in seconds."),
             entries: list.counters("taktd_ledger_entries_total", "Entries written to the ledger, by kind."),
             evidence_rows: list.counter("taktd_ledger_evidence_rows_total", "Rows of evidence written to the ledger."),
+            numbers_forgotten: list.counter("taktd_privacy_numbers_forgotten_total", "Phone numbers that were anonymised since the start."),
+            numbers_unswept: list.gauge(
+                "taktd_privacy_wipe_pending",
+                "1 while numbers that were anonymised may still stand in deleted pages of the ledger's file, else 0.",
+            ),
             commit_seconds: list.register(Histogram::with_opts(
                 HistogramOpts::new("taktd_ledger_commit_seconds", "How long commits take, until they are on disk; in seconds.")
                     .buckets(COMMIT_SECONDS.to_vec()),

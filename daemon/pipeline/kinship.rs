@@ -2,7 +2,6 @@
 //!
 //! The one invariant: each leg is told once, and only so many are remembered as told.
 
-use super::inputs::Shared;
 use crate::calls::ChannelFacts;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -17,8 +16,8 @@ pub(super) struct Kinship {
 }
 
 impl Kinship {
-    /// Tells the signalling what these channels show, if it is new.
-    pub(super) fn tell<'a>(&mut self, shared: &Shared, channels: impl Iterator<Item = &'a ChannelFacts>) {
+    /// Tells what these channels show, if it is new: the Call-ID of a leg, and the conversation it is of.
+    pub(super) fn tell<'a>(&mut self, channels: impl Iterator<Item = &'a ChannelFacts>, mut tell: impl FnMut(&[u8], &str)) {
         let shows = |facts: &&ChannelFacts| !facts.sip_call_id.is_empty() && !facts.linkedid.is_empty();
         for facts in channels.filter(shows) {
             if !self.told.insert(facts.sip_call_id.clone()) {
@@ -29,7 +28,31 @@ impl Kinship {
                 let oldest = self.order.pop_front();
                 oldest.map(|oldest| self.told.remove(&oldest));
             }
-            shared.signalling().relate(facts.sip_call_id.as_bytes(), &facts.linkedid);
+            tell(facts.sip_call_id.as_bytes(), &facts.linkedid);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_leg_is_told_once_and_only_with_both_its_names() {
+        let mut kinship = Kinship::default();
+        let mut told = |sip_call_id: &str, linkedid: &str| {
+            let facts = ChannelFacts { sip_call_id: sip_call_id.into(), linkedid: linkedid.into(), ..ChannelFacts::default() };
+            let mut said = Vec::new();
+            kinship.tell([&facts, &facts].into_iter(), |call_id, conversation| {
+                said.push(format!("{} {conversation}", String::from_utf8_lossy(call_id)));
+            });
+            assert!(kinship.told.len() <= MOST && kinship.order.len() == kinship.told.len());
+            said.join(", ")
+        };
+        assert_eq!([told("", "1.1"), told("a", "")], ["", ""]);
+        assert_eq!([told("a", "1.1"), told("a", "1.1"), told("a", "1.2")], ["a 1.1", "", ""]);
+        // Only so many are remembered; one that was forgotten is told again, which the signalling knows.
+        assert!((0..MOST).all(|number| told(&format!("call {number}"), "1.1") == format!("call {number} 1.1")));
+        assert_eq!(told("a", "1.1"), "a 1.1");
     }
 }

@@ -44,6 +44,8 @@ fn listen<S: Switch>(
     source: &SourceMetrics,
     memory: &mut Memory,
 ) -> Result<(), S::Error> {
+    let shared = ear.shared;
+    let relate = |call_id: &[u8], conversation: &str| shared.signalling().relate(call_id, conversation);
     let before = ear.heard;
     let mut known = false;
     let mut shown = Stopwatch::start();
@@ -61,13 +63,13 @@ fn listen<S: Switch>(
             }
             Heard::Events(events) => {
                 source.seen(now);
-                memory.kinship.tell(ear.shared, events.iter().map(|event| &event.channel));
+                memory.kinship.tell(events.iter().map(|event| &event.channel), relate);
                 ear.apply(&events, now);
             }
             Heard::Undated => shout::<S>(ear.shared, config, &mut memory.undated),
             Heard::TooLong | Heard::Malformed => ear.shared.metrics.rejected.inc(Rejection::Malformed),
             Heard::Open(open) => {
-                memory.kinship.tell(ear.shared, open.iter().map(|one| &one.facts));
+                memory.kinship.tell(open.iter().map(|one| &one.facts), relate);
                 let at = latest.unwrap_or_else(|| ear.lag.feed_time(now));
                 ear.channels.resync(&open, before, at, &mut ear.updates);
                 tracing::info!(channels = open.len(), running = ear.channels.running().len(), "the open channels are known");

@@ -9,6 +9,7 @@ pub mod event_files;
 mod events;
 mod feed_clock;
 pub mod files;
+pub mod forgetting;
 pub mod inbox;
 pub mod inputs;
 mod intake;

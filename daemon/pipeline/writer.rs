@@ -311,6 +311,9 @@ fn tell_of(request: &Request) {
         Request::Assign { call, assignment } => {
             tracing::info!(%call, contract = %assignment.contract, who = %assignment.who, "a call was assigned");
         }
+        Request::Privacy(wish) => {
+            tracing::info!(act = wish.act.word(), who = %wish.who, "what was asked about a number is done");
+        }
         Request::Decide(decisions) => {
             for (call, decision) in decisions {
                 tracing::info!(%call, decision = %decision.verdict, who = %decision.who, "a call was decided");

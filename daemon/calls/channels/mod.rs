@@ -155,7 +155,7 @@ impl Channels {
     fn change(&mut self, id: &str, at: Timestamp, change: &Change) {
         let Some(channel) = self.table.get_mut(id) else { return };
         let name = channel.conversation.clone();
-        let (root, asked) = (*id == *name, channel.asked);
+        let (root, asked) = (*id == *name, channel.asked_at.is_some());
         let is_customer = self.customers.get(id).is_some_and(|of| *of == name);
         let one = self.conversations.get_mut(&name);
         match change {
@@ -195,7 +195,7 @@ impl Channels {
             }
             Change::Rings => channel.rings = channel.answered_at.is_none(),
             Change::RungByQueue => channel.member = true,
-            Change::AsksToEnd => channel.asked = true,
+            Change::AsksToEnd => drop(channel.asked_at.get_or_insert(at)),
             Change::EntersBridge(bridge) => self.enter(id, bridge, at),
             Change::LeavesBridge(bridge) => {
                 if channel.bridge.as_ref() == Some(bridge) {
@@ -250,6 +250,8 @@ impl Channels {
         let group = self.table.connected(id);
         let Some(channel) = self.table.remove(id) else { return };
         self.review(&group, at);
+        // A mailbox may finish its greeting to nobody.
+        let gone_at = channel.asked_at.unwrap_or(at);
         if let Some(name) = self.talkers.remove(id)
             && let Some(customer) = self.conversations.get(&name).and_then(|one| one.customer.clone())
         {
@@ -258,14 +260,14 @@ impl Channels {
         if let Some(name) = self.customers.remove(id) {
             self.review_customer(name.clone(), id, at);
             if let Some(one) = self.conversations.get_mut(&name) {
-                one.ended_at.get_or_insert(at);
+                one.ended_at.get_or_insert(gone_at);
             }
         }
         if let Some(one) = self.conversations.get_mut(&channel.conversation)
             && one.customer.is_none()
             && *id == *channel.conversation
         {
-            one.ended_at.get_or_insert(at);
+            one.ended_at.get_or_insert(gone_at);
         }
         self.touched.insert(channel.conversation);
     }

@@ -61,7 +61,7 @@ impl Channels {
 }
 
 fn write_channel(channel: &Channel, out: &mut Writer) {
-    let Channel { name, conversation, number, data, dialed, bridge, member, held, rings, asked, answered_at, seen_at } = channel;
+    let Channel { name, conversation, number, data, dialed, bridge, member, held, rings, asked_at, answered_at, seen_at } = channel;
     for text in [name, conversation, number, data, dialed] {
         out.text(text);
     }
@@ -69,7 +69,7 @@ fn write_channel(channel: &Channel, out: &mut Writer) {
     out.flag(*member);
     out.flag(*held);
     out.flag(*rings);
-    out.flag(*asked);
+    out.option(*asked_at, Writer::time);
     out.option(*answered_at, Writer::time);
     out.time(*seen_at);
 }
@@ -85,7 +85,7 @@ fn read_channel(back: &mut Reader<'_>) -> Option<Channel> {
         member: back.flag()?,
         held: back.flag()?,
         rings: back.flag()?,
-        asked: back.flag()?,
+        asked_at: back.option(Reader::time)?,
         answered_at: back.option(Reader::time)?,
         seen_at: back.time()?,
     })

@@ -26,8 +26,8 @@ pub(super) struct Channel {
     pub(super) held: bool,
     /// It is called and not up yet: a bridge that it is in carries ringing.
     pub(super) rings: bool,
-    /// Its far end hung up.
-    pub(super) asked: bool,
+    /// When its far end hung up: what the switch does in it may go on for a while.
+    pub(super) asked_at: Option<Timestamp>,
     pub(super) answered_at: Option<Timestamp>,
     /// The latest event of it.
     pub(super) seen_at: Timestamp,

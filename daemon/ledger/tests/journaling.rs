@@ -177,8 +177,8 @@ fn snapshots_and_documents_are_kept() {
     commit(&mut ledger, |batch| batch.drop_snapshot("hep"));
     assert_eq!(ledger.snapshot("hep").expect("read"), None);
 
-    let old = Document { kind: "tariff", name: "support-level.toml", text: "[[plan]]" };
-    let new = Document { kind: "contracts", name: "contracts.csv", text: "contract_id\n" };
+    let old = Document { kind: "tariff", name: "support-level.toml", text: "[[plan]]", numbers: &[] };
+    let new = Document { kind: "contracts", name: "contracts.csv", text: "contract_id\n", numbers: &[] };
     let versions: Vec<i64> = [&[old][..], &[old, new], &[old], &[old]]
         .iter()
         .map(|documents| commit(&mut ledger, |batch| batch.use_catalogue(documents)))

@@ -1,5 +1,6 @@
 //! What the ledger promises, tried on real files: nothing twice, nothing lost, nothing changed unnoticed.
 
+mod forgetting;
 mod journaling;
 mod posting;
 mod privacy;
