@@ -198,7 +198,9 @@ impl Call {
 
     /// Whether later evidence of the same call takes the place of this: an end that is seen is not given up for one that is
     /// supposed, nor for none; nor is what one source told, for less of the same (a part of a recording, read again). Of two
-    /// that saw the same by clocks of their own (a capture and HEP), the same one stands whichever came first.
+    /// that saw the same by clocks of their own (a capture and HEP), the same one stands whichever came first. Who missed a
+    /// party's BYE takes the other's, which comes a little later, and says so: whoever saw both knows better; and whoever saw
+    /// an answer, than who has only a copy of the INVITE, of a call that rang in vain.
     #[must_use]
     pub fn yields_to(&self, newer: &Self) -> bool {
         let same_source = (self.withheld == Withheld::Unknown) == (newer.withheld == Withheld::Unknown);
@@ -206,11 +208,17 @@ impl Call {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(_), Some(_)) if newer.end != self.end || !same_source => newer.end <= self.end,
+            (Some(mine), Some(theirs)) if mine != theirs && self.sight() != newer.sight() => newer.sight() > self.sight(),
             (Some(mine), Some(theirs)) if self.is_alike(newer) => {
                 (newer.knowledge(), theirs, Reverse(newer.instants())) >= (self.knowledge(), mine, Reverse(self.instants()))
             }
             (Some(mine), Some(theirs)) => theirs >= mine,
         }
+    }
+
+    /// Whether an answer was seen, and both parties seen to go.
+    fn sight(&self) -> (bool, bool) {
+        (!self.talks.is_empty(), !self.marks.contains(&Mark::LostParty))
     }
 
     /// Whether two reports tell of the same talk and end, but for what clocks and captures differ by.

@@ -45,6 +45,7 @@ impl Calls {
                 Due::Conclude(call) => (2, call),
                 Due::MaxCall(call) => (3, call),
                 Due::Released(leg) => (4, leg.0),
+                Due::Report(call) => (5, call),
             };
             out.number(kind);
             out.number(of);
@@ -77,6 +78,7 @@ impl Calls {
                     (2, call) => Due::Conclude(call),
                     (3, call) => Due::MaxCall(call),
                     (4, leg) => Due::Released(LegId(leg)),
+                    (5, call) => Due::Report(call),
                     _ => return None,
                 };
                 Some((at, due))

@@ -53,7 +53,12 @@ impl Intake {
     /// Takes a message, which came at `now`.
     pub(super) fn message(&mut self, message: &Message<'_>, now: Timestamp) {
         self.shared.metrics.sip_messages.inc(kind_of(message.payload));
-        let observed = self.shared.signalling().observe(message, now, &mut self.updates);
+        let (observed, set_by) = {
+            let mut signalling = self.shared.signalling();
+            let set_by = signalling.clock_shows(now, clock::steady_micros());
+            (signalling.observe(message, now, &mut self.updates), set_by)
+        };
+        tell_of_clock(set_by);
         count(&self.shared.metrics, observed);
         self.seen |= matches!(observed, Observed::Call | Observed::TooMany);
         self.dirty |= observed != Observed::NoCall;
@@ -74,13 +79,13 @@ impl Intake {
     /// Time has passed, or a message was taken: what is due ends, and news are sent on.
     pub(super) fn turn(&mut self) {
         let now = clock::now();
-        {
+        let set_by = {
             let mut signalling = self.shared.signalling();
-            let feed = signalling.feed_time(now);
-            if signalling.has_related() || signalling.deadline().is_some_and(|due| due <= feed) {
-                signalling.advance(feed, &mut self.updates);
-            }
-        }
+            let set_by = signalling.clock_shows(now, clock::steady_micros());
+            signalling.pass(now, &mut self.updates);
+            set_by
+        };
+        tell_of_clock(set_by);
         if !self.updates.is_empty() {
             self.shared.tell(Told::News(self.shared.roles.signalling(), std::mem::take(&mut self.updates), Vec::new()));
             self.seen = false;
@@ -112,6 +117,12 @@ impl Intake {
     /// The source ends, or is not read for a while.
     pub(super) fn stop(&self) {
         self.source.stopped();
+    }
+}
+
+fn tell_of_clock(set_by: Option<i64>) {
+    if let Some(micros) = set_by {
+        tracing::warn!(seconds = micros / 1_000_000, "the system clock was set; calls are metered by their sources' own time all the same");
     }
 }
 

@@ -11,7 +11,7 @@ use super::manager;
 use super::monitor;
 use super::posted::{self, Posting};
 use super::record_files::FileConfig;
-use super::replay::{SIP, records_key};
+use super::replay::records_key;
 use super::roles::Roles;
 use super::schedule::Schedule;
 use super::signalling::Signalling;
@@ -26,10 +26,11 @@ use crate::metrics::{Metrics, SourceKind};
 use crate::sources::hep::Receiver;
 use crate::sources::{asterisk_ami, asterisk_cel, freeswitch_events, fritzbox};
 use crate::tariff::Period;
-use crate::units::KeyedState;
+use crate::units::{CallId, KeyedState};
 use chrono::NaiveTime;
 use chrono_tz::Tz;
 use sd_notify::NotifyState;
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -255,20 +256,6 @@ fn restore(
     inputs: &[Input],
 ) -> Result<(Signalling, Kept), LiveError> {
     let directory = in_force.directory().clone();
-    let kept = ledger.snapshot(SIP)?;
-    let restored = kept.as_ref().and_then(|snapshot| Signalling::read(&snapshot.body, directory.clone(), max_legs, key));
-    if kept.is_some() && restored.is_none() {
-        tracing::warn!("the snapshot of open dialogs is of another version; running calls end when their BYE is seen");
-    }
-    let mut signalling = restored.unwrap_or_else(|| Signalling::new(directory.clone(), max_legs, key));
-    let mut running = Vec::new();
-    ledger.running_calls(|stored| {
-        running.push(stored.call);
-        Ok(())
-    })?;
-    if !running.is_empty() {
-        tracing::info!(calls = running.len(), "running calls go on");
-    }
     let files = files::kept_of(
         ledger,
         inputs.iter().filter_map(|input| match input {
@@ -280,6 +267,7 @@ fn restore(
             }
         }),
     )?;
+    let mut followed: BTreeSet<CallId> = BTreeSet::new();
     for input in inputs {
         let (Input::Events(place, _) | Input::Manager(place, _) | Input::EventSocket(place, _) | Input::Monitor(place, _)) = input else {
             continue;
@@ -287,11 +275,10 @@ fn restore(
         let state = files.iter().find(|(known, ..)| known == place).and_then(|(_, state, _)| state.as_deref());
         if let Some(channels) = state.and_then(|body| events::restore(&directory, body)) {
             // These go on where they were begun.
-            let known = channels.running();
-            running.retain(|call| !known.iter().any(|known| known.id == call.id));
+            followed.extend(channels.running().into_iter().map(|call| call.id));
         }
     }
-    signalling.resume(running);
+    let signalling = Signalling::restore(ledger, directory, max_legs, key, |call| followed.contains(&call.id))?;
     Ok((signalling, files))
 }
 

@@ -1,6 +1,5 @@
 //! The shell: inputs, the ledger's writer, replay and the daemon. The one room that knows every other.
 
-mod adrift;
 mod ahead;
 pub mod audit;
 pub mod books;
@@ -9,6 +8,7 @@ mod duties;
 mod ear;
 pub mod event_files;
 mod events;
+mod feed_clock;
 pub mod files;
 pub mod forgetting;
 pub mod inbox;
@@ -26,6 +26,7 @@ pub mod reconcile;
 pub mod record_files;
 pub mod replay;
 pub mod requests;
+mod resuming;
 pub mod roles;
 pub mod said;
 pub mod schedule;

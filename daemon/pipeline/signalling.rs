@@ -1,20 +1,15 @@
 //! One input of SIP messages: dialogs and calls, moved by the messages' own time. Replay and live run this same code.
 
+use super::feed_clock::{FeedClock, Heard};
+use super::resuming::Resumed;
 use crate::calls::{Call, Calls, Directory, News, Unmetered, Update};
 use crate::sip::{Dialogs, LegEvent, Observed, Options, Scanned, Unread, scan};
 use crate::units::codec::{Reader, Writer};
-use crate::units::{CallId, KeyedState, Message, Timestamp};
-use std::collections::BTreeMap;
+use crate::units::{KeyedState, Message, Timestamp};
 
 /// A message's own time may run ahead of its arrival by this much before we doubt it: a clock that jumps must not end
 /// every call under way.
 pub(super) const AHEAD_MICROS: i64 = 60_000_000;
-
-/// A lag below this is the way of the packet, not the clock.
-const SMALL_LAG_MICROS: i64 = 2_000_000;
-
-/// A lag that grows is believed after so long without a message that says less.
-const DOUBT_MICROS: i64 = 10_000_000;
 
 /// What a leg and its part of a call take in a snapshot, rather more than less.
 const OCTETS_OF_A_LEG: usize = 768;
@@ -28,15 +23,10 @@ pub struct Signalling {
     pub(super) calls: Calls,
     events: Vec<LegEvent>,
     now: Option<Timestamp>,
-    /// By how much the messages' own time lags behind our clock, in microseconds: a switch whose clock is slow is still
-    /// metered by its own, and its timers run out by it.
-    lag_micros: i64,
-    /// Since when messages lag more than that, by our clock.
-    slower_since: Option<Timestamp>,
     /// What another source said of legs: their Call-ID, and the conversation they are of.
     related: Vec<(Box<[u8]>, Box<str>)>,
-    /// Calls whose dialogs are lost or were given up: only a BYE can still say when they ended.
-    pub(super) adrift: BTreeMap<CallId, Call>,
+    pub(super) clock: FeedClock,
+    pub(super) resumed: Resumed,
 }
 
 /// What is under way could not be read back for another directory.
@@ -64,10 +54,9 @@ impl Signalling {
             calls: Calls::new(directory),
             events: Vec::new(),
             now: None,
-            lag_micros: 0,
-            slower_since: None,
             related: Vec::new(),
-            adrift: BTreeMap::new(),
+            clock: FeedClock::default(),
+            resumed: Resumed::default(),
         }
     }
 
@@ -77,16 +66,15 @@ impl Signalling {
         let mut from = Reader::new(bytes);
         let dialogs = Dialogs::read(&mut from, options(&directory, max_legs, key))?;
         let calls = Calls::read(&mut from, directory)?;
-        let lag_micros = i64::try_from(from.number()?).ok()?;
+        let clock = FeedClock::read(&mut from)?;
         from.is_empty().then_some(Self {
             dialogs,
             calls,
             events: Vec::new(),
             now: None,
-            lag_micros,
-            slower_since: None,
             related: Vec::new(),
-            adrift: BTreeMap::new(),
+            clock,
+            resumed: Resumed::default(),
         })
     }
 
@@ -97,7 +85,7 @@ impl Signalling {
         let mut out = Writer::with_capacity(self.dialogs.len().saturating_mul(OCTETS_OF_A_LEG));
         self.dialogs.write(&mut out);
         self.calls.write(&mut out);
-        out.number(self.lag_micros.unsigned_abs());
+        self.clock.write(&mut out);
         out.finish()
     }
 
@@ -111,7 +99,7 @@ impl Signalling {
         self.now = None;
     }
 
-    /// Takes a message that arrived at `arrived_at` (in a capture: its packet's time).
+    /// Takes a message that arrived at `arrived_at` by our clock (in a capture: its packet's time).
     pub fn observe(&mut self, message: &Message<'_>, arrived_at: Timestamp, out: &mut Vec<Update>) -> Observed {
         self.observe_scanned(message, &scan(message.payload), arrived_at, out)
     }
@@ -124,32 +112,32 @@ impl Signalling {
         arrived_at: Timestamp,
         out: &mut Vec<Update>,
     ) -> Observed {
+        let arrived_at = self.clock.arrival(arrived_at, message.captured_at);
         let at = message.captured_at.min(arrived_at.plus_micros(AHEAD_MICROS));
-        self.hear_lag(at, arrived_at);
+        let heard = self.clock.hear(at, arrived_at, self.now.is_none() && self.dialogs.is_empty());
         // A sender whose clock is fast ends nobody's timers but by the time at which its messages arrive.
         let reached = at.min(arrived_at);
-        let now = self.now.map_or(reached, |now| now.max(reached));
-        self.advance(now, out);
+        match heard {
+            Heard::Usual => self.advance(self.now.map_or(reached, |now| now.max(reached)), out),
+            // What came from before now has not timed out since.
+            Heard::SetBack => self.advance(reached, out),
+            Heard::Doubted => {}
+        }
+        let before = out.len();
         let message = Message { captured_at: at, ..*message };
         let observed = self.dialogs.observe_scanned(&message, scanned, &mut self.events);
         self.apply(out);
+        self.resumed.complete(out, before);
         if let (Observed::UnknownDialog, Ok(scanned)) = (observed, scanned) {
-            self.end_adrift(scanned, at, out);
+            self.resumed.end_adrift(scanned, at, out);
         }
         observed
     }
 
-    /// Notes how far messages lag behind our clock. Less than before is believed at once; more only when no message has said
-    /// less for a while: one that is out of time must not stop the timers of all others.
-    fn hear_lag(&mut self, at: Timestamp, arrived_at: Timestamp) {
-        let lag = Some(arrived_at.since(at)).filter(|lag| *lag >= SMALL_LAG_MICROS).unwrap_or(0);
-        let first = self.now.is_none() && self.dialogs.is_empty();
-        let believed = first
-            || lag <= self.lag_micros.saturating_add(SMALL_LAG_MICROS)
-            || arrived_at.since(*self.slower_since.get_or_insert(arrived_at)) >= DOUBT_MICROS;
-        if believed {
-            (self.lag_micros, self.slower_since) = (lag, None);
-        }
+    /// Our clock shows `wall` while one that nobody sets shows `steady_micros`; by how much it was set since this was last
+    /// said, if it was.
+    pub fn clock_shows(&mut self, wall: Timestamp, steady_micros: i64) -> Option<i64> {
+        self.clock.shows(wall, steady_micros)
     }
 
     /// Another source says of which conversation the leg with this Call-ID is. It counts when the next message comes, or
@@ -169,7 +157,7 @@ impl Signalling {
     /// What time the messages have reached when our clock shows `wall`.
     #[must_use]
     pub fn feed_time(&self, wall: Timestamp) -> Timestamp {
-        wall.plus_micros(self.lag_micros.saturating_neg())
+        self.clock.feed_time(wall)
     }
 
     /// It is `now`, in the messages' time: ends what is due.
@@ -178,13 +166,12 @@ impl Signalling {
         for (call_id, conversation) in std::mem::take(&mut self.related) {
             self.calls.related(&call_id, &conversation, now, out);
         }
-        if !self.adrift.is_empty() {
-            self.give_up_adrift(now, out);
-        }
+        self.resumed.give_up(now, self.calls.directory(), out);
         let before = out.len();
         self.expire(now, out);
+        self.resumed.complete(out, before);
         for update in out.get(before..).unwrap_or_default() {
-            self.keep_adrift(update);
+            self.resumed.keep(update);
         }
     }
 
@@ -219,11 +206,10 @@ impl Signalling {
         [self.dialogs.deadline(), self.calls.deadline()].into_iter().flatten().min()
     }
 
-    /// Calls that run, those adrift included.
+    /// Calls that run, those without dialogs included.
     #[must_use]
     pub fn running(&self) -> Vec<Call> {
-        let adrift = self.adrift.values().filter(|call| call.ended_at.is_none()).cloned();
-        self.calls.running().chain(adrift).collect()
+        self.resumed.running(self.calls.running())
     }
 
     /// The calls under way.

@@ -25,6 +25,23 @@ fn calls_read_back_as_they_were_journaled() {
     assert_eq!(verified(&mut ledger), []);
 }
 
+/// Who missed one party's BYE takes the other's, a little later: a recording that has both is right, whichever was read first.
+#[test]
+fn who_saw_both_parties_go_knows_better() {
+    let whole = call("a", 0);
+    let later = |at: Timestamp| at.plus_micros(2_000);
+    let mut part = Call { ended_at: whole.ended_at.map(later), ..whole.clone() };
+    part.talks.iter_mut().for_each(|talk| talk.to = talk.to.map(later));
+    part.mark(Mark::LostParty);
+    for order in [[&part, &whole], [&whole, &part]] {
+        let (_folder, mut ledger) = ledger();
+        for call in order {
+            commit(&mut ledger, |batch| batch.journal_call(call, &matched("K-1")));
+        }
+        assert_eq!(ledger.call(&id("a")).expect("read").expect("there").call, whole);
+    }
+}
+
 #[test]
 fn nothing_is_journaled_twice() {
     let (_folder, mut ledger) = ledger();

@@ -11,7 +11,7 @@ mod tampering;
 use super::result::{Style, write_json};
 use super::samples::{call, decimal, fee, id, key, ledger, matched, number, odd_call, raw, record, tuesday};
 use super::*;
-use crate::calls::Call;
+use crate::calls::{Call, Mark};
 use crate::meter::{Party, Record, RecordKey};
 use crate::tariff::Verdict;
 use crate::units::{Seconds, Timestamp};
