@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use taktd::export::{Format, Settings, check, nightly};
 use taktd::ledger::result::Digits;
-use taktd::ledger::{Ledger, NumberKey};
+use taktd::ledger::{Ledger, LedgerError, NumberKey};
 
 const RECORDING: &str = "tests/recordings/asterisk-16/sip.pcap";
 const LATER: &str = "tests/recordings/asterisk-22/sip.pcap";
@@ -151,7 +152,14 @@ fn export_until_killed() {
 
 fn export_in(folder: &Path) -> usize {
     let key = NumberKey::from_file(&folder.join("ledger.db.key")).expect("the key");
-    let mut ledger = Ledger::open(&folder.join("ledger.db"), &key).expect("a ledger");
+    // Who was killed may still be dying.
+    let begun = Instant::now();
+    let mut ledger = loop {
+        match Ledger::open(&folder.join("ledger.db"), &key) {
+            Err(LedgerError::Busy { .. }) if begun.elapsed() < Duration::from_secs(30) => std::thread::sleep(Duration::from_millis(20)),
+            opened => break opened.expect("a ledger"),
+        }
+    };
     let (formats, directory) = (vec![Format::Csv, Format::Jsonl], folder.join("export"));
     let settings = Settings { directory, formats, digits: Digits::Masked(3), zone: Berlin };
     nightly(&mut ledger, &settings).expect("exported").len()

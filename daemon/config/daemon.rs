@@ -290,7 +290,7 @@ mod tests {
             ("[ledger]\nurl = \"postgresql://x\"\n", "is not built yet"),
             (
                 "[[source]]\nkind = \"hepp\"\n",
-                "write \"hep\", \"capture\", \"asterisk-cdr\", \"asterisk-cel\", \"asterisk-ami\", \"csv\", \"freeswitch\" or \"fritzbox\"",
+                "write \"hep\", \"capture\", \"asterisk-cdr\", \"asterisk-cel\", \"asterisk-ami\", \"csv\", \"freeswitch\", \"freeswitch-events\" or \"fritzbox\"",
             ),
             ("[[source]]\nkind = \"hep\"\nlisten = \"sctp://127.0.0.1:9060\"\n", "write \"udp://\", \"tcp://\" or \"tls://\""),
             ("[[source]]\nkind = \"hep\"\nlisten = \"tls://127.0.0.1:9060\"\ncert_file = \"c\"\n", "source[1].key_file: it is missing"),

@@ -23,6 +23,7 @@ mod monitor;
 pub mod posted;
 mod quiets;
 pub mod reconcile;
+mod record_config;
 pub mod record_files;
 pub mod replay;
 pub mod requests;

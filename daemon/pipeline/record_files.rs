@@ -3,6 +3,7 @@
 //! The one invariant: what is gathered and the place in the files are kept together.
 
 use super::kept_parts::part_key;
+pub use super::record_config::FileConfig;
 use super::replay::ReplayError;
 use crate::calls::{Call, CallRow, Directory, Records, Rows, Witness};
 use crate::clock;
@@ -19,17 +20,6 @@ use std::time::{Duration, SystemTime};
 
 /// By when the rows of one call that are written at once have come in.
 const SETTLE: Seconds = Seconds::new(5);
-
-/// How files are read, by their kind.
-#[derive(Clone, Debug)]
-pub enum FileConfig {
-    /// Asterisk's.
-    AsteriskCdr(asterisk_cdr::Config),
-    /// Those of any switch, by a mapping of columns.
-    Csv(Box<csv_rows::Config>),
-    /// FreeSWITCH's spool of records.
-    FreeSwitch(freeswitch::Config),
-}
 
 /// Why nothing came.
 #[derive(Debug)]
@@ -59,38 +49,6 @@ enum Files {
     Csv(Box<CsvRows>, Rows),
     /// With the files whose rows are gathered, until they are taken.
     FreeSwitch(FreeSwitch, Rows, Vec<PathBuf>),
-}
-
-impl FileConfig {
-    /// Its kind, as metrics name it.
-    #[must_use]
-    pub const fn kind(&self) -> SourceKind {
-        match self {
-            Self::AsteriskCdr(_) => SourceKind::AsteriskCdr,
-            Self::Csv(_) => SourceKind::Csv,
-            Self::FreeSwitch(_) => SourceKind::FreeSwitch,
-        }
-    }
-
-    /// What it is as a witness of calls.
-    #[must_use]
-    pub const fn witness(&self) -> Witness {
-        match self {
-            Self::AsteriskCdr(_) => Witness::AsteriskCdr,
-            Self::Csv(_) => Witness::Csv,
-            Self::FreeSwitch(_) => Witness::FreeSwitch,
-        }
-    }
-
-    /// The file that grows.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::AsteriskCdr(config) => &config.path,
-            Self::Csv(config) => &config.path,
-            Self::FreeSwitch(config) => config.spool.as_deref().unwrap_or(Path::new("")),
-        }
-    }
 }
 
 impl RecordFiles {
