@@ -23,7 +23,7 @@ const LONG: &[(&str, usize)] = &[
     ("daemon/ledger/query.rs", 350),
     ("daemon/ledger/verify.rs", 370),
     ("daemon/pipeline/live.rs", 420),
-    ("daemon/pipeline/replay.rs", 430),
+    ("daemon/pipeline/replay.rs", 440),
     ("daemon/pipeline/writer.rs", 340),
     ("daemon/sip/addr.rs", 380),
     ("daemon/sip/dialogs/dialog.rs", 350),

@@ -210,7 +210,7 @@ impl Call {
             (Some(_), Some(_)) if newer.end != self.end || !same_source => newer.end <= self.end,
             (Some(mine), Some(theirs)) if mine != theirs && self.sight() != newer.sight() => newer.sight() > self.sight(),
             (Some(mine), Some(theirs)) if self.is_alike(newer) => {
-                (newer.knowledge(), theirs, Reverse(newer.instants())) >= (self.knowledge(), mine, Reverse(self.instants()))
+                (newer.knowledge(), theirs, newer.instants()) >= (self.knowledge(), mine, self.instants())
             }
             (Some(mine), Some(theirs)) => theirs >= mine,
         }

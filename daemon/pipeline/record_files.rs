@@ -5,17 +5,16 @@
 use super::kept_parts::part_key;
 pub use super::record_config::FileConfig;
 use super::replay::ReplayError;
-use crate::calls::{Call, CallRow, Directory, Records, Rows, Witness};
+use crate::calls::{Call, CallRow, Directory, Records, Rows};
 use crate::clock;
 use crate::ledger::Snapshot;
-use crate::metrics::SourceKind;
 use crate::sources::asterisk_cdr::{self, AsteriskCdr};
 use crate::sources::csv_rows::{self, CsvRows};
-use crate::sources::freeswitch::{self, FreeSwitch, Refused};
+use crate::sources::freeswitch::{FreeSwitch, Refused};
 use crate::sources::tail::PollError;
 use crate::units::codec::{Reader, Writer};
 use crate::units::{Seconds, Timestamp};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 /// By when the rows of one call that are written at once have come in.

@@ -131,7 +131,6 @@ impl Lives {
 }
 
 #[test]
-#[ignore = "open: of two reports that differ by 2 ms the earlier answer stands, so a capture does not correct the phone's to the caller's"]
 fn before_any_system_call_of_a_commit() {
     if !may_trace() {
         return;

@@ -58,7 +58,12 @@ fn over_tls_the_same_calls_are_metered_and_nothing_more_is_asked_for() {
     daemon.says("the open channels are known");
     switch.play(&messages, 1e9);
     let expected = by_event_log("asterisk-22");
-    let ended = |page: &str| page.lines().filter(|line| line.starts_with("taktd_calls_total{")).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>();
+    let ended = |page: &str| {
+        page.lines()
+            .filter(|line| line.starts_with("taktd_calls_total{"))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum::<f64>()
+    };
     let began = Instant::now();
     while ended(&daemon.get("/metrics").1) < expected.len() as f64 {
         assert!(began.elapsed() < Duration::from_secs(60), "not all that was said is metered");
