@@ -10,7 +10,7 @@ pub(super) fn part_key(name: &str, number: u64) -> String {
     format!("{name}/{number}")
 }
 
-/// What was gathered under this name, as [`RecordFiles::open`] reads it: kept in one piece, or each call by itself.
+/// What was gathered under this name, as [`super::record_files::RecordFiles::open`] reads it: kept in one piece, or each call by itself.
 ///
 /// # Errors
 /// When the ledger cannot be read.

@@ -1,6 +1,5 @@
 //! The shell: inputs, the ledger's writer, replay and the daemon. The one room that knows every other.
 
-mod ahead;
 pub mod audit;
 pub mod books;
 pub mod catalogue;

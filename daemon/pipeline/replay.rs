@@ -1,8 +1,7 @@
-//! Recordings into the ledger: one thread reads ahead, one correlates, one journals; then every contract is settled once.
+//! Recordings into the ledger: one thread reads and correlates, the other journals; then every contract is settled once.
 //!
 //! The one invariant: replaying anything again, or cut in parts, leaves the same records.
 
-use super::ahead;
 use super::books::{Books, Done, News};
 use super::event_files::{self, EventConfig};
 use super::events::{self, channels_key};
@@ -12,10 +11,9 @@ use super::roles::Roles;
 use super::streams::Streams;
 use crate::calls::{Call, Channels, Speaker, Stage, Unmetered, Update, Witness};
 use crate::ledger::{LedgerError, Posted, Snapshot};
-use crate::sip::Observed;
 use crate::sources::Tally;
-use crate::sources::pcap::{Capture, CaptureError, Counters, Progress};
-use crate::units::{KeyedState, Timestamp};
+use crate::sources::pcap::{Capture, CaptureError, Progress};
+use crate::units::{KeyedState, Observation, Timestamp};
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
@@ -314,38 +312,44 @@ fn read_capture(
     progress: &mut dyn FnMut(Step<'_>),
     latest: &mut Option<Timestamp>,
 ) -> Result<(), ReplayError> {
+    use crate::sip::Observed;
     let (file, size) = open(path)?;
-    let capture = Capture::new(&path.display().to_string(), file);
+    let mut capture = Capture::new(&path.display().to_string(), file);
     let mut updates = Vec::with_capacity(UPDATES_AT_ONCE);
     let by = reading.roles.signalling();
     let streams = &mut reading.streams;
-    let (mut counters, mut shown) = (Counters::default(), 0);
     streams.begin();
-    let ended = ahead::read(capture, |hand| {
-        hand.each(|message, scanned, arrived_at| {
-            match streams.observe(message, scanned, arrived_at, &mut updates) {
+    let ended = loop {
+        let advanced = capture.advance(PACKETS_AT_ONCE, |packet| {
+            let Observation::Sip(message) = packet.observation;
+            match streams.observe(&message, packet.arrived_at, &mut updates) {
                 Observed::Call | Observed::Duplicate => summary.messages += 1,
                 Observed::Malformed | Observed::UnknownDialog | Observed::TooMany => summary.unknown += 1,
                 Observed::NoCall => {}
             }
-            let at = message.captured_at.min(arrived_at);
+            let at = message.captured_at.min(packet.arrived_at);
             *latest = Some(latest.map_or(at, |latest| latest.max(at)));
+            ControlFlow::Continue(())
         });
-        counters = hand.counters;
-        if counters.packets >= shown {
-            shown = counters.packets + PACKETS_AT_ONCE;
-            progress(Step::Reading(path, hand.position, size));
+        progress(Step::Reading(path, capture.position(), size));
+        if !send(by, &mut updates, sender, summary) {
+            break Ok(());
         }
-        if send(by, &mut updates, sender, summary) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    });
-    if let Ok(Progress::CutOff { offset }) = ended {
-        progress(Step::CutOff(path, offset));
-    }
+        match advanced {
+            Ok(Progress::More) => {}
+            Ok(Progress::Complete | Progress::Stopped) => break Ok(()),
+            Ok(Progress::CutOff { offset }) => {
+                progress(Step::CutOff(path, offset));
+                break Ok(());
+            }
+            Err(error) => break Err(error.into()),
+        }
+    };
     note(summary, &updates);
     let _ = sender.send(News { by, updates, ..News::default() });
-    summary.read += counters.packets;
-    summary.set_aside.merge(&counters.set_aside);
-    ended.map(|_| ()).map_err(Into::into)
+    summary.read += capture.counters().packets;
+    summary.set_aside.merge(&capture.counters().set_aside);
+    ended
 }
 
 fn read_records(

@@ -9,7 +9,7 @@ use crate::calls::{Call, Directory, End, Mark, Stage, Update, call_id_of};
 use crate::ledger::{Ledger, LedgerError};
 use crate::sip::addr::NameAddr;
 use crate::sip::scan::{Header, Start};
-use crate::sip::{Method, Scanned};
+use crate::sip::{Method, scan};
 use crate::units::{CallId, KeyedState, Seconds, Timestamp};
 use std::collections::BTreeMap;
 
@@ -125,8 +125,12 @@ impl Resumed {
     }
 
     /// A BYE of a dialog that is not in the table: of a call adrift, perhaps. `call_id` follows from it either way round.
-    pub fn end_adrift(&mut self, scanned: &Scanned<'_>, at: Timestamp, out: &mut Vec<Update>) {
-        if self.adrift.is_empty() || !matches!(scanned.start, Start::Request { method: Method::Bye, .. }) {
+    pub fn end_adrift(&mut self, payload: &[u8], at: Timestamp, out: &mut Vec<Update>) {
+        if self.adrift.is_empty() {
+            return;
+        }
+        let Ok(scanned) = scan(payload) else { return };
+        if !matches!(scanned.start, Start::Request { method: Method::Bye, .. }) {
             return;
         }
         let tag = |header| scanned.first(header).and_then(NameAddr::parse).and_then(|address| address.tag());

@@ -3,7 +3,7 @@
 use super::feed_clock::{FeedClock, Heard};
 use super::resuming::Resumed;
 use crate::calls::{Call, Calls, Directory, News, Unmetered, Update};
-use crate::sip::{Dialogs, LegEvent, Observed, Options, Scanned, Unread, scan};
+use crate::sip::{Dialogs, LegEvent, Observed, Options};
 use crate::units::codec::{Reader, Writer};
 use crate::units::{KeyedState, Message, Timestamp};
 
@@ -101,17 +101,6 @@ impl Signalling {
 
     /// Takes a message that arrived at `arrived_at` by our clock (in a capture: its packet's time).
     pub fn observe(&mut self, message: &Message<'_>, arrived_at: Timestamp, out: &mut Vec<Update>) -> Observed {
-        self.observe_scanned(message, &scan(message.payload), arrived_at, out)
-    }
-
-    /// The same, for who has read the message already.
-    pub fn observe_scanned<'a>(
-        &mut self,
-        message: &Message<'a>,
-        scanned: &Result<Scanned<'a>, Unread>,
-        arrived_at: Timestamp,
-        out: &mut Vec<Update>,
-    ) -> Observed {
         let arrived_at = self.clock.arrival(arrived_at, message.captured_at);
         let at = message.captured_at.min(arrived_at.plus_micros(AHEAD_MICROS));
         let heard = self.clock.hear(at, arrived_at, self.now.is_none() && self.dialogs.is_empty());
@@ -125,11 +114,11 @@ impl Signalling {
         }
         let before = out.len();
         let message = Message { captured_at: at, ..*message };
-        let observed = self.dialogs.observe_scanned(&message, scanned, &mut self.events);
+        let observed = self.dialogs.observe(&message, &mut self.events);
         self.apply(out);
         self.resumed.complete(out, before);
-        if let (Observed::UnknownDialog, Ok(scanned)) = (observed, scanned) {
-            self.resumed.end_adrift(scanned, at, out);
+        if observed == Observed::UnknownDialog {
+            self.resumed.end_adrift(message.payload, at, out);
         }
         observed
     }

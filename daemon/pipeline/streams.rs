@@ -8,7 +8,7 @@ use super::replay::SIP;
 use super::signalling::Signalling;
 use crate::calls::{Call, Directory, News, Stage, Unmetered, Update};
 use crate::ledger::{Ledger, LedgerError, Snapshot};
-use crate::sip::{Observed, Scanned, Unread};
+use crate::sip::Observed;
 use crate::units::codec::{Reader, Writer};
 use crate::units::{KeyedState, Message, Timestamp};
 use std::collections::BTreeSet;
@@ -105,14 +105,8 @@ impl Streams {
         }
     }
 
-    /// Takes a message of a recording, captured at `arrived_at`, and what was read in it.
-    pub fn observe<'a>(
-        &mut self,
-        message: &Message<'a>,
-        scanned: &Result<Scanned<'a>, Unread>,
-        arrived_at: Timestamp,
-        out: &mut Vec<Update>,
-    ) -> Observed {
+    /// Takes a message of a recording, captured at `arrived_at`.
+    pub fn observe(&mut self, message: &Message<'_>, arrived_at: Timestamp, out: &mut Vec<Update>) -> Observed {
         let at = message.captured_at.min(arrived_at);
         if !self.begun {
             self.first(at);
@@ -124,9 +118,9 @@ impl Streams {
             }
             stream.through = Some(stream.through.map_or(at, |through| through.max(at)));
             observed = match stream.until {
-                None => stream.signalling.observe_scanned(message, scanned, arrived_at, out),
+                None => stream.signalling.observe(message, arrived_at, out),
                 Some(_) => {
-                    let observed = stream.signalling.observe_scanned(message, scanned, arrived_at, &mut self.news);
+                    let observed = stream.signalling.observe(message, arrived_at, &mut self.news);
                     stream.tell(&mut self.news, out);
                     observed
                 }

@@ -16,9 +16,6 @@ use std::borrow::Cow;
 pub(super) fn branch_key<'a>(scanned: &Scanned<'a>, cseq: CSeq) -> Option<Cow<'a, [u8]>> {
     const COOKIE: &[u8] = b"z9hG4bK";
     let via = scanned.first(Header::Via)?;
-    if let Some(branch) = plain_branch(via).filter(|branch| branch.len() > COOKIE.len() && branch.starts_with(COOKIE)) {
-        return Some(Cow::Borrowed(branch));
-    }
     let (top, _) = cut(via, b',');
     let (protocol, params) = cut(top, b';');
     let branch = params.and_then(|params| param(params, b"branch")).unwrap_or_default();
@@ -30,18 +27,6 @@ pub(super) fn branch_key<'a>(scanned: &Scanned<'a>, cseq: CSeq) -> Option<Cow<'a
     let protocol = trim(protocol);
     let sent_by = protocol.iter().rposition(|byte| is_space(*byte)).and_then(|gap| protocol.get(gap..)).map_or(protocol, trim);
     Some(Cow::Owned([sent_by, branch, &cseq.number.to_be_bytes()].join(&0)))
-}
-
-/// The branch where it is the first parameter of the first Via, as nearly every sender writes it, and nothing quoted is near;
-/// `None` wherever it takes a closer look.
-fn plain_branch(via: &[u8]) -> Option<&[u8]> {
-    let first = via.iter().position(|byte| matches!(byte, b';' | b',' | b'"' | b'<'))?;
-    let rest = via.get(first..)?.strip_prefix(b";branch=")?;
-    let end = rest.iter().position(|byte| is_space(*byte) || matches!(byte, b';' | b',' | b'"' | b'<' | b'='));
-    match end.and_then(|end| rest.get(end)) {
-        None | Some(b';' | b',') => rest.get(..end.unwrap_or(rest.len())),
-        Some(_) => None,
-    }
 }
 
 /// The interval of a session timer (RFC 4028 §4). Less than 90 s, which the RFC forbids, counts as 90 s.
@@ -129,31 +114,6 @@ pub(super) fn leg_key(name: &str, value: &[u8]) -> Option<Box<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The short way and the long way to a branch agree, wherever the short one has an answer.
-    #[test]
-    fn a_plain_branch_is_what_a_closer_look_finds() {
-        let looked_for = |via: &'static [u8]| cut(cut(via, b',').0, b';').1.and_then(|params| param(params, b"branch"));
-        for (via, plain) in [
-            ("SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-1;rport", Some("z9hG4bK-1")),
-            ("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK-1", Some("z9hG4bK-1")),
-            ("SIP/2.0/UDP [2001:db8::1];branch=z9hG4bK-1, SIP/2.0/UDP b;branch=z9hG4bK-2", Some("z9hG4bK-1")),
-            ("SIP/2.0/UDP a;branch=;branch=z9hG4bK-2", Some("")),
-            ("SIP/2.0/UDP a;rport;branch=z9hG4bK-1", None),
-            ("SIP/2.0/UDP a;Branch=z9hG4bK-1", None),
-            ("SIP/2.0/UDP a, SIP/2.0/UDP b;branch=z9hG4bK-2", None),
-            ("SIP/2.0/UDP a;branch=z9hG4bK-1 ;rport", None),
-            ("SIP/2.0/UDP a;branch= z9hG4bK-1", None),
-            ("SIP/2.0/UDP a;branch=\"z9hG4bK;1\"", None),
-            ("SIP/2.0/UDP a;branch=z9=hG4bK", None),
-            ("SIP/2.0/UDP a", None),
-            ("", None),
-        ] {
-            let found = plain_branch(via.as_bytes());
-            assert_eq!(found, plain.map(str::as_bytes), "{via}");
-            assert!(found.is_none() || found == looked_for(via.as_bytes()), "{via}");
-        }
-    }
 
     #[test]
     fn what_joins_legs_is_told_from_what_differs() {

@@ -4,7 +4,6 @@
 //! length is missing, never shortened; a header that must be single and is not makes the message unreadable.
 
 use super::addr::NameAddr;
-use super::lines::{Lines, Span, body_at, lines};
 use super::method::Method;
 use super::text::{decimal, is_space, pieces, trim};
 
@@ -163,93 +162,28 @@ pub struct Scanned<'a> {
     pub cseq: Option<CSeq>,
     /// The body within Content-Length, empty where there is none; `None` where it cannot be known whole.
     pub body: Option<&'a [u8]>,
-    payload: &'a [u8],
-    first: [Span; KINDS],
-    headers: Span,
+    first: [Option<&'a [u8]>; KINDS],
+    headers: &'a [u8],
 }
 
 impl<'a> Scanned<'a> {
     /// The first line's worth of a header: perhaps several values, joined by commas.
     #[must_use]
     pub fn first(&self, header: Header) -> Option<&'a [u8]> {
-        self.first.get(header.place())?.of(self.payload)
+        self.first.get(header.place()).copied().flatten()
     }
 
-    /// All values of a header, in order, repeated or joined by commas. Who wants only the first walks no further.
+    /// All values of a header, in order, repeated or joined by commas.
     pub fn values(&self, header: Header) -> impl Iterator<Item = &'a [u8]> {
-        let first = self.first.get(header.place()).copied().unwrap_or_default();
-        let mut behind =
-            Lines { payload: first.of(self.payload).map_or(&[][..], |_| self.payload), at: usize::try_from(first.to).unwrap_or(0) };
-        behind.skip_line();
-        let named = behind.filter(move |line| Header::from_name(line.name) == Some(header));
-        first.of(self.payload).into_iter().chain(named.map(|line| line.value)).flat_map(|value| pieces(value, b','))
+        // Nothing is walked for a header that is not there.
+        let headers = if self.first(header).is_some() { self.headers } else { &[] };
+        Lines { rest: headers }.filter(move |line| Header::from_name(line.name) == Some(header)).flat_map(|line| pieces(line.value, b','))
     }
 
     /// The first value of any header, by its name without regard to case; whole, with the commas it may hold.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&'a [u8]> {
-        let mut lines = lines(self.payload, self.headers);
-        lines.find(|line| line.name.eq_ignore_ascii_case(name.as_bytes())).map(|line| line.value)
-    }
-}
-
-/// What [`scan`] found, without the payload: for who reads messages in one thread, and has them understood in another.
-#[derive(Clone, Copy, Debug)]
-pub struct Places {
-    start: FirstLine,
-    cseq: Option<CSeq>,
-    body: Option<Span>,
-    first: [Span; KINDS],
-    headers: Span,
-}
-
-/// [`Start`], in places.
-#[derive(Clone, Copy, Debug)]
-enum FirstLine {
-    Request { method: Method, uri: Span },
-    Response(u16),
-}
-
-impl Places {
-    /// Reads a message.
-    ///
-    /// # Errors
-    /// As [`scan`].
-    pub fn of(payload: &[u8]) -> Result<Self, Unread> {
-        // Leading CRLFs are keep-alives (RFC 3261 §7.5).
-        let mut skip = 0usize;
-        while payload.get(skip).is_some_and(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-            skip = skip.saturating_add(1);
-        }
-        let rest = payload.get(skip..).unwrap_or_default();
-        if rest.is_empty() {
-            return Err(Unread::Empty);
-        }
-        let end = skip.saturating_add(memchr::memchr(b'\n', rest).ok_or(Unread::NotSip)?);
-        let start = start_line(payload.get(skip..end).unwrap_or_default()).ok_or(Unread::NotSip)?;
-        let start = match start {
-            Start::Request { method: Method::Foreign, .. } => return Err(Unread::NoCall),
-            Start::Request { method, uri } => {
-                FirstLine::Request { method, uri: second_word(payload, skip, uri.len()).ok_or(Unread::NotSip)? }
-            }
-            Start::Response(status) => FirstLine::Response(status),
-        };
-        let headers = Span::new(end.saturating_add(1), payload.len()).ok_or(Unread::NotSip)?;
-        read_headers(start, payload, headers)
-    }
-
-    /// The message, in the payload that was read; in another, parts of that.
-    #[must_use]
-    pub fn on<'a>(&self, payload: &'a [u8]) -> Scanned<'a> {
-        let Self { start, cseq, body, first, headers } = *self;
-        let start = match start {
-            FirstLine::Request { method, uri } => Start::Request { method, uri: uri.of(payload).unwrap_or_default() },
-            FirstLine::Response(status) => Start::Response(status),
-        };
-        let mut scanned = Scanned { start, call_id: &[], cseq, body: None, payload, first, headers };
-        scanned.call_id = scanned.first(Header::CallId).unwrap_or_default();
-        scanned.body = body.map(|body| body.of(payload).unwrap_or_default());
-        scanned
+        Lines { rest: self.headers }.find(|line| line.name.eq_ignore_ascii_case(name.as_bytes())).map(|line| line.value)
     }
 }
 
@@ -258,61 +192,58 @@ impl Places {
 /// # Errors
 /// Why there is nothing to read; see [`Unread`].
 pub fn scan(payload: &[u8]) -> Result<Scanned<'_>, Unread> {
-    Places::of(payload).map(|places| places.on(payload))
+    // Leading CRLFs are keep-alives (RFC 3261 §7.5).
+    let mut skip = 0usize;
+    while payload.get(skip).is_some_and(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        skip = skip.saturating_add(1);
+    }
+    let payload = payload.get(skip..).unwrap_or_default();
+    if payload.is_empty() {
+        return Err(Unread::Empty);
+    }
+    let end = memchr::memchr(b'\n', payload).ok_or(Unread::NotSip)?;
+    let start = start_line(payload.get(..end).unwrap_or_default()).ok_or(Unread::NotSip)?;
+    let headers = payload.get(end.saturating_add(1)..).unwrap_or_default();
+    read_headers(start, headers)
 }
 
-/// Where the second word of the first line lies, which is so long.
-fn second_word(payload: &[u8], skip: usize, length: usize) -> Option<Span> {
-    let rest = payload.get(skip..)?;
-    let word = rest.iter().position(|byte| !is_space(*byte))?;
-    let gap = word.saturating_add(rest.get(word..)?.iter().position(|byte| is_space(*byte))?);
-    let second = gap.saturating_add(rest.get(gap..)?.iter().position(|byte| !is_space(*byte))?);
-    let from = skip.saturating_add(second);
-    Span::new(from, from.saturating_add(length))
-}
-
-fn read_headers(start: FirstLine, payload: &[u8], headers: Span) -> Result<Places, Unread> {
+fn read_headers<'a>(start: Start<'a>, headers: &'a [u8]) -> Result<Scanned<'a>, Unread> {
     let asked = match start {
-        FirstLine::Request { method, .. } => Some(method),
-        FirstLine::Response(_) => None,
+        Start::Request { method: Method::Foreign, .. } => return Err(Unread::NoCall),
+        Start::Request { method, .. } => Some(method),
+        Start::Response(_) => None,
     };
-    let mut first = [Span::default(); KINDS];
+    let mut first: [Option<&'a [u8]>; KINDS] = [None; KINDS];
     let mut cseq = None;
     let mut lengths_agree = true;
-    let mut lines = lines(payload, headers);
+    let mut lines = Lines { rest: headers };
     for line in lines.by_ref() {
         let Some(header) = Header::from_name(line.name) else { continue };
         let Some(slot) = first.get_mut(header.place()) else { continue };
-        let value = line.value;
-        let before = if *slot == Span::default() { None } else { slot.of(payload) };
-        match (before, header) {
-            (None, _) => *slot = line.span().ok_or(Unread::NotSip)?,
-            (Some(before), Header::CallId | Header::CSeq | Header::From | Header::To) if before != value => {
+        match (*slot, header) {
+            (None, _) => *slot = Some(line.value),
+            (Some(before), Header::CallId | Header::CSeq | Header::From | Header::To) if before != line.value => {
                 return Err(Unread::Contradictory);
             }
-            (Some(before), Header::ContentLength) => lengths_agree &= before == value,
+            (Some(before), Header::ContentLength) => lengths_agree &= before == line.value,
             (Some(_), _) => {}
         }
         match (header, asked) {
-            (Header::CSeq, _) => cseq = Some(read_cseq(value, asked)?),
+            (Header::CSeq, _) => cseq = Some(read_cseq(line.value, asked)?),
             // A request outside a dialog of a method that needs one: read no further.
-            (Header::To, Some(method)) if method.needs_dialog() && tag_of(value).is_none() => return Err(Unread::NoCall),
+            (Header::To, Some(method)) if method.needs_dialog() && tag_of(line.value).is_none() => return Err(Unread::NoCall),
             _ => {}
         }
     }
-    let value = |header: Header| first.get(header.place()).and_then(|span| span.of(payload));
-    if value(Header::CallId).is_none_or(<[u8]>::is_empty) {
-        return Err(Unread::NoCallId);
-    }
-    let body = body_at(payload, lines.at).filter(|_| lengths_agree).and_then(|from| {
-        let length = match value(Header::ContentLength).map(decimal) {
-            None => payload.len().checked_sub(from)?,
-            Some(length) => usize::try_from(length?).ok()?,
+    let mut scanned = Scanned { start, call_id: &[], cseq, body: None, first, headers };
+    scanned.call_id = scanned.first(Header::CallId).filter(|value| !value.is_empty()).ok_or(Unread::NoCallId)?;
+    if let Some(body) = body_after(lines.rest).filter(|_| lengths_agree) {
+        scanned.body = match scanned.first(Header::ContentLength).map(decimal) {
+            None => Some(body),
+            Some(length) => length.and_then(|length| usize::try_from(length).ok()).and_then(|length| body.get(..length)),
         };
-        let to = from.checked_add(length).filter(|to| *to <= payload.len())?;
-        Span::new(from, to)
-    });
-    Ok(Places { start, cseq, body, first, headers })
+    }
+    Ok(scanned)
 }
 
 /// The tag of a From or To value.
@@ -350,4 +281,57 @@ fn start_line(line: &[u8]) -> Option<Start<'_>> {
     let names_method = word.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(byte));
     (trim(version).eq_ignore_ascii_case(VERSION) && names_method)
         .then(|| Start::Request { method: Method::from_name(word), uri: trim(uri) })
+}
+
+struct Line<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+}
+
+/// Header lines, folded ones joined, up to the blank line. What is cut off at the end is no line: only the byte after a
+/// line end tells whether the value goes on.
+struct Lines<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Line<'a>;
+
+    fn next(&mut self) -> Option<Line<'a>> {
+        loop {
+            if matches!(self.rest, [b'\n', ..] | [b'\r', b'\n', ..] | []) {
+                return None;
+            }
+            let mut end = 0usize;
+            loop {
+                let found = memchr::memchr(b'\n', self.rest.get(end..)?);
+                let after = found.map(|found| end.saturating_add(found).saturating_add(1));
+                match after.and_then(|after| self.rest.get(after).map(|next| (after, *next))) {
+                    Some((after, b' ' | b'\t')) => end = after,
+                    Some((after, _)) => {
+                        end = after;
+                        break;
+                    }
+                    None => {
+                        self.rest = &[];
+                        return None;
+                    }
+                }
+            }
+            let (line, rest) = self.rest.split_at_checked(end)?;
+            self.rest = rest;
+            // A line without a colon is nobody's header; the next one may be whole.
+            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+            let (name, value) = line.split_at_checked(colon)?;
+            return Some(Line { name: trim(name), value: trim(value.get(1..).unwrap_or_default()) });
+        }
+    }
+}
+
+/// What follows the blank line; `None` if the message is cut before it.
+fn body_after(rest: &[u8]) -> Option<&[u8]> {
+    match rest {
+        [b'\n', body @ ..] | [b'\r', b'\n', body @ ..] => Some(body),
+        _ => None,
+    }
 }

@@ -16,11 +16,6 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     {
         bytes = rest;
     }
-    trim_end(bytes)
-}
-
-/// Without white space at the end.
-pub(super) fn trim_end(mut bytes: &[u8]) -> &[u8] {
     while let [rest @ .., last] = bytes
         && is_space(*last)
     {

@@ -22,7 +22,7 @@ mod script;
 
 use super::event::{LegEvent, LegEventKind, LegId, Replaces, Side};
 use super::method::Method;
-use super::scan::{Scanned, Start, Unread, scan};
+use super::scan::{Start, Unread, scan};
 use crate::units::{Alarms, KeyedState, Message, OwnNumbers, Timestamp};
 use hashbrown::{HashMap, HashTable};
 use heard::{Heard, Out};
@@ -109,22 +109,12 @@ impl Dialogs {
 
     /// Takes one message, and appends what it meant.
     pub fn observe(&mut self, message: &Message<'_>, out: &mut Vec<LegEvent>) -> Observed {
-        self.observe_scanned(message, &scan(message.payload), out)
-    }
-
-    /// The same, for who has read the message already.
-    pub fn observe_scanned<'a>(
-        &mut self,
-        message: &Message<'a>,
-        scanned: &Result<Scanned<'a>, Unread>,
-        out: &mut Vec<LegEvent>,
-    ) -> Observed {
-        let scanned = match scanned {
+        let scanned = match scan(message.payload) {
             Ok(scanned) => scanned,
             Err(Unread::NoCall | Unread::Empty) => return Observed::NoCall,
             Err(Unread::NotSip | Unread::NoCallId | Unread::Contradictory | Unread::BadCSeq) => return Observed::Malformed,
         };
-        let Some(mut heard) = Heard::new(message, scanned) else { return Observed::Malformed };
+        let Some(mut heard) = Heard::new(message, &scanned) else { return Observed::Malformed };
         let hash = self.options.key.hash_one(scanned.call_id);
         let Some(leg) = self.legs.find_mut(hash, |leg| leg.side_of(&heard).is_some()) else {
             return match (scanned.start, heard.to_tag) {

@@ -2,7 +2,7 @@
 //!
 //! | file | does |
 //! |---|---|
-//! | [`line`] | a line, taken apart |
+//! | [`mod@line`] | a line, taken apart |
 //! | [`monitor`] | lines become events of channels: which line is of which call |
 //! | [`session`] | connects and reads |
 //!
