@@ -196,6 +196,20 @@ impl Call {
         self.talks.iter().filter_map(|talk| talk.level).max()
     }
 
+    /// With nothing of it older than itself, as clocks that are set back and messages out of time make it; no talk gets longer.
+    #[must_use]
+    pub fn in_its_time(mut self) -> Self {
+        let since = self.started_at;
+        self.answered_at = self.answered_at.map(|answered_at| answered_at.max(since));
+        for talk in &mut self.talks {
+            talk.from = talk.from.max(since);
+            talk.to = talk.to.map(|to| to.max(talk.from));
+        }
+        let last = self.talks.iter().filter_map(|talk| talk.to).fold(since, Timestamp::max);
+        self.ended_at = self.ended_at.map(|ended_at| ended_at.max(last));
+        self
+    }
+
     /// Whether later evidence of the same call takes the place of this: an end that is seen is not given up for one that is
     /// supposed, nor for none; nor is what one source told, for less of the same (a part of a recording, read again). Of two
     /// that saw the same by clocks of their own (a capture and HEP), the same one stands whichever came first. Who missed a

@@ -161,7 +161,7 @@ impl Open {
         if self.is_unanswered(legs) {
             call.mark(Mark::LostParty);
         }
-        call
+        call.in_its_time()
     }
 
     /// The times with agents: a dialog of an agent's leg, or one that a proxy forked to an agent, while the customer's leg
