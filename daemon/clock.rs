@@ -4,6 +4,7 @@
 //! rooms are told what time it is.
 
 use crate::units::Timestamp;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The wall clock now. It may be set back by whoever keeps it: use a [`Stopwatch`] to measure.
@@ -11,6 +12,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// A clock that nobody sets, in microseconds since it was first asked: beside [`now`] it tells whether that was set.
+#[must_use]
+pub fn steady_micros() -> i64 {
+    static BEGUN: OnceLock<Stopwatch> = OnceLock::new();
+    BEGUN.get_or_init(Stopwatch::start).elapsed_micros()
 }
 
 /// How long to sleep until the wall clock shows `at`; zero once it is past.

@@ -1,5 +1,6 @@
 //! Packets from a network interface, live: in a namespace of its own, with a pair of interfaces, and a daemon that has
-//! CAP_NET_RAW and no other right. Recorded packets are sent by tcpreplay, and the ledger must be that of `replay`.
+//! CAP_NET_RAW and no other right. Recorded packets are sent by tcpreplay, and the ledger must be that of `replay`. (Real peers
+//! that call through such an interface: `peers::through_capture`.)
 //!
 //! Takes root, iproute2, setpriv and tcpreplay; where they are missing the tests say so, and in CI they fail.
 
@@ -15,11 +16,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A namespace with the interfaces `near` and `far`, which are the two ends of one cable.
-struct Namespace(String);
+pub(crate) struct Namespace(String);
+
+/// A command, in a namespace if there is one.
+pub(crate) fn within(space: Option<&Namespace>, program: &str) -> Command {
+    space.map_or_else(|| Command::new(program), |space| space.command(program))
+}
 
 impl Namespace {
     /// `None` with a loud word where there can be none.
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         for (program, package) in [("ip", "iproute2"), ("setpriv", "util-linux"), ("tcpreplay", "tcpreplay")] {
             tools::find(program, package)?;
@@ -63,7 +69,7 @@ impl Namespace {
         command
     }
 
-    fn daemon(&self, config: &Path) -> Daemon {
+    pub(crate) fn daemon(&self, config: &Path) -> Daemon {
         Daemon::start_by(self.taktd(",+net_raw"), config)
     }
 
@@ -85,7 +91,7 @@ impl Namespace {
     }
 
     /// The sum of a metric over its labels.
-    fn metric(&self, daemon: &Daemon, name: &str) -> u64 {
+    pub(crate) fn metric(&self, daemon: &Daemon, name: &str) -> u64 {
         let page = self.get(daemon, "/metrics");
         let values = page.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' ')?.1.parse::<u64>().ok());
         values.sum()
@@ -103,7 +109,7 @@ fn ip(arguments: &[&str]) {
     assert!(output.status.success(), "ip {}: {}", arguments.join(" "), tools::printed(&output));
 }
 
-fn source(interface: &str) -> String {
+pub(crate) fn source(interface: &str) -> String {
     format!("\n[[source]]\nkind = \"capture\"\ninterface = \"{interface}\"\nports = [5060]\n")
 }
 

@@ -1,11 +1,14 @@
 //! The program from outside, as its users, its accountant and its attackers meet it.
 
+mod backup;
 mod channels;
 mod check;
 mod decide;
 mod explain;
 mod faults;
+mod fritzbox;
 mod hostile;
+mod privacy;
 mod rate;
 mod readme;
 mod reconcile;
@@ -14,6 +17,8 @@ mod replay;
 mod rows;
 mod simulate;
 mod standing;
+mod traps;
+mod verify;
 
 use serde_json::Value;
 use std::collections::BTreeMap;

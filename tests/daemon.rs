@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 pub(crate) const TAKTD: &str = env!("CARGO_BIN_EXE_taktd");
@@ -55,7 +55,12 @@ impl Daemon {
     }
 
     /// The same by a command that ends with the program: one that changes into a namespace first, say.
-    pub(crate) fn start_by(mut command: Command, config: &Path) -> Self {
+    pub(crate) fn start_by(command: Command, config: &Path) -> Self {
+        Self::start_unless_it_dies(command, config).unwrap_or_else(|said| panic!("it does not start: {said:#?}"))
+    }
+
+    /// The same, where it may end before it meters: then what it said.
+    pub(crate) fn start_unless_it_dies(mut command: Command, config: &Path) -> Result<Self, Vec<Value>> {
         fs::write(config.with_file_name("hep.key"), "lab-hep\n").expect("written");
         let mut child = command
             .args(["run", "--config"])
@@ -77,18 +82,24 @@ impl Daemon {
         });
         let mut daemon =
             Self { child, logs, config: config.to_owned(), hep: None, posted: None, http: "127.0.0.1:1".parse().expect("an address") };
+        let mut said = Vec::new();
         loop {
-            let told = daemon.log();
+            let told = match daemon.logs.recv_timeout(Duration::from_secs(60)) {
+                Ok(told) => told,
+                Err(RecvTimeoutError::Disconnected) => return Err(said),
+                Err(RecvTimeoutError::Timeout) => panic!("neither metering nor ended within a minute: {said:#?}"),
+            };
             let text = |key: &str| told[key].as_str().and_then(|text| text.parse().ok());
             match told["message"].as_str() {
                 Some("listening for HEP") => daemon.hep = text("address"),
                 Some("taking records that are posted") => daemon.posted = text("address"),
                 Some("metering") => {
                     daemon.http = text("http").expect("an address");
-                    return daemon;
+                    return Ok(daemon);
                 }
                 _ => {}
             }
+            said.push(told);
         }
     }
 
@@ -210,7 +221,7 @@ pub(crate) fn same(ours: &BTreeMap<String, Value>, theirs: &BTreeMap<String, Val
 
 pub(crate) fn verify(config: &Path) {
     let out = Command::new(TAKTD).args(["verify", "--config"]).arg(config).output().expect("it runs");
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    assert!(out.status.success(), "{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
 }
 
 pub(crate) const RECORDING: &str = "tests/recordings/asterisk-16/hep.pcap";

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 const TOKEN: &str = "6b1f0c5e0d4f4a7c9e2b8a3d5c7e9f10";
 
@@ -52,7 +53,10 @@ fn calls_and_metrics_are_shown_to_the_token_and_health_to_everybody() {
         }
     }
     assert_eq!(get("/healthz", "").0, 200);
-    assert_eq!(get("/readyz", "").0, 200);
+    let begun = Instant::now();
+    while get("/readyz", "").0 != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "ready within a minute, and told to everybody");
+    }
     assert_eq!(get("/v1/calls", &bearer(TOKEN)).0, 200);
     let (status, page) = get("/metrics", &bearer(TOKEN));
     assert_eq!(status, 200);
@@ -83,7 +87,7 @@ fn a_secret_stands_in_no_list_log_or_printed_configuration() {
     }
     daemon.signal("-HUP");
     daemon.signal("-TERM");
-    while let Ok(line) = daemon.logs.recv_timeout(std::time::Duration::from_secs(20)) {
+    while let Ok(line) = daemon.logs.recv_timeout(Duration::from_secs(20)) {
         said.push(("log".into(), line.to_string().into_bytes()));
     }
     assert!(said.iter().any(|(what, _)| what == "log"), "it says something");

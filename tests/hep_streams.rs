@@ -42,11 +42,15 @@ pub(crate) fn over_tls(to: SocketAddr, certificate: &CertificateDer<'static>) ->
     StreamOwned::new(client, TcpStream::connect(to).expect("it listens"))
 }
 
+/// Chunk 0x0b: 1 is SIP.
+fn is_sip(frame: &[u8]) -> bool {
+    frame.windows(7).any(|bytes| bytes == [0, 0, 0, 0x0b, 0, 7, 1])
+}
+
 /// Frames of the recording that hold messages: all but the reports about media.
 fn messages() -> (Vec<Vec<u8>>, usize) {
     let all: Vec<Vec<u8>> = datagrams(RECORDING).into_iter().map(|(_, frame)| frame).collect();
-    // Chunk 0x0b: 1 is SIP.
-    let sip = all.iter().filter(|frame| frame.windows(7).any(|bytes| bytes == [0, 0, 0, 0x0b, 0, 7, 1])).count();
+    let sip = all.iter().filter(|frame| is_sip(frame)).count();
     (all, sip)
 }
 
@@ -76,13 +80,16 @@ fn hep_over_tcp_gives_the_same_records_as_over_udp() {
     let daemon = Daemon::start(&configure(live.path(), TCP));
     let (frames, sip) = messages();
     let to = daemon.hep.expect("it listens");
-    // Another connection for each part, as after a reconnect.
+    // Another connection for each part, as after a reconnect: what came by the one before has been taken.
+    let mut sent = 0;
     for part in frames.chunks(frames.len() / 3) {
         let mut agent = TcpStream::connect(to).expect("it listens");
         agent.set_nodelay(true).expect("set");
         write_torn(&mut agent, part);
+        sent += part.iter().filter(|frame| is_sip(frame)).count();
+        accepted(&daemon, sent);
     }
-    accepted(&daemon, sip);
+    assert_eq!(sent, sip);
     until("all have gone", || metric(&daemon, OPEN) == 0.0);
     let config = daemon.end();
     same(&records(&config), &replayed(still.path(), RECORDING));
@@ -168,4 +175,47 @@ fn a_certificate_that_is_missing_stops_the_start() {
     assert_eq!(out.status.code(), Some(2));
     let told = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(told.contains("cert.pem: "), "{told}");
+}
+
+/// The same frame as another agent reports it, whose clock is so many microseconds ahead.
+fn by_another(frame: &[u8], ahead: u64) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    let value = |chunk: u8| {
+        let place = frame.windows(6).position(|bytes| bytes == [0, 0, 0, chunk, 0, 10]).expect("it has such a chunk") + 6;
+        (u32::from_be_bytes(frame[place..place + 4].try_into().expect("four octets")), place)
+    };
+    let ((agent, agent_at), (seconds, seconds_at), (micros, micros_at)) = (value(0x0c), value(0x09), value(0x0a));
+    let later = u64::from(seconds) * 1_000_000 + u64::from(micros) + ahead;
+    let mut put = |at: usize, value: u64| frame[at..at + 4].copy_from_slice(&u32::try_from(value).expect("it fits").to_be_bytes());
+    put(agent_at, u64::from(agent) + 1);
+    put(seconds_at, later / 1_000_000);
+    put(micros_at, later % 1_000_000);
+    frame
+}
+
+#[test]
+fn two_agents_that_report_the_same_with_clocks_apart_make_each_call_once_and_it_shows() {
+    for (ahead, shows) in [(40_000, "} 0.04"), (250_000, "} 0.25")] {
+        let (live, still) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let daemon = Daemon::start(&configure(live.path(), TCP));
+        let (frames, sip) = messages();
+        let twice: Vec<Vec<u8>> = frames.iter().flat_map(|frame| [frame.clone(), by_another(frame, ahead)]).collect();
+        let mut agent = TcpStream::connect(daemon.hep.expect("it listens")).expect("it listens");
+        write_torn(&mut agent, &twice);
+        accepted(&daemon, 2 * sip);
+        let page = daemon.get("/metrics").1;
+        let shown: Vec<&str> = page.lines().filter(|line| line.starts_with("taktd_hep_clock_offset_seconds{")).collect();
+        assert!(matches!(shown.as_slice(), [line] if line.ends_with(shows)), "{shown:?}");
+        drop(agent);
+        let config = daemon.end();
+        // The first copy heard counts, and so does its time. Where a clock is further ahead than evidence is waited for, a leg may
+        // be joined by likelihood instead, and says so.
+        let (mut ours, mut theirs) = (records(&config), replayed(still.path(), RECORDING));
+        for record in ours.values_mut().chain(theirs.values_mut()).filter(|_| ahead > 50_000) {
+            let record = record.as_object_mut().expect("an object");
+            record.retain(|key, _| key != "correlation" && key != "marks");
+        }
+        same(&ours, &theirs);
+        verify(&config);
+    }
 }

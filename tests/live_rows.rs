@@ -97,13 +97,17 @@ fn a_file_that_lacks_a_column_stops_its_source_and_says_so() {
 
 /// A record of mod_json_cdr: a caller's leg, bridged to 201 for so many seconds.
 fn record(uuid: &str, caller: &str, talk: u64) -> String {
+    record_at(uuid, caller, 9, 9 + talk)
+}
+
+/// The same, bridged and ended so many seconds after ten o'clock.
+fn record_at(uuid: &str, caller: &str, bridge: u64, end: u64) -> String {
     let begin = 1_773_133_200_000_000u64;
-    let end = begin + 9_000_000 + talk * 1_000_000;
+    let (bridge, end) = (begin + bridge * 1_000_000, begin + end * 1_000_000);
     format!(
         "{{\"variables\":{{\"uuid\":\"{uuid}\",\"direction\":\"inbound\",\"start_uepoch\":\"{begin}\",\"answer_uepoch\":\"{begin}\",\
-         \"bridge_uepoch\":\"{}\",\"end_uepoch\":\"{end}\",\"last_sent_callee_id_number\":\"201\",\"hangup_cause\":\"NORMAL_CLEARING\"}},\
-         \"callflow\":[{{\"caller_profile\":{{\"caller_id_number\":\"{caller}\",\"destination_number\":\"+4989555010\"}}}}]}}",
-        begin + 9_000_000
+         \"bridge_uepoch\":\"{bridge}\",\"end_uepoch\":\"{end}\",\"last_sent_callee_id_number\":\"201\",\"hangup_cause\":\"NORMAL_CLEARING\"}},\
+         \"callflow\":[{{\"caller_profile\":{{\"caller_id_number\":\"{caller}\",\"destination_number\":\"+4989555010\"}}}}]}}"
     )
 }
 
@@ -166,4 +170,51 @@ fn trap_14_what_freeswitch_posts_is_kept_before_it_is_confirmed() {
     assert_eq!(talks.iter().sum::<u64>(), 110, "{talks:?}");
     assert_eq!(talks.len(), 3);
     verify(&config);
+}
+
+/// Two sources of rows that tell of one call otherwise: whoever meters is believed, whichever speaks first, while the daemon runs.
+#[test]
+fn roles_decide_live_which_rows_count() {
+    let example = fs::read_to_string("config/sources/3cx.toml").expect("it ships");
+    let text = fs::read_to_string("tests/cases/sources/3cx.log").expect("the sample");
+    for (freeswitch, csv) in [("meter", "reconcile"), ("reconcile", "meter")] {
+        for rows_first in [true, false] {
+            let live = tempfile::tempdir().expect("a folder");
+            let rows = example
+                .replace("/var/lib/3cxpbx/Instance1/Data/Logs/CDRLogs/cdr.log", "cdr.log")
+                .replace("kind = \"csv\"\n", &format!("kind = \"csv\"\nrole = \"{csv}\"\n"));
+            let records_of = format!("\n[[source]]\nkind = \"freeswitch\"\nrole = \"{freeswitch}\"\nlisten = \"http://127.0.0.1:0/\"\n");
+            let config = configure(live.path(), &format!("\n{rows}{records_of}"));
+            let daemon = Daemon::start(&config);
+            // Of the same caller at the same time, eight seconds shorter than the rows have it.
+            let posts = || assert_eq!(post(&daemon, "/", "", "application/json", &record_at("a", "+4989990001", 20, 147)), 200);
+            let writes = || {
+                fs::write(live.path().join("cdr.log"), &text).expect("written");
+                wait_for(&config, 4);
+            };
+            if rows_first {
+                writes();
+                posts();
+            } else {
+                posts();
+                wait_for(&config, 1);
+                writes();
+            }
+            let told = |config: &Path| {
+                let records = records(config);
+                let both: Vec<_> = records.values().filter(|record| record["talk_s"] == 127 || record["talk_s"] == 135).collect();
+                assert_eq!(both.len(), 1, "{records:#?}");
+                let reconciled = records.values().filter(|record| record["marks"].to_string().contains("reconciled")).count();
+                (records.len(), both[0]["talk_s"].as_u64(), reconciled)
+            };
+            let config = daemon.end();
+            // Calls that only the rows saw are billed from them, and marked where they only reconcile.
+            let expected = if csv == "meter" { (4, Some(135), 0) } else { (4, Some(127), 3) };
+            assert_eq!(told(&config), expected, "{freeswitch} {csv} rows first: {rows_first}");
+            verify(&config);
+            let out = Command::new(TAKTD).args(["reconcile", "--config"]).arg(&config).output().expect("it runs");
+            let found = String::from_utf8_lossy(&out.stdout).into_owned();
+            assert!(found.contains("127 s") && found.contains("135 s"), "{found}");
+        }
+    }
 }

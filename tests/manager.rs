@@ -1,5 +1,7 @@
 //! The daemon on a switch's manager interface: a player that says what a recorded one said, with its timing, over TCP.
 
+mod tls;
+
 use crate::channels::{running, until};
 use crate::daemon::{Daemon, TAKTD, configure, records, verify};
 use serde_json::Value;
@@ -154,10 +156,13 @@ impl Switch {
 const KEY: &str = "9b0e93fc0e3f1733efdcbd044e67af27";
 
 fn start(folder: &Path, switch: &Switch) -> Daemon {
+    start_with(folder, &format!("tcp://{}", switch.address()), "")
+}
+
+fn start_with(folder: &Path, connect: &str, more: &str) -> Daemon {
     fs::write(folder.join("ami.secret"), "not-so-secret\n").expect("written");
     let source = format!(
-        "\n[[source]]\nkind = \"asterisk-ami\"\nconnect = \"tcp://{}\"\nusername = \"takt\"\nsecret_file = \"ami.secret\"\n",
-        switch.address()
+        "\n[[source]]\nkind = \"asterisk-ami\"\nconnect = \"{connect}\"\nusername = \"takt\"\nsecret_file = \"ami.secret\"\n{more}"
     );
     Daemon::start(&configure(folder, &source))
 }

@@ -14,6 +14,7 @@ fn used() -> Metrics {
     metrics.sip_messages.inc(MessageKind::Invite);
     metrics.rejected.inc(Rejection::Malformed);
     metrics.hep_frames.inc(HepOutcome::Accepted);
+    metrics.hep_clocks_apart(2_002, 2_001, -2_500_000);
     metrics.socket_drops.inc_by(7);
     metrics.calls_running.set(RunningState::Talking, 2);
     metrics.calls.inc(Direction::Out, CallOutcome::Missed);
@@ -38,6 +39,7 @@ fn what_is_counted_stands_on_the_page() {
         r#"taktd_sip_messages_total{kind="invite"} 1"#,
         r#"taktd_sip_messages_total{kind="bye"} 0"#,
         r#"taktd_rejected_total{reason="malformed"} 1"#,
+        r#"taktd_hep_clock_offset_seconds{agent="2002",beside="2001"} -2.5"#,
         r#"taktd_hep_frames_total{outcome="accepted"} 1"#,
         "taktd_socket_drops_total 7",
         r#"taktd_calls_running{state="talking"} 2"#,

@@ -7,4 +7,5 @@ mod kamailio;
 mod script;
 mod sipp;
 mod through_asterisk;
+mod through_capture;
 mod through_kamailio;

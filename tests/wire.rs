@@ -1,5 +1,6 @@
 //! SIP on a wire, made here by its rules: what a test sends, and the calls it comes to.
 
+mod disorder;
 mod thirty;
 mod traps;
 

@@ -9,7 +9,7 @@ use super::{Agent, BillFrom, BilledFrom, Call, Correlation, Directory, End, Hotl
 use crate::units::{CallId, Direction, E164, RawNumber, Timestamp};
 
 /// What one calling channel came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Found {
     /// A call to a hotline, or a callback.
     Call(Box<Call>),

@@ -4,8 +4,11 @@ use crate::calls::Withheld;
 use crate::units::{CallId, Direction, E164, Interval, RawNumber, Seconds, Timestamp};
 use std::cmp::Reverse;
 
+/// Two that see one message have clocks that differ by no more, or read them so much later.
+const CLOCKS_APART_MICROS: i64 = 100_000;
+
 /// One conversation, however many legs, forks or sources reported it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
     /// Its name, derived from the evidence.
     pub id: CallId,
@@ -52,7 +55,7 @@ pub struct Call {
 }
 
 /// A time with one agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Talk {
     /// The extension or number; empty where no source tells.
     pub agent: Box<str>,
@@ -65,7 +68,7 @@ pub struct Talk {
 }
 
 /// How the end of a call is known, best first (design.md §3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum End {
     /// A BYE was seen, or the switch's own record says so.
     Observed,
@@ -78,7 +81,7 @@ pub enum End {
 }
 
 /// The moment from which talk counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BilledFrom {
     /// An agent was connected.
     Agent,
@@ -87,7 +90,7 @@ pub enum BilledFrom {
 }
 
 /// Why a call was never answered by an agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MissedReason {
     /// The PBX answered, and the caller gave up in the queue.
     Abandoned,
@@ -104,7 +107,7 @@ pub enum MissedReason {
 }
 
 /// How the legs of a call were joined, best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Correlation {
     /// One leg, one Call-ID, one record key or an explicit header.
     Explicit,
@@ -115,7 +118,7 @@ pub enum Correlation {
 }
 
 /// What a reader should know about a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mark {
     /// An agent passed the caller on.
     Transfer,
@@ -194,7 +197,10 @@ impl Call {
     }
 
     /// Whether later evidence of the same call takes the place of this: an end that is seen is not given up for one that is
-    /// supposed, nor for none; nor is what one source told, for less of the same (a part of a recording, read again).
+    /// supposed, nor for none; nor is what one source told, for less of the same (a part of a recording, read again). Of two
+    /// that saw the same by clocks of their own (a capture and HEP), the same one stands whichever came first. Who missed a
+    /// party's BYE takes the other's, which comes a little later, and says so: whoever saw both knows better; and whoever saw
+    /// an answer, than who has only a copy of the INVITE, of a call that rang in vain.
     #[must_use]
     pub fn yields_to(&self, newer: &Self) -> bool {
         let same_source = (self.withheld == Withheld::Unknown) == (newer.withheld == Withheld::Unknown);
@@ -202,18 +208,43 @@ impl Call {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(_), Some(_)) if newer.end != self.end || !same_source => newer.end <= self.end,
-            (Some(mine), Some(theirs)) if mine != theirs => theirs > mine,
-            (Some(_), Some(_)) => newer.talks != self.talks || newer.knowledge() >= self.knowledge(),
+            (Some(mine), Some(theirs)) if mine != theirs && self.sight() != newer.sight() => newer.sight() > self.sight(),
+            (Some(mine), Some(theirs)) if self.is_alike(newer) => {
+                (newer.knowledge(), theirs, newer.instants()) >= (self.knowledge(), mine, self.instants())
+            }
+            (Some(mine), Some(theirs)) => theirs >= mine,
         }
     }
 
-    /// How much is told beside the times: what happened, and with how little doubt.
-    fn knowledge(&self) -> (usize, Reverse<usize>, Reverse<Correlation>) {
+    /// Whether an answer was seen, and both parties seen to go.
+    fn sight(&self) -> (bool, bool) {
+        (!self.talks.is_empty(), !self.marks.contains(&Mark::LostParty))
+    }
+
+    /// Whether two reports tell of the same talk and end, but for what clocks and captures differ by.
+    fn is_alike(&self, other: &Self) -> bool {
+        let near = |one: Timestamp, other: Timestamp| one.since(other).abs() <= CLOCKS_APART_MICROS;
+        let same = |(one, other): (&Talk, &Talk)| one.agent == other.agent && near(one.from, other.from);
+        let talks = self.talks.len() == other.talks.len() && self.talks.iter().zip(&other.talks).all(same);
+        talks && self.ended_at.zip(other.ended_at).is_some_and(|(one, other)| near(one, other))
+    }
+
+    /// Every instant but the end: when the call, its answer, and its talks began, and the talks ended.
+    fn instants(&self) -> Vec<Option<Timestamp>> {
+        let talks = self.talks.iter().flat_map(|talk| [Some(talk.from), talk.to]);
+        [Some(self.started_at), self.answered_at].into_iter().chain(talks).collect()
+    }
+
+    /// How much is told beside the times: what happened, how many agents were seen to leave before the caller did, and with
+    /// how little doubt.
+    fn knowledge(&self) -> (usize, usize, Reverse<usize>, Reverse<Correlation>) {
         let (facts, doubts): (Vec<Mark>, Vec<Mark>) = self.marks.iter().partition(|mark| match mark {
             Mark::Transfer | Mark::Forward | Mark::ClickToCall | Mark::LostParty => true,
             Mark::AnswerUnseen | Mark::Guessed | Mark::Ambiguous | Mark::HotlineUnseen | Mark::Reconciled => false,
         });
-        (facts.len(), Reverse(doubts.len()), Reverse(self.correlation))
+        let before = |to: Timestamp| self.ended_at.is_some_and(|ended| ended.since(to) > CLOCKS_APART_MICROS);
+        let left = self.talks.iter().filter(|talk| talk.to.is_some_and(before)).count();
+        (facts.len(), left, Reverse(doubts.len()), Reverse(self.correlation))
     }
 
     /// Whether this and `other` have one name and yet are two conversations: one was over when the other was set up. A

@@ -6,7 +6,8 @@ use super::directory::{Caller, Directory, Withheld};
 use super::due::Due;
 use super::ends::SETTLE_MICROS;
 use super::index::Index;
-use super::leg::{CALL_ID, CallNo, Dialog, Leg, Named, Role, role};
+use super::kin::Kin;
+use super::leg::{CALL_ID, CallNo, Dialog, Leg, Named, Role, Whom, role};
 use super::news::{News, Unmetered, Update};
 use super::open::{Kind, Open};
 use super::table::Table;
@@ -23,6 +24,7 @@ pub struct Calls {
     pub(super) legs: Table<LegId, Leg>,
     pub(super) open: Table<CallNo, Open>,
     pub(super) index: Index,
+    pub(super) kin: Kin,
     pub(super) due: Alarms<Due>,
     pub(super) next: CallNo,
     pub(super) unmetered: Unmetered,
@@ -39,6 +41,7 @@ impl Calls {
             legs: Table::new(),
             open: Table::new(),
             index: Index::default(),
+            kin: Kin::default(),
             due: Alarms::new(),
             next: 0,
             unmetered: Unmetered::default(),
@@ -138,19 +141,21 @@ impl Calls {
     }
 
     fn invited(&mut self, id: LegId, at: Timestamp, invitation: &Invitation, out: &mut Vec<Update>) {
+        let whom = Whom::of(&self.directory, invitation);
         if let Some(call) = self.picked_up(invitation) {
-            self.legs.insert(id, Leg::new(Role::PickUp, &self.directory, invitation, at));
+            self.legs.insert(id, Leg::new(Role::PickUp, &self.directory, invitation, whom, at));
             return self.join(id, call, Correlation::Explicit, at, out);
         }
-        let Some(role) = role(&self.directory, invitation) else {
+        let Some(role) = role(&self.directory, invitation, &whom) else {
             self.unmetered.unrelated = self.unmetered.unrelated.saturating_add(1);
             return;
         };
-        let leg = Leg::new(role, &self.directory, invitation, at);
+        let mut leg = Leg::new(role, &self.directory, invitation, whom, at);
+        leg.keys.extend(self.kin.take(&leg.call_id));
         match role {
             Role::Customer => self.customer_calls(id, leg, invitation, at, out),
             Role::AgentOut => {
-                let called = (leg.target.clone(), self.directory.dial_plan.normalize(leg.target.as_str().as_bytes()));
+                let called = (leg.target.clone(), leg.target_number);
                 let caller = Caller { raw: leg.from.clone(), number: None, withheld: Withheld::No };
                 self.start(Kind::Callback, id, leg, Named::by(invitation), caller, called, None);
             }

@@ -73,10 +73,14 @@ fn tells_talk(sighting: &Sighting) -> bool {
 }
 
 /// Rows of a call that was passed on say nothing of the time between two agents, and of one that the switch began they say
-/// when the agent lifted: often they do not even know that it was such a call.
+/// when the agent lifted: often they do not even know that it was such a call. FreeSWITCH's records have a row for each leg,
+/// and know; but where the legs of the desks are not written, they do not know that a call was passed on at all.
 fn is_beyond_rows(one: &Sighting, other: &Sighting) -> bool {
     let passed_on = |call: &Call| [Mark::Transfer, Mark::Forward, Mark::ClickToCall].iter().any(|mark| call.marks.contains(mark));
-    (is_rows(one) || is_rows(other)) && (passed_on(&one.call) || passed_on(&other.call))
+    let unaware =
+        |rows: &Sighting, beside: &Sighting| rows.by.witness == Witness::FreeSwitch && passed_on(&beside.call) && !passed_on(&rows.call);
+    let either = passed_on(&one.call) || passed_on(&other.call);
+    ((is_rows(one) || is_rows(other)) && either) || unaware(one, other) || unaware(other, one)
 }
 
 const fn is_rows(sighting: &Sighting) -> bool {
@@ -127,9 +131,21 @@ mod tests {
             let passed_on = |call: &mut Call| (call.talks, call.marks) = (longer(), vec![mark]);
             assert!(found(Witness::AsteriskCdr, passed_on).is_empty(), "{mark:?}");
             assert!(!found(Witness::AsteriskCel, passed_on).is_empty(), "{mark:?}: channel events know it");
+            assert!(!found(Witness::FreeSwitch, passed_on).is_empty(), "{mark:?}: records of every leg know it");
+            assert!(!found(Witness::FreeSwitchEvents, passed_on).is_empty(), "{mark:?}: and so do events");
         }
         let machine = |call: &mut Call| (call.talks, call.billed_from) = (longer(), BilledFrom::Answer);
         assert!(found(Witness::AsteriskCdr, machine).is_empty());
+        // Records without the legs of the desks do not know that the caller was passed on.
+        let mut events = call("e", longer(), Some(100));
+        events.mark(Mark::Transfer);
+        let records = seen(Witness::FreeSwitch, call("r", vec![talk("201", 5, 20)], Some(100)));
+        for witness in [Witness::Signalling, Witness::FreeSwitchEvents] {
+            let beside = seen(witness, events.clone());
+            assert!(
+                differences(&records, &beside, Seconds::new(2)).is_empty() && differences(&beside, &records, Seconds::new(2)).is_empty()
+            );
+        }
         let vanished = |call: &mut Call| (call.talks, call.marks) = (vec![talk("201", 5, 99)], vec![Mark::LostParty]);
         assert!(found(Witness::AsteriskCel, vanished).is_empty());
         assert!(found(Witness::AsteriskCel, |call| (call.talks, call.ended_at) = (longer(), None)).is_empty(), "it still runs");

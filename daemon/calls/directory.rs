@@ -112,7 +112,7 @@ pub enum WithheldNumbers {
 }
 
 /// Whether a caller hid the number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Withheld {
     /// No.
     No,
@@ -146,18 +146,18 @@ impl Directory {
     /// The agent of a number as received: extensions first, then outside numbers after normalizing.
     #[must_use]
     pub fn agent(&self, raw: &RawNumber) -> Option<&Agent> {
-        let text = raw.as_str();
-        let is_extension = !text.is_empty() && text.len() <= 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let text = raw.as_bytes();
+        let is_extension = !text.is_empty() && text.len() <= 6 && text.iter().all(u8::is_ascii_digit);
         // As with hotlines: exact beats block, a longer block beats a shorter.
         let fits = |agent: &&Agent| match &agent.number {
-            AgentPattern::Extension(extension) => (**extension == *text).then_some(usize::MAX),
+            AgentPattern::Extension(extension) => (extension.as_bytes() == text).then_some(usize::MAX),
             AgentPattern::Block(digits) => {
-                (is_extension && text.len() > digits.len() && text.starts_with(&**digits)).then_some(digits.len())
+                (is_extension && text.len() > digits.len() && text.starts_with(digits.as_bytes())).then_some(digits.len())
             }
             AgentPattern::Outside(_) => None,
         };
         self.agents.iter().filter(|agent| fits(agent).is_some()).max_by_key(fits).or_else(|| {
-            let number = self.dial_plan.normalize(text.as_bytes())?;
+            let number = self.dial_plan.normalize(text)?;
             self.agents.iter().find(|agent| agent.number == AgentPattern::Outside(number))
         })
     }
@@ -183,7 +183,7 @@ impl Directory {
             IdentityHeader::PAsserted | IdentityHeader::RemoteParty => None,
             IdentityHeader::From => (!invitation.from.anonymous).then(|| invitation.from.number.clone()),
         });
-        let number = raw.as_ref().and_then(|raw| self.dial_plan.normalize(raw.as_str().as_bytes()));
+        let number = raw.as_ref().and_then(|raw| self.dial_plan.normalize(raw.as_bytes()));
         Caller { raw: raw.unwrap_or_else(|| invitation.from.number.clone()), number, withheld }
     }
 }

@@ -19,6 +19,7 @@ pub(super) enum Due {
     Released(LegId),
     Conclude(CallNo),
     MaxCall(CallNo),
+    Report(CallNo),
 }
 
 impl Calls {
@@ -46,6 +47,7 @@ impl Calls {
                         self.conclude(call, out);
                     }
                 }
+                Due::Report(call) => self.report(call, at, out),
                 Due::MaxCall(call) => match self.longest(call) {
                     // It may last longer than it seemed to when it began.
                     Some(end) if end > at => self.due.set(end, due),
@@ -82,5 +84,6 @@ pub(super) fn is_wanted(legs: &Table<LegId, Leg>, open: &Table<CallNo, Open>, at
         Due::Decide(leg) | Due::Canceled(leg) | Due::Released(leg) => legs.get(&leg).is_some(),
         Due::Conclude(call) => open.get(&call).is_some_and(|open| open.conclude_at == Some(at)),
         Due::MaxCall(call) => open.get(&call).is_some(),
+        Due::Report(call) => open.get(&call).is_some_and(|open| !open.reported),
     }
 }

@@ -5,7 +5,7 @@
 use super::call::{End, Mark};
 use super::correlator::Calls;
 use super::due::Due;
-use super::join::SENT_MICROS;
+use super::join::{ANSWER_MICROS, SENT_MICROS};
 use super::leg::{CallNo, Leg};
 use super::news::{News, Stage, Update};
 use super::open::{Kind, Open};
@@ -128,21 +128,25 @@ impl Calls {
 
     /// After something happened: reports the first talk, and sets when the call is concluded.
     pub(super) fn review(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
-        self.report(call, out);
+        self.report(call, at, out);
         self.foresee_end(call, at, out);
         self.note_waiting(call);
     }
 
-    /// Reports the first talk of a call.
-    fn report(&mut self, call: CallNo, out: &mut Vec<Update>) {
-        let Self { open, legs, directory, news, .. } = self;
+    /// Reports the first talk of a call, once. Where one side is answered a moment before the other, talk begins with the
+    /// other: what is reported is what a restart goes on from, so that answer is waited for.
+    pub(super) fn report(&mut self, call: CallNo, at: Timestamp, out: &mut Vec<Update>) {
+        let Self { open, legs, directory, news, due, .. } = self;
         if *news == News::Ends {
             return;
         }
         let first = |open: &&mut Open| !open.reported && open.conclude_at.is_none() && open.kind != Kind::Internal;
         let Some(open) = open.get_mut(&call).filter(first) else { return };
-        if open.talks(directory, legs).is_empty() {
-            return;
+        let Some(from) = open.talks(directory, legs).iter().map(|talk| talk.from).min() else { return };
+        let sides = [Some(open.first), open.customer].into_iter().flatten();
+        let both = from.plus_micros(ANSWER_MICROS);
+        if at < both && sides.filter_map(|leg| legs.get(&leg)).any(|leg| leg.dialogs.is_empty()) {
+            return due.set(both, Due::Report(call));
         }
         open.reported = true;
         out.push(Update { stage: Stage::Connected, call: open.call(directory, legs) });

@@ -4,6 +4,11 @@
 //! The invariant: what is told of a conversation is a function of the set of its pieces; the order of arrival decides only
 //! how often it is told. Memory is bounded by [`MOST_GROUPS`], [`MOST_OCTETS`] and [`KEPT`].
 
+mod form;
+
+pub use form::Written;
+pub(super) use form::joined;
+
 use super::Call;
 use crate::units::codec::{Reader, Writer};
 use crate::units::{Seconds, Timestamp};
@@ -55,6 +60,8 @@ pub(super) struct Gathered<B> {
     ages: BTreeSet<(Timestamp, u64)>,
     next: u64,
     octets: usize,
+    /// Those that changed or went since they were last written one by one; `None` while all are written at once.
+    changed: Option<BTreeSet<u64>>,
     /// Pieces left out because their conversation had too many.
     pub(super) left_out: u64,
     /// Conversations told and forgotten early, for want of room.
@@ -88,6 +95,7 @@ impl<B: Body> Gathered<B> {
             ages: BTreeSet::new(),
             next: 0,
             octets: 0,
+            changed: None,
             left_out: 0,
             crowded_out: 0,
         }
@@ -160,8 +168,10 @@ impl<B: Body> Gathered<B> {
         }
         if let Some(group) = self.groups.get_mut(&id) {
             for name in names {
-                group.names.insert(name.clone());
-                self.names.insert(name.clone(), id);
+                if self.names.get(name) != Some(&id) {
+                    group.names.insert(name.clone());
+                    self.names.insert(name.clone(), id);
+                }
             }
         }
         id
@@ -183,8 +193,15 @@ impl<B: Body> Gathered<B> {
         self.touch(into, touched);
     }
 
+    fn note(&mut self, id: u64) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(id);
+        }
+    }
+
     /// A conversation has something to tell.
     fn touch(&mut self, id: u64, at: Timestamp) {
+        self.note(id);
         let Some(group) = self.groups.get_mut(&id) else { return };
         self.ages.remove(&(group.touched, id));
         self.waiting.remove(&(group.touched, id));
@@ -195,6 +212,7 @@ impl<B: Body> Gathered<B> {
 
     fn forget(&mut self, id: u64) -> Option<Group<B>> {
         let group = self.groups.remove(&id)?;
+        self.note(id);
         self.octets = self.octets.saturating_sub(group.body.octets());
         self.ages.remove(&(group.touched, id));
         self.waiting.remove(&(group.touched, id));
@@ -224,49 +242,10 @@ impl<B: Body> Gathered<B> {
     }
 
     fn tell_group(&mut self, id: u64, tell: Tell<'_, B>, calls: &mut Vec<Call>) {
+        self.note(id);
         if let Some(group) = self.groups.get_mut(&id) {
             tell(&group.body, &mut group.told, calls);
         }
-    }
-
-    /// Writes all that is gathered.
-    pub(super) fn write(&self, out: &mut Writer) {
-        out.list(self.groups.iter(), |out, (id, group)| {
-            out.list(group.names.iter(), |out, name| out.text(name));
-            group.body.write(out);
-            out.time(group.touched);
-            out.flag(self.waiting.contains(&(group.touched, *id)));
-            out.list(group.told.iter(), |out, (party, digest)| {
-                out.text(party);
-                out.bytes(digest);
-            });
-        });
-    }
-
-    /// Goes on from what [`Gathered::write`] wrote; `None` for other bytes.
-    pub(super) fn read(settle: Seconds, back: &mut Reader<'_>) -> Option<Self> {
-        let mut gathered = Self::new(settle);
-        let groups = back.list(|back| {
-            let names = back.list(|back| back.text().map(Into::into))?;
-            let body = B::read(back)?;
-            let touched = back.time()?;
-            let waiting = back.flag()?;
-            let told = back.list(|back| Some((back.text()?.into(), back.bytes()?.try_into().ok()?)))?;
-            let (names, told) = (names.into_iter().collect(), told.into_iter().collect());
-            Some((Group { names, body, touched, told }, waiting))
-        })?;
-        for (group, waiting) in groups {
-            let id = gathered.next.saturating_add(1);
-            gathered.next = id;
-            gathered.names.extend(group.names.iter().map(|name| (name.clone(), id)));
-            gathered.ages.insert((group.touched, id));
-            if waiting {
-                gathered.waiting.insert((group.touched, id));
-            }
-            gathered.octets = gathered.octets.saturating_add(group.body.octets());
-            gathered.groups.insert(id, group);
-        }
-        Some(gathered)
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) const ANSWER_MICROS: i64 = 100_000;
 pub(super) const EARLY_MICROS: i64 = 5_000;
 /// What explains a leg may be read so much later than the leg.
 pub(super) const LATER_MICROS: i64 = 50_000;
+/// So long it is not decided that a second leg belongs to the only call of its caller.
+const HELD_MICROS: i64 = 100_000;
 /// Packets may come in another order than they were sent within this time: of several capture agents, of several threads.
 const REORDERED_MICROS: i64 = 500_000;
 /// A transfer or forward reaches its target within this time.
@@ -61,6 +63,11 @@ impl Calls {
                 if first {
                     self.due.set(at.plus_micros(LATER_MICROS), Due::Decide(id));
                 }
+            }
+            // The switch rings somebody for it already: this leg may be for a caller of the same number whose INVITE is read next.
+            [call] if self.is_rung(call) && at.since(leg.invited_at) < HELD_MICROS => {
+                self.index.wait(id, leg);
+                self.due.set(leg.invited_at.plus_micros(HELD_MICROS), Due::Decide(id));
             }
             [call] => self.join(id, call, Correlation::Numbers, at, out),
             _ => {
@@ -136,8 +143,7 @@ impl Calls {
     }
 
     fn is_target(&self, number: &RawNumber, leg: &Leg) -> bool {
-        *number == leg.target
-            || (leg.target_number.is_some() && self.directory.dial_plan.normalize(number.as_str().as_bytes()) == leg.target_number)
+        *number == leg.target || (leg.target_number.is_some() && self.directory.dial_plan.normalize(number.as_bytes()) == leg.target_number)
     }
 
     /// Open inbound calls of the caller a leg shows; those that wait, if any does.
@@ -151,6 +157,11 @@ impl Calls {
     /// Whether an agent is connected on a call.
     pub(super) fn is_served(&self, call: CallNo) -> bool {
         self.open.get(&call).is_some_and(|open| open.is_served(&self.legs))
+    }
+
+    /// Whether an agent's leg serves a call.
+    fn is_rung(&self, call: CallNo) -> bool {
+        self.open.get(&call).is_some_and(|open| !open.agents.is_empty())
     }
 
     /// After its legs changed: whether a call waits for an agent.

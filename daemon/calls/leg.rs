@@ -115,17 +115,17 @@ pub struct Dialog {
 
 impl Leg {
     /// A leg from its first INVITE.
-    pub fn new(role: Role, directory: &Directory, invitation: &Invitation, at: Timestamp) -> Self {
+    pub fn new(role: Role, directory: &Directory, invitation: &Invitation, whom: Whom, at: Timestamp) -> Self {
         let from = invitation.from.number.clone();
-        let target = target(directory, invitation);
+        let Whom { target, number: target_number } = whom;
         Self {
             role,
             call: None,
             call_id: invitation.call_id.clone(),
-            from_number: directory.dial_plan.normalize(from.as_str().as_bytes()),
+            from_number: directory.dial_plan.normalize(from.as_bytes()),
             from,
             hidden: invitation.from.anonymous,
-            target_number: directory.dial_plan.normalize(target.as_str().as_bytes()),
+            target_number,
             target,
             invited_at: at,
             keys: invitation.leg_keys.clone(),
@@ -227,7 +227,7 @@ impl Leg {
 fn target(directory: &Directory, invitation: &Invitation) -> RawNumber {
     let requested = &invitation.request_user;
     let hotline = |number: &RawNumber| {
-        let number = directory.dial_plan.normalize(number.as_str().as_bytes());
+        let number = directory.dial_plan.normalize(number.as_bytes());
         number.is_some_and(|number| directory.hotline(number).is_some())
     };
     let own = || hotline(requested) || directory.agent(requested).is_some();
@@ -240,15 +240,30 @@ fn target(directory: &Directory, invitation: &Invitation) -> RawNumber {
     if requested.as_str().is_empty() { invitation.to_user.clone() } else { requested.clone() }
 }
 
+/// Whom an INVITE is for.
+#[derive(Clone, Debug)]
+pub struct Whom {
+    target: RawNumber,
+    /// The same, normalized.
+    number: Option<E164>,
+}
+
+impl Whom {
+    /// What the INVITE of a leg says.
+    pub fn of(directory: &Directory, invitation: &Invitation) -> Self {
+        let target = target(directory, invitation);
+        Self { number: directory.dial_plan.normalize(target.as_bytes()), target }
+    }
+}
+
 /// What a new leg is; `None` if it concerns no hotline and no agent.
-pub fn role(directory: &Directory, invitation: &Invitation) -> Option<Role> {
-    let target = target(directory, invitation);
+pub fn role(directory: &Directory, invitation: &Invitation, whom: &Whom) -> Option<Role> {
     let from_agent = is_extension(directory, &invitation.from.number);
-    let number = directory.dial_plan.normalize(target.as_str().as_bytes());
-    if directory.agent(&target).is_some() {
+    let Whom { target, number } = whom;
+    if directory.agent(target).is_some() {
         return Some(if from_agent { Role::Internal } else { Role::ToAgent });
     }
-    match number {
+    match *number {
         Some(number) if directory.hotline(number).is_some() => (!from_agent).then_some(Role::Customer),
         Some(_) if from_agent => Some(Role::AgentOut),
         Some(_) => Some(Role::ToOutside),

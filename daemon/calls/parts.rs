@@ -6,12 +6,13 @@
 //! own answer is known, the call says so (`billed_from`).
 
 use super::assemble::since_answer;
+use super::held::without;
 use super::row::{CallRow, Lies, NamesAgents, Span, Standing, TalkFrom, Way};
-use super::{Agent, BillFrom, BilledFrom, Call, Correlation, Directory, End, Hotline, Mark, MissedReason, Talk, Withheld};
+use super::{Agent, BillFrom, BilledFrom, Call, Correlation, Directory, End, Hotline, Mark, MissedReason, OnHold, Talk, Withheld};
 use crate::units::{CallId, Direction, E164, RawNumber, Timestamp};
 
 /// What the rows of one call came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Found {
     /// A call to a hotline, or a callback.
     Call(Box<Call>),
@@ -30,7 +31,7 @@ pub(super) fn call_of(directory: &Directory, id: &CallId, rows: &[CallRow]) -> F
     match way {
         Way::In => parts.inbound(),
         Way::Out => parts.outbound(),
-        Way::Internal | Way::Along => Found::Internal,
+        Way::Internal | Way::Along | Way::Originated => Found::Internal,
     }
 }
 
@@ -60,6 +61,15 @@ pub(super) fn way_of(directory: &Directory, row: &CallRow) -> Way {
     match row.way {
         // Some switches call whatever a phone of the house dials outbound.
         Some(Way::Out) if inside() => Way::Internal,
+        // Whom the switch called without anybody calling is one who calls only if that is an agent.
+        Some(Way::Originated) if !agent(&row.caller) => Way::Along,
+        Some(Way::Originated) => {
+            if inside() {
+                Way::Internal
+            } else {
+                Way::Out
+            }
+        }
         Some(way) => way,
         None if !agent(&row.caller) => Way::In,
         None if inside() => Way::Internal,
@@ -95,9 +105,14 @@ impl<'a> Parts<'a> {
         call.called = number(self.directory, called);
         let mut talks: Vec<Talk> = Vec::new();
         for row in self.rows {
-            let Some(span) = self.talk(row) else { continue };
             let Some((name, agent)) = self.talker(row) else { continue };
-            talks.push(Talk { agent: name, level: agent.and_then(|agent| agent.level), from: span.from, to: span.to });
+            let level = agent.and_then(|agent| agent.level);
+            talks.extend(self.talks(row, Some(hotline)).into_iter().map(|span| Talk {
+                agent: name.clone(),
+                level,
+                from: span.from,
+                to: span.to,
+            }));
         }
         self.finish(call, talks, Some(hotline))
     }
@@ -115,18 +130,43 @@ impl<'a> Parts<'a> {
         call.called = Some(called);
         let mut talks: Vec<Talk> = Vec::new();
         for row in self.rows {
-            let Some(span) = self.talk(row) else { continue };
             let name = [&row.agent, &row.caller].into_iter().find(|name| self.agent(name).is_some()).unwrap_or(extension);
             let level = self.agent(name).and_then(|agent| agent.level);
-            talks.push(Talk { agent: name.clone(), level, from: span.from, to: span.to });
+            talks.extend(self.talks(row, hotline).into_iter().map(|span| Talk {
+                agent: name.clone(),
+                level,
+                from: span.from,
+                to: span.to,
+            }));
+        }
+        if self.rows.iter().any(|row| row.way == Some(Way::Originated)) {
+            call.mark(Mark::ClickToCall);
         }
         self.finish(call, talks, hotline)
+    }
+
+    /// The times of talk of a part: without hold, where the hotline says that it is wait.
+    fn talks(&self, row: &CallRow, hotline: Option<&Hotline>) -> Vec<Span> {
+        let Some(span) = self.talk(row) else { return Vec::new() };
+        if hotline.is_none_or(|hotline| hotline.hold == OnHold::Talk) {
+            return vec![span];
+        }
+        // Who rang along was held by itself or by the caller; of the caller's own leg, by anybody.
+        let own = row.way != Some(Way::Along);
+        let held = self.rows.iter().filter(|other| own || ***other == *row || other.way != Some(Way::Along));
+        without(span, held.flat_map(|row| &row.holds))
+    }
+
+    /// Whether the leg that this one was bridged with never answered: what was heard there was ringing.
+    fn only_rang(&self, row: &CallRow) -> bool {
+        let mut bridged = self.rows.iter().filter(|other| other.way == Some(Way::Along) && row.also.contains(&other.key)).peekable();
+        bridged.peek().is_some() && bridged.all(|other| other.answered_at.is_none())
     }
 
     /// The talk of a part, if it counts.
     fn talk(&self, row: &CallRow) -> Option<Span> {
         let others = || self.rows.iter().any(|other| other.standing == Standing::Told && other.talk.is_some());
-        let counts = row.outcome.missed().is_none() && (row.standing == Standing::Told || !others());
+        let counts = row.outcome.missed().is_none() && (row.standing == Standing::Told || (!others() && !self.only_rang(row)));
         // Whoever is told of beside the caller's leg has talked until that was over, at most.
         let until = self.rows.iter().filter(|row| row.way != Some(Way::Along)).map(|row| row.ended_at).max().flatten();
         let clipped = |to: Timestamp| if row.way == Some(Way::Along) { to.min(until.unwrap_or(to)) } else { to };
@@ -220,7 +260,7 @@ impl<'a> Parts<'a> {
     /// Why nobody talked: as the last part says, else as well as its times tell.
     fn missed(&self) -> MissedReason {
         let said = self.rows.iter().rev().filter(|row| row.way != Some(Way::Along)).find_map(|row| row.outcome.missed());
-        said.unwrap_or_else(|| match self.rows.iter().any(|row| row.answered_at.is_some() && row.talk.is_none()) {
+        said.unwrap_or_else(|| match self.rows.iter().any(|row| row.answered_at.is_some() && self.talk(row).is_none()) {
             true => MissedReason::Abandoned,
             false => MissedReason::NoAnswer,
         })

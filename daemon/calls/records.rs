@@ -6,13 +6,13 @@
 
 use super::assemble::{Found, Party};
 use super::cdr::{CdrRow, QueueLine};
+use super::digest::digest_of;
 use super::gather::{Body, Gathered, SETTLE, Told, insert, insert_all};
 use super::{Call, Directory};
 use crate::units::codec::{Reader, Writer};
 use crate::units::{CallId, Seconds, Timestamp};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// Where a channel is known by name only, parts farther apart than this are calls of two channels.
 const APART_MICROS: i64 = 5_000_000;
@@ -258,19 +258,10 @@ pub(super) fn call_id(key: &str) -> Option<CallId> {
     let mut hash = Sha256::new();
     hash.update(b"asterisk\0");
     hash.update(key.as_bytes());
-    let mut text = String::with_capacity(32);
-    for byte in hash.finalize().iter().take(16) {
-        write!(text, "{byte:02x}").ok()?;
-    }
+    let digest = hash.finalize();
+    let digits = digest.iter().take(16).flat_map(|byte| [byte >> 4, byte & 15]);
+    let text: String = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect();
     CallId::new(&text)
-}
-
-fn digest_of(found: &Found) -> [u8; 16] {
-    let mut digest = [0; 16];
-    for (to, from) in digest.iter_mut().zip(Sha256::digest(format!("{found:?}"))) {
-        *to = from;
-    }
-    digest
 }
 
 #[cfg(test)]

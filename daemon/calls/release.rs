@@ -178,7 +178,7 @@ impl Calls {
     }
 
     /// Calls that a leg turned out not to be of: unless another may be theirs, nothing about them is ambiguous.
-    fn doubt_no_more(&mut self, calls: &[CallNo]) {
+    pub(super) fn doubt_no_more(&mut self, calls: &[CallNo]) {
         for call in calls {
             let Some(open) = self.open.get(call) else { continue };
             let doubtful = self.index.undecided(*call, open, &self.legs).any(|(_, leg)| leg.answered_at().is_some());

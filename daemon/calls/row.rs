@@ -26,6 +26,10 @@ pub struct CallRow {
     pub outcome: Outcome,
     /// Which way it went, if the source says so.
     pub way: Option<Way>,
+    /// Whether rows that find each other are of one call.
+    pub party: Party,
+    /// Times of it in which somebody was on hold.
+    pub holds: Vec<Span>,
     /// Where it lies in time beside the other parts of its call.
     pub lies: Lies,
     /// The caller; empty if withheld or unknown.
@@ -40,6 +44,8 @@ pub struct CallRow {
     pub queue: Box<str>,
     /// What names the call: its rows share it. Empty where the source has no such name.
     pub key: Box<str>,
+    /// The name of the leg that this one was dialed for; empty where the source does not tell.
+    pub made_for: Box<str>,
     /// Other names by which rows of the same call find each other.
     pub also: Vec<Box<str>>,
     /// The SIP Call-ID of the caller's leg; empty where the source does not tell it.
@@ -104,6 +110,17 @@ pub enum Way {
     Internal,
     /// The way of its call: it tells of somebody whom the switch rang for it, and is no call by itself.
     Along,
+    /// To outside, begun by the switch itself, which rang the one who calls first.
+    Originated,
+}
+
+/// What rows that share a name have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Party {
+    /// They tell of one call.
+    Shared,
+    /// A row is a leg: each caller's leg is a call by itself, also where two callers were joined in the end.
+    Own,
 }
 
 /// Whether a row's talk counts.
@@ -144,7 +161,8 @@ words!(Outcome {
     Declined = "declined",
     Failed = "failed",
 });
-words!(Way { In = "in", Out = "out", Internal = "internal", Along = "along" });
+words!(Way { In = "in", Out = "out", Internal = "internal", Along = "along", Originated = "originated" });
+words!(Party { Shared = "shared", Own = "own" });
 words!(Standing { Told = "told", UnlessOthersTell = "unless-others-tell" });
 words!(Lies { AsTold = "as-told", AfterTheOneBefore = "end-to-end" });
 words!(NamesAgents { Yes = "yes", No = "no" });
@@ -198,6 +216,7 @@ impl CallRow {
         self.answered_at = self.answered_at.map(moved);
         self.talk = self.talk.map(|talk| Span { from: moved(talk.from), to: talk.to.map(moved) });
         self.ended_at = self.ended_at.map(moved);
+        self.holds.iter_mut().for_each(|hold| *hold = Span { from: moved(hold.from), to: hold.to.map(moved) });
         self
     }
 }
@@ -215,6 +234,8 @@ impl Default for CallRow {
             standing: Standing::Told,
             outcome: Outcome::Untold,
             way: None,
+            party: Party::Shared,
+            holds: Vec::new(),
             lies: Lies::AsTold,
             caller: "".into(),
             called: "".into(),
@@ -222,6 +243,7 @@ impl Default for CallRow {
             names_agents: NamesAgents::No,
             queue: "".into(),
             key: "".into(),
+            made_for: "".into(),
             also: Vec::new(),
             sip_call_id: "".into(),
             from_tag: "".into(),
@@ -242,6 +264,7 @@ mod tests {
         check_words::<TalkFrom>();
         check_words::<Outcome>();
         check_words::<Way>();
+        check_words::<Party>();
         check_words::<Standing>();
         check_words::<Lies>();
         check_words::<NamesAgents>();

@@ -5,7 +5,7 @@ use crate::units::Word;
 use crate::units::codec::{Reader, Writer};
 
 impl CallRow {
-    fn texts(&self) -> [&str; 10] {
+    fn texts(&self) -> [&str; 11] {
         [
             &self.caller,
             &self.called,
@@ -17,13 +17,15 @@ impl CallRow {
             &self.contract,
             &self.severity,
             &self.ticket,
+            &self.made_for,
         ]
     }
 
     /// About how much memory it has.
     pub(super) fn octets(&self) -> usize {
         let also = self.also.iter().map(|name| name.len().saturating_add(size_of::<Box<str>>()));
-        self.texts().iter().map(|text| text.len()).chain(also).fold(size_of::<Self>(), usize::saturating_add)
+        let holds = self.holds.iter().map(|_| size_of::<Span>());
+        self.texts().iter().map(|text| text.len()).chain(also).chain(holds).fold(size_of::<Self>(), usize::saturating_add)
     }
 
     /// Writes it for a snapshot.
@@ -31,10 +33,7 @@ impl CallRow {
         out.time(self.started_at);
         out.option(self.sequence, Writer::number);
         out.option(self.answered_at, Writer::time);
-        out.option(self.talk, |out, talk| {
-            out.time(talk.from);
-            out.option(talk.to, Writer::time);
-        });
+        out.option(self.talk, write_span);
         out.option(self.ended_at, Writer::time);
         for number in [
             self.talk_from.code(),
@@ -43,11 +42,13 @@ impl CallRow {
             self.way.map_or(0, |way| way.code().saturating_add(1)),
             self.lies.code(),
             self.names_agents.code(),
+            self.party.code(),
         ] {
             out.number(number);
         }
         self.texts().into_iter().for_each(|text| out.text(text));
         out.list(self.also.iter(), |out, name| out.text(name));
+        out.list(self.holds.iter(), |out, hold| write_span(out, *hold));
     }
 
     /// Reads what [`CallRow::write`] wrote; `None` for other bytes.
@@ -59,7 +60,7 @@ impl CallRow {
             started_at: back.time()?,
             sequence: back.option(Reader::number)?,
             answered_at: back.option(Reader::time)?,
-            talk: back.option(|back| Some(Span { from: back.time()?, to: back.option(Reader::time)? }))?,
+            talk: back.option(read_span)?,
             ended_at: back.option(Reader::time)?,
             talk_from: word(back)?,
             standing: word(back)?,
@@ -70,6 +71,7 @@ impl CallRow {
             },
             lies: word(back)?,
             names_agents: word(back)?,
+            party: word(back)?,
             ..Self::default()
         };
         for text in [
@@ -83,17 +85,28 @@ impl CallRow {
             &mut row.contract,
             &mut row.severity,
             &mut row.ticket,
+            &mut row.made_for,
         ] {
             *text = back.text()?.into();
         }
         row.also = back.list(|back| back.text().map(Into::into))?;
+        row.holds = back.list(read_span)?;
         Some(row)
     }
 }
 
+fn write_span(out: &mut Writer, span: Span) {
+    out.time(span.from);
+    out.option(span.to, Writer::time);
+}
+
+fn read_span(back: &mut Reader<'_>) -> Option<Span> {
+    Some(Span { from: back.time()?, to: back.option(Reader::time)? })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::row::{Lies, NamesAgents, Outcome, Standing, TalkFrom};
+    use super::super::row::{Lies, NamesAgents, Outcome, Party, Standing, TalkFrom};
     use super::*;
     use crate::units::{Interval, Seconds, Timestamp};
 
@@ -117,6 +130,9 @@ mod tests {
                 way: Some(Way::Internal),
                 lies: Lies::AfterTheOneBefore,
                 names_agents: NamesAgents::Yes,
+                party: Party::Own,
+                holds: vec![Span::over(talk), Span { from: at, to: None }],
+                made_for: "c".into(),
                 also: vec!["a".into(), "b".into()],
                 ticket: "T-1".into(),
                 ..CallRow::default()

@@ -3,8 +3,10 @@
 //! The invariant: what is told of a call is a function of the set of its rows (`parts`); the order of arrival decides only
 //! how often it is told, and a call that was told keeps its name.
 
-use super::gather::{Body, Gathered, Inserted, MOST_PER_GROUP, Told};
+use super::digest::digest_of;
+use super::gather::{Body, Gathered, Inserted, MOST_PER_GROUP, Told, Written, joined};
 use super::open;
+use super::parties::parties;
 use super::parts::{Found, call_of, way_of, way_of_call};
 use super::row::CallRow;
 use super::{Call, Directory};
@@ -102,9 +104,35 @@ impl Rows {
         RowCounts { left_out: self.gathered.left_out, crowded_out: self.gathered.crowded_out, ..self.counts }
     }
 
+    /// From now on [`Rows::changes`] says what has to be written; at first it is everything.
+    #[must_use]
+    pub fn write_changes(mut self) -> Self {
+        self.gathered.write_changes();
+        self
+    }
+
+    /// What has changed since this was last asked: the head, and the calls by their numbers, without bytes where one is gone.
+    /// With [`Rows::joined`] they come to what [`Rows::write`] writes.
+    pub fn changes(&mut self) -> (Vec<u8>, Vec<Written>) {
+        let mut head = Writer::new();
+        head.list([(); 0].into_iter(), |_, ()| ());
+        self.write_counts(&mut head);
+        (head.finish(), self.gathered.changes())
+    }
+
+    /// What [`Rows::read`] reads, of a head and of all calls that were written by themselves; `None` for other bytes.
+    #[must_use]
+    pub fn joined(head: &[u8], calls: &[&[u8]]) -> Option<Vec<u8>> {
+        joined(head, calls)
+    }
+
     /// Writes all that is gathered.
     pub fn write(&self, out: &mut Writer) {
         self.gathered.write(out);
+        self.write_counts(out);
+    }
+
+    fn write_counts(&self, out: &mut Writer) {
         let counts = self.counts();
         for count in [counts.internal, counts.no_hotline, counts.strangers, counts.left_out, counts.crowded_out] {
             out.number(count);
@@ -169,7 +197,8 @@ impl Body for Parts {
 
 /// Tells each call among the rows that comes out otherwise than it was told before.
 fn tell(parts: &Parts, told: &mut Told, calls: &mut Vec<Call>, directory: &Directory, counts: &mut RowCounts) {
-    for rows in apart(&parts.0) {
+    for rows in apart(&parts.0).into_iter().flat_map(|rows| parties(directory, rows)) {
+        let rows = &rows[..];
         let Some(way) = way_of_call(directory, rows) else { continue };
         let names: Vec<Box<str>> = rows.iter().filter(|row| way_of(directory, row) == way).map(party_of).collect();
         // What was told already keeps its name, whichever row comes to stand before it.
@@ -243,14 +272,6 @@ fn call_id(key: &str) -> Option<CallId> {
         write!(text, "{byte:02x}").ok()?;
     }
     CallId::new(&text)
-}
-
-fn digest_of(found: &Found) -> [u8; 16] {
-    let mut digest = [0; 16];
-    for (to, from) in digest.iter_mut().zip(Sha256::digest(format!("{found:?}"))) {
-        *to = from;
-    }
-    digest
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::correlator::Calls;
 use super::directory::{Caller, Directory, Withheld};
 use super::due::{Due, is_wanted};
 use super::index::Index;
+use super::kin::Kin;
 use super::leg::Leg;
 use super::news::{News, Unmetered};
 use super::open::{Kind, Open};
@@ -17,7 +18,7 @@ use crate::units::{Alarms, CallId, Word};
 use legs::{read_e164, read_leg, read_raw, write_e164, write_leg, write_raw};
 
 /// Raised with every change of the form; another form is not read.
-const FORM: u64 = 4;
+const FORM: u64 = 5;
 
 impl Calls {
     /// Appends the state.
@@ -44,11 +45,13 @@ impl Calls {
                 Due::Conclude(call) => (2, call),
                 Due::MaxCall(call) => (3, call),
                 Due::Released(leg) => (4, leg.0),
+                Due::Report(call) => (5, call),
             };
             out.number(kind);
             out.number(of);
         });
         self.index.write(out);
+        self.kin.write(out);
     }
 
     /// Reads a state back, to go on with a directory (which may have changed since); `None` if the bytes are no such state.
@@ -75,6 +78,7 @@ impl Calls {
                     (2, call) => Due::Conclude(call),
                     (3, call) => Due::MaxCall(call),
                     (4, leg) => Due::Released(LegId(leg)),
+                    (5, call) => Due::Report(call),
                     _ => return None,
                 };
                 Some((at, due))
@@ -82,7 +86,8 @@ impl Calls {
             .into_iter()
             .collect();
         let index = Index::read(from, &open, &legs)?;
-        Some(Self { directory, legs, open, index, due, next, unmetered, dropped: Vec::new(), news: News::Stages })
+        let kin = Kin::read(from)?;
+        Some(Self { directory, legs, open, index, kin, due, next, unmetered, dropped: Vec::new(), news: News::Stages })
     }
 }
 

@@ -25,7 +25,7 @@ impl Calls {
 
     fn send_on(&mut self, call: CallNo, target: &RawNumber, at: Timestamp, mark: Mark) {
         if let Some(open) = self.open.get_mut(&call) {
-            let number = self.directory.dial_plan.normalize(target.as_str().as_bytes());
+            let number = self.directory.dial_plan.normalize(target.as_bytes());
             open.sent_to = Some((target.clone(), number, at));
             self.index.sent.insert(call, at);
         }
@@ -49,7 +49,7 @@ impl Calls {
             // Nobody knows yet whose caller that was: whose the next leg is, will tell.
             if let Some(dialog) = leg.dialog(dialog).filter(|_| by_agent) {
                 dialog.referred_at.get_or_insert(at);
-                let number = self.directory.dial_plan.normalize(target.as_str().as_bytes());
+                let number = self.directory.dial_plan.normalize(target.as_bytes());
                 leg.passed_to = replaces.is_none().then(|| Box::new((target.clone(), number)));
             }
             return;
@@ -120,7 +120,7 @@ impl Calls {
     /// it, or came for the number that did.
     pub(super) fn diverted_from(&self, diverted: &[RawNumber], among: &[CallNo], invited: Timestamp) -> Option<CallNo> {
         diverted.iter().rev().find_map(|by| {
-            let number = self.directory.dial_plan.normalize(by.as_str().as_bytes());
+            let number = self.directory.dial_plan.normalize(by.as_bytes());
             let rang = |open: &Open| {
                 let mut legs = open.agents.iter().filter_map(|(leg, _)| self.legs.get(leg));
                 legs.any(|leg| leg.target == *by) || (number.is_some() && open.called.1 == number)

@@ -17,7 +17,9 @@ pub enum Witness {
     AsteriskCel,
     /// Asterisk's manager interface.
     AsteriskAmi,
-    /// FreeSWITCH's records and events.
+    /// FreeSWITCH's event socket.
+    FreeSwitchEvents,
+    /// FreeSWITCH's records.
     FreeSwitch,
     /// Asterisk's call-detail records and queue log.
     AsteriskCdr,

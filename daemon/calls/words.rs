@@ -34,6 +34,7 @@ words!(Witness {
     AsteriskCdr = "asterisk-cdr",
     Csv = "csv",
     FritzBox = "fritzbox",
+    FreeSwitchEvents = "freeswitch-events",
 });
 words!(Role { Meter = "meter", Reconcile = "reconcile" });
 

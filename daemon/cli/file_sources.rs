@@ -3,10 +3,11 @@
 use super::office::Office;
 use super::{Failure, Result};
 use crate::config::{Columns, SourceConfig};
+use crate::pipeline::event_files::EventConfig;
 use crate::pipeline::record_files::FileConfig;
 use crate::pipeline::replay::Recording;
 use crate::sources::asterisk_cdr::layout::Layout;
-use crate::sources::{asterisk_cdr, asterisk_cel, csv_rows, freeswitch};
+use crate::sources::{asterisk_cdr, asterisk_cel, csv_rows, freeswitch, fritzbox};
 use std::path::{Path, PathBuf};
 
 /// The kind of Asterisk's call detail records.
@@ -17,6 +18,8 @@ pub const CEL: &str = "asterisk-cel";
 pub const CSV: &str = "csv";
 /// The kind of FreeSWITCH's records.
 pub const FREESWITCH: &str = "freeswitch";
+/// The kind of lines of a Fritz!Box's call monitor.
+pub const FRITZBOX: &str = "fritzbox";
 
 /// A configured source of files.
 pub struct FileSource<'a> {
@@ -39,7 +42,8 @@ pub fn file_sources(office: &Office) -> Vec<FileSource<'_>> {
             SourceConfig::Csv(source) => (CSV, source.path.as_path()),
             SourceConfig::FreeSwitch(source) => (FREESWITCH, source.spool.as_deref().unwrap_or(Path::new(""))),
             SourceConfig::AsteriskCel(source) => (CEL, source.path.as_path()),
-            SourceConfig::Hep(_) | SourceConfig::Capture(_) | SourceConfig::AsteriskAmi(_) => continue,
+            SourceConfig::FritzBox(_) => (FRITZBOX, Path::new("")),
+            SourceConfig::Hep(_) | SourceConfig::Capture(_) | SourceConfig::AsteriskAmi(_) | SourceConfig::FreeSwitchEvents(_) => continue,
         };
         found.push(FileSource { place, kind, path, config });
     }
@@ -50,7 +54,13 @@ pub fn file_sources(office: &Office) -> Vec<FileSource<'_>> {
 /// none: what was live cannot be replayed.
 pub fn as_configured(place: usize, source: &SourceConfig, file: Option<&Path>) -> Result<Option<Recording>> {
     Ok(match source {
-        SourceConfig::AsteriskCel(source) => Some(Recording::Events(place, Box::new(events_config(source, file)?))),
+        SourceConfig::AsteriskCel(source) => {
+            Some(Recording::Events(place, Box::new(EventConfig::AsteriskCel(events_config(source, file)?))))
+        }
+        SourceConfig::FritzBox(source) => {
+            let recording = |file: &Path| fritzbox::Recording { path: file.to_owned(), zone: source.timezone };
+            file.map(|file| Recording::Events(place, Box::new(EventConfig::FritzBox(recording(file)))))
+        }
         _ => file_config(source, file)?.map(|config| Recording::Records(place, Box::new(config))),
     })
 }
@@ -69,7 +79,12 @@ pub fn file_config(source: &SourceConfig, file: Option<&Path>) -> Result<Option<
             let config = freeswitch::Config { spool, variables: source.variables.clone() };
             Some(FileConfig::FreeSwitch(config)).filter(|config| !config.path().as_os_str().is_empty())
         }
-        SourceConfig::Hep(_) | SourceConfig::Capture(_) | SourceConfig::AsteriskAmi(_) | SourceConfig::AsteriskCel(_) => None,
+        SourceConfig::Hep(_)
+        | SourceConfig::Capture(_)
+        | SourceConfig::AsteriskAmi(_)
+        | SourceConfig::AsteriskCel(_)
+        | SourceConfig::FritzBox(_)
+        | SourceConfig::FreeSwitchEvents(_) => None,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod agents;
 mod assign;
+mod backup;
 mod balance;
 mod calls;
 mod check;
@@ -12,6 +13,7 @@ mod explain;
 mod export;
 mod file_sources;
 mod office;
+mod privacy;
 mod quote;
 mod rate;
 mod rate_csv;
@@ -24,7 +26,7 @@ mod simulate;
 mod table;
 mod verify;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -83,9 +85,12 @@ enum Command {
     Decide(decide::Arguments),
     /// What would other prices have come to? The ledger's calls under another tariff.
     Simulate(simulate::Arguments),
-    /// Compute everything again and find any tampering.
-    #[command(after_help = "Example:\n  taktd verify --config /etc/taktd/taktd.toml")]
-    Verify,
+    /// Everything about one caller's number: list it, keep it for a dispute, erase it.
+    Privacy(privacy::Arguments),
+    /// Copy the ledger while the daemon goes on, and check the copy.
+    Backup(backup::Arguments),
+    /// Compute everything again and find any tampering; or hold an export against its manifest.
+    Verify(verify::Arguments),
 }
 
 /// Why a command did not do its work.
@@ -105,6 +110,12 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 type Result<T = ExitCode> = std::result::Result<T, Failure>;
 
+/// The command line: what it takes, and what it says about it. Man pages and completions are made from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Parses the arguments and runs the command.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -123,7 +134,9 @@ pub fn main() -> ExitCode {
         Command::Assign(arguments) => assign::run(&common, &arguments),
         Command::Decide(arguments) => decide::run(&common, &arguments),
         Command::Simulate(arguments) => simulate::run(&common, &arguments),
-        Command::Verify => verify::run(&common),
+        Command::Privacy(arguments) => privacy::run(&common, &arguments),
+        Command::Backup(arguments) => backup::run(&common, &arguments),
+        Command::Verify(arguments) => verify::run(&common, &arguments),
     };
     let (status, message) = match done {
         Ok(status) => return status,

@@ -41,7 +41,11 @@ impl Office {
     pub fn load(common: &Common) -> Result<Self> {
         let (config, catalogue) =
             config::load(&common.config).map_err(|problems| Failure::Usage(with_hint(&problems.to_string(), common)))?;
-        let documents = catalogue.documents.into_iter().map(|(name, text)| (kind_of(&name), name.into(), text)).collect();
+        // Tariffs come first; what a file is named says nothing.
+        let tariffs = catalogue.tariffs.len();
+        let kind = |place: usize| if place < tariffs { "tariff" } else { "contracts" };
+        let documents = catalogue.documents.into_iter().enumerate();
+        let documents = documents.map(|(place, (name, text))| (kind(place), name.into(), text)).collect();
         let in_force = Arc::new(InForce::new(catalogue.tariffs, catalogue.contracts, config.directory.clone(), documents));
         let (ledger, key_file) = match &common.ledger {
             Some(url) => {
@@ -80,10 +84,15 @@ impl Office {
         })
     }
 
+    /// The file with the key of the ledger's numbers.
+    pub fn key_file(&self) -> Result<PathBuf> {
+        let path = self.ledger_path()?;
+        Ok(self.key_file.clone().unwrap_or_else(|| beside(path)))
+    }
+
     /// The key of the ledger's numbers; made at first use.
     pub fn key(&self) -> Result<NumberKey> {
-        let path = self.ledger_path()?;
-        let key_file = self.key_file.clone().unwrap_or_else(|| beside(path));
+        let key_file = self.key_file()?;
         if let Some(folder) = key_file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
         }
@@ -92,9 +101,7 @@ impl Office {
 
     /// The key, if it was made already.
     pub fn known_key(&self) -> Result<Option<NumberKey>> {
-        let path = self.ledger_path()?;
-        let key_file = self.key_file.clone().unwrap_or_else(|| beside(path));
-        if key_file.exists() { self.key().map(Some) } else { Ok(None) }
+        if self.key_file()?.exists() { self.key().map(Some) } else { Ok(None) }
     }
 
     /// The ledger, to write.
@@ -134,11 +141,6 @@ impl Office {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// `tariff` or `contracts`, by the file's name as configured.
-fn kind_of(name: &str) -> &'static str {
-    if name.contains("contracts") || name.ends_with(".csv") { "contracts" } else { "tariff" }
 }
 
 fn beside(ledger: &Path) -> PathBuf {

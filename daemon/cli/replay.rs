@@ -1,9 +1,10 @@
 //! `taktd replay`: recordings and records into the ledger, with progress, and what came of it.
 
-use super::file_sources::{CDR, CEL, CSV, FREESWITCH, FileSource, as_configured, file_sources};
+use super::file_sources::{CDR, CEL, CSV, FREESWITCH, FRITZBOX, FileSource, as_configured, file_sources};
 use super::office::{Office, json_line};
 use super::{Common, Failure, Result, table};
 use crate::pipeline::books::Books;
+use crate::pipeline::event_files::EventConfig;
 use crate::pipeline::replay::{Ending, Recording, Step, Summary, replay};
 use crate::sources::asterisk_cel;
 use crate::sources::pcap::is_capture;
@@ -17,8 +18,8 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Legs kept at most; beyond, the oldest unanswered goes. 6,000 calls at once have about 15,000.
-pub const MAX_LEGS: usize = 200_000;
+/// Legs kept at most; beyond, the oldest unanswered goes. 100,000 calls at once have 200,000, and those that ring or have just ended.
+pub const MAX_LEGS: usize = 250_000;
 /// Where the open channels of a channel event log are kept that no source configures.
 const UNCONFIGURED: usize = usize::MAX;
 /// More calls than these are not printed after a replay.
@@ -32,7 +33,7 @@ const MOST_ROWS: u64 = 200;
 )]
 pub struct Arguments {
     /// Read files as records of this kind.
-    #[arg(long = "as", value_name = "KIND", value_parser = [CDR, CEL, CSV, FREESWITCH])]
+    #[arg(long = "as", value_name = "KIND", value_parser = [CDR, CEL, CSV, FREESWITCH, FRITZBOX])]
     kind: Option<String>,
     /// Conclude calls whose end was not seen, at their last proof of life.
     #[arg(long = "final")]
@@ -83,7 +84,7 @@ fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> 
             // It needs no configuration: its columns and times explain themselves.
             (None, Some(CEL)) => Some(Recording::Events(
                 UNCONFIGURED,
-                Box::new(asterisk_cel::Config { path: file.clone(), layout: asterisk_cel::layout::Layout::Auto }),
+                Box::new(EventConfig::AsteriskCel(asterisk_cel::Config { path: file.clone(), layout: asterisk_cel::layout::Layout::Auto })),
             )),
             (None, Some(kind)) => {
                 return Err(Failure::Usage(format!("--as {kind} needs a [[source]] of that kind: it says timezone and columns")));
@@ -94,7 +95,7 @@ fn recordings(office: &Office, arguments: &Arguments) -> Result<Vec<Recording>> 
             (None, None) => {
                 let file = file.display();
                 return Err(Failure::Usage(format!(
-                    "{file}: neither pcap nor pcapng, nor a configured source; say --as {CDR}, {CEL}, {CSV} or {FREESWITCH}"
+                    "{file}: neither pcap nor pcapng, nor a configured source; say --as {CDR}, {CEL}, {CSV}, {FREESWITCH} or {FRITZBOX}"
                 )));
             }
         };

@@ -5,7 +5,9 @@ use super::file_sources::{events_config, file_config};
 use super::office::Office;
 use super::replay::MAX_LEGS;
 use super::{Common, Failure, Result};
-use crate::config::{AmiLogin, AsteriskAmi, BareCopies, Capture, FreeSwitch, Hep, HepTransport, Http, LogFormat, LogLevel, SourceConfig};
+use crate::config::{
+    AmiLogin, AsteriskAmi, BareCopies, Capture, FreeSwitch, FreeSwitchEvents, Hep, HepTransport, Http, LogFormat, LogLevel, SourceConfig,
+};
 use crate::http::{Guard, Pass};
 use crate::logging;
 use crate::pipeline::inputs::HepServer;
@@ -14,8 +16,9 @@ use crate::pipeline::posted::{AfterReading, Posting};
 use crate::pipeline::record_files::FileConfig;
 use crate::pipeline::taps::Watch;
 use crate::sources::capture::{Tap, TapError};
-use crate::sources::hep::{Bare, Listener, Reader, Receiver, Tls};
-use crate::sources::{asterisk_ami, freeswitch};
+use crate::sources::hep::{Bare, Listener, Reader, Receiver};
+use crate::sources::tls::{Tls, Trust};
+use crate::sources::{asterisk_ami, freeswitch, freeswitch_events, fritzbox};
 use crate::tariff::Period;
 use crate::units::KeyedState;
 use std::collections::hash_map::RandomState;
@@ -82,7 +85,9 @@ fn inputs(office: &Office) -> Result<Vec<Input>> {
             SourceConfig::Hep(source) => hep(source)?,
             SourceConfig::Capture(source) => capture(source)?,
             SourceConfig::AsteriskAmi(source) => Input::Manager(place, manager(source)?),
+            SourceConfig::FritzBox(source) => Input::Monitor(place, fritzbox::Config { address: source.connect, zone: source.timezone }),
             SourceConfig::AsteriskCel(source) => Input::Events(place, events_config(source, None)?),
+            SourceConfig::FreeSwitchEvents(source) => Input::EventSocket(place, event_socket(source)?),
             SourceConfig::FreeSwitch(source) => Input::Posted(Box::new(posting(place, source)?)),
             SourceConfig::AsteriskCdr(_) | SourceConfig::Csv(_) => match file_config(source, None)? {
                 Some(config) => Input::Files(place, config),
@@ -150,8 +155,10 @@ fn capture(source: &Capture) -> Result<Input> {
 /// The manager interface as its room wants it.
 fn manager(source: &AsteriskAmi) -> Result<asterisk_ami::Config> {
     let secret = secret(&source.secret_file, "the secret of the user in manager.conf")?;
+    let trust = source.tls.as_ref().map(|tls| Trust::read(&tls.ca_file, tls.server_name.clone())).transpose();
     Ok(asterisk_ami::Config {
         address: source.connect,
+        trust: trust.map_err(|error| Failure::Usage(error.to_string()))?,
         username: source.username.to_string(),
         secret: String::from_utf8_lossy(&secret).into_owned(),
         login: match source.login {
@@ -159,6 +166,13 @@ fn manager(source: &AsteriskAmi) -> Result<asterisk_ami::Config> {
             AmiLogin::Plain => asterisk_ami::Login::Plain,
         },
     })
+}
+
+/// The event socket as its room wants it.
+fn event_socket(source: &FreeSwitchEvents) -> Result<freeswitch_events::Config> {
+    let password = secret(&source.password_file, "the password of event_socket.conf.xml")?;
+    let password = String::from_utf8_lossy(&password).into_owned();
+    Ok(freeswitch_events::Config { address: source.connect, password, variables: source.variables.clone() })
 }
 
 /// A port on which records are posted, bound now.

@@ -3,13 +3,60 @@
 use super::office::Office;
 use super::{Common, Result};
 use crate::config::Catalogue;
+use crate::export::{Checked, check};
 use crate::ledger::{Ledger, LedgerError};
 use crate::pipeline::audit;
 use crate::pipeline::catalogue::InForce;
+use clap::Args;
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-pub fn run(common: &Common) -> Result {
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  taktd verify --config /etc/taktd/taktd.toml\n  taktd verify --manifest export/taktd-1-250.manifest.json\nThe latter needs neither ledger nor configuration."
+)]
+pub struct Arguments {
+    /// Check the files of an export by what its manifest says, and nothing else.
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+}
+
+pub fn run(common: &Common, arguments: &Arguments) -> Result {
+    arguments.manifest.as_deref().map_or_else(|| ledger(common), |manifest| export(common, manifest))
+}
+
+/// An export by its manifest.
+fn export(common: &Common, manifest: &Path) -> Result {
+    let Checked { files, lines, last_hash, findings } = check(manifest)?;
+    let mut out = io::stdout().lock();
+    show(&mut out, common, &findings)?;
+    if common.json {
+        let value = serde_json::json!({ "files": files, "lines": lines, "last_hash": last_hash, "findings": findings.len() });
+        writeln!(out, "{value}")?;
+    } else {
+        files.iter().try_for_each(|file| writeln!(out, "{}", file.display()))?;
+        if let Some(hash) = last_hash {
+            writeln!(out, "the last entry has the hash {hash}")?;
+        }
+        writeln!(out, "lines: {lines}; findings: {}", findings.len())?;
+    }
+    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn show(out: &mut impl Write, common: &Common, findings: &[String]) -> io::Result<()> {
+    for finding in findings {
+        if common.json {
+            writeln!(out, "{}", serde_json::json!({ "finding": finding }))?;
+        } else {
+            writeln!(out, "{finding}")?;
+        }
+    }
+    Ok(())
+}
+
+/// The ledger, all of it.
+fn ledger(common: &Common) -> Result {
     let office = Office::load(common)?;
     let key = office.known_key()?;
     let mut ledger = office.reader()?;
@@ -38,13 +85,7 @@ pub fn run(common: &Common) -> Result {
         bar.finish_and_clear();
     }
     let mut out = io::stdout().lock();
-    for finding in &findings {
-        if common.json {
-            writeln!(out, "{}", serde_json::json!({ "finding": finding }))?;
-        } else {
-            writeln!(out, "{finding}")?;
-        }
-    }
+    show(&mut out, common, &findings)?;
     let heads = ledger.heads();
     if common.json {
         let value = serde_json::json!({

@@ -1,6 +1,7 @@
 //! Tariffs and contracts, loaded together with the configuration that names them.
 
 use super::across;
+use super::contract_numbers::Numbers;
 use super::contracts::{self, ContractFile};
 use super::daemon;
 use super::problem::{Problem, Problems, suggestion};
@@ -100,7 +101,7 @@ impl Catalogue {
             let files: Vec<_> = texts
                 .iter()
                 .filter(|(kind, ..)| kind == "contracts")
-                .map(|(_, name, text)| ContractFile { file: name, name, text })
+                .map(|(_, name, text)| ContractFile { file: name, name, text, numbers: Numbers::Kept })
                 .collect();
             let (contracts, problems, _) = contracts::read(&files, &loaded.tariffs, dial_plan);
             loaded.contracts = contracts;
@@ -170,7 +171,8 @@ impl Loaded {
             .collect();
         // Without all plans, every row would be said to name an unknown one.
         if let Some(dial_plan) = dial_plan.filter(|_| whole) {
-            let files: Vec<_> = texts.iter().map(|(file, name, text)| ContractFile { file, name, text }).collect();
+            let files: Vec<_> =
+                texts.iter().map(|(file, name, text)| ContractFile { file, name, text, numbers: Numbers::Written }).collect();
             let (contracts, problems, warnings) = contracts::read(&files, &self.tariffs, dial_plan);
             self.contracts = contracts;
             self.problems.extend(problems);

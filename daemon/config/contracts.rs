@@ -2,6 +2,7 @@
 //!
 //! The one invariant: a contract that comes out keeps the rules of its plans, and its end is computed (design.md §4).
 
+use super::contract_numbers::Numbers;
 use super::contract_rules::{Plans, Rows};
 use super::csv_text::{Field, Records};
 use super::problem::{Problem, suggestion};
@@ -12,12 +13,14 @@ use crate::contracts::Contract;
 use crate::tariff::Tariff;
 use crate::units::{DialPlan, NumberPattern};
 use chrono::NaiveDate;
+use std::sync::Arc;
 
 /// A file of contracts: its name for messages, the name in the configuration, its text.
 pub(super) struct ContractFile<'a> {
     pub(super) file: &'a str,
     pub(super) name: &'a str,
     pub(super) text: &'a str,
+    pub(super) numbers: Numbers,
 }
 
 /// Reads all files of contracts together, so that rules between their rows hold across them.
@@ -26,7 +29,8 @@ pub(super) fn read(files: &[ContractFile<'_>], tariffs: &[Tariff], dial_plan: &D
     let plans = Plans::new(tariffs);
     let mut rows = Rows::default();
     for (index, (file, source)) in files.iter().zip(&sources).enumerate() {
-        let mut reading = Reading { source, name: file.name, plans: &plans, dial_plan, rows: &mut rows, index };
+        let mut reading =
+            Reading { source, name: file.name.into(), plans: &plans, dial_plan, rows: &mut rows, index, written: file.numbers };
         if file.name.to_ascii_lowercase().ends_with(".toml") { reading.toml() } else { reading.csv(file.text) }
     }
     let contracts = rows.finish(&sources);
@@ -41,11 +45,12 @@ pub(super) fn read(files: &[ContractFile<'_>], tariffs: &[Tariff], dial_plan: &D
 
 struct Reading<'s, 'a, 'p> {
     source: &'s Source<'a>,
-    name: &'s str,
+    name: Arc<str>,
     plans: &'s Plans<'p>,
     dial_plan: &'s DialPlan,
     rows: &'s mut Rows,
     index: usize,
+    written: Numbers,
 }
 
 impl<'a> Reading<'_, 'a, '_> {
@@ -155,7 +160,7 @@ impl<'a> Reading<'_, 'a, '_> {
             numbers,
             authorised,
             partner: text(Column::Partner),
-            place: (self.name.into(), row.line),
+            place: (Arc::clone(&self.name), row.line),
         };
         let place = |column: Column| row.one(column).map_or_else(|| row.span.clone(), |cell| cell.span.clone());
         let wrong = |column: Column, message: String| self.source.problem(place(column), column.name(), message);
@@ -217,7 +222,7 @@ impl<'a> Reading<'_, 'a, '_> {
 
     fn numbers(&self, row: &Row<'_>, column: Column) -> Vec<NumberPattern> {
         let mut numbers = Vec::with_capacity(row.all(column).len());
-        for cell in row.all(column) {
+        for cell in row.all(column).iter().filter(|cell| !self.written.is_gone(&cell.text)) {
             match self.dial_plan.pattern(&cell.text) {
                 Some(number) if numbers.contains(&number) => {
                     let message = format!("\"{}\" stands here twice ({number}); take one away", cell.text);
@@ -255,7 +260,7 @@ mod tests {
 
     fn read_text(name: &str, text: &str) -> (Vec<Contract>, Vec<String>, Vec<String>) {
         let plan = DialPlan::new("DE", "89").expect("known");
-        let (contracts, problems, warnings) = read(&[ContractFile { file: name, name, text }], &TARIFFS, &plan);
+        let (contracts, problems, warnings) = read(&[ContractFile { file: name, name, text, numbers: Numbers::Written }], &TARIFFS, &plan);
         let shown = |list: Vec<Problem>| list.iter().map(ToString::to_string).collect();
         (contracts, shown(problems), shown(warnings))
     }

@@ -290,7 +290,7 @@ mod tests {
             ("[ledger]\nurl = \"postgresql://x\"\n", "is not built yet"),
             (
                 "[[source]]\nkind = \"hepp\"\n",
-                "write \"hep\", \"capture\", \"asterisk-cdr\", \"asterisk-cel\", \"asterisk-ami\", \"csv\" or \"freeswitch\"",
+                "write \"hep\", \"capture\", \"asterisk-cdr\", \"asterisk-cel\", \"asterisk-ami\", \"csv\", \"freeswitch\", \"freeswitch-events\" or \"fritzbox\"",
             ),
             ("[[source]]\nkind = \"hep\"\nlisten = \"sctp://127.0.0.1:9060\"\n", "write \"udp://\", \"tcp://\" or \"tls://\""),
             ("[[source]]\nkind = \"hep\"\nlisten = \"tls://127.0.0.1:9060\"\ncert_file = \"c\"\n", "source[1].key_file: it is missing"),
@@ -308,7 +308,7 @@ mod tests {
             ("[[source]]\nkind = \"asterisk-cel\"\ncolumns = \"auto\"\n", "source[1].path: it is missing"),
             (
                 "[[source]]\nkind = \"asterisk-ami\"\nconnect = \"tls://127.0.0.1:5039\"\nusername = \"t\"\nsecret_file = \"s\"\n",
-                "TLS is not built yet",
+                "`ca_file` is missing",
             ),
             (
                 "[[source]]\nkind = \"asterisk-ami\"\nconnect = \"127.0.0.1\"\nusername = \"t\"\nsecret_file = \"s\"\n",

@@ -8,6 +8,7 @@ mod base;
 mod catalogue;
 pub mod check;
 mod conditions;
+mod contract_numbers;
 mod contract_rules;
 mod contracts;
 mod csv_text;
@@ -31,11 +32,13 @@ mod week_text;
 mod words;
 
 pub use catalogue::{Catalogue, load};
+pub use contract_numbers::numbers_in;
 pub use http::Http;
 pub use other::Exchanged;
 pub(crate) use problem::suggestion;
 pub use problem::{Problem, Problems};
 pub use settings::{CatalogueFiles, Config, CsvDialect, Export, ExportFormat, Ledger, Log, LogFormat, LogLevel, Privacy};
 pub use sources::{
-    AmiLogin, AsteriskAmi, AsteriskCdr, AsteriskCel, BareCopies, Capture, Columns, FreeSwitch, Hep, HepTransport, SourceConfig,
+    AmiLogin, AmiTls, AsteriskAmi, AsteriskCdr, AsteriskCel, BareCopies, Capture, Columns, FreeSwitch, FreeSwitchEvents, FritzBox, Hep,
+    HepTransport, SourceConfig,
 };

@@ -10,6 +10,7 @@ pub use lookup::{Contracts, History, Match, Payer, local_date};
 
 use crate::units::NumberPattern;
 use chrono::NaiveDate;
+use std::sync::Arc;
 
 /// One row of the contracts: a customer's agreement, or a stretch of its history.
 #[derive(Clone, Debug)]
@@ -37,5 +38,5 @@ pub struct Contract {
     /// For information.
     pub partner: Option<Box<str>>,
     /// Where it stands: file and line.
-    pub place: (Box<str>, u32),
+    pub place: (Arc<str>, u32),
 }

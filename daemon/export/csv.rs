@@ -115,7 +115,7 @@ pub(super) fn line(out: &mut Vec<u8>, record: &Record, style: &Style, dialect: D
         row.plain(&style.count(span.get()).to_string());
     }
     row.plain(record.outcome.word());
-    row.text(record.reason.as_deref().unwrap_or_default());
+    row.text(&style.prose(record.reason.as_deref().unwrap_or_default()));
     row.plain(if record.late { "true" } else { "false" });
     charge(&mut row, record, style);
     row.text(&joined(&record.allowances, |usage| allowance(usage, style)));

@@ -6,14 +6,18 @@
 //! ordered by talk start (else set-up), then by `call_id`. (design.md §8)
 //!
 //! Files appear whole or not at all: each is written under a temporary name and synced; then all are renamed, the manifest
-//! last, and the folder is synced. A manifest says that what it names is there. Memory does not grow with the lines.
+//! last, and the folder is synced. A manifest says that what it names is there, so an export is there when its manifest is;
+//! what a crash leaves under temporary names goes with the next export. Memory does not grow with the lines.
 
+mod check;
 mod csv;
 mod jsonl;
 mod manifest;
 mod publish;
 #[cfg(test)]
 mod tests;
+
+pub use check::{CheckError, Checked, check};
 
 use crate::ledger::result::{Digits, Posting, Sign, Style};
 use crate::ledger::{Ledger, LedgerError};
@@ -157,7 +161,8 @@ pub fn nightly(ledger: &mut Ledger, settings: &Settings) -> Result<Vec<Report>, 
 }
 
 fn write(ledger: &Ledger, selection: Selection, settings: &Settings) -> Result<Report, ExportError> {
-    check(ledger, selection)?;
+    known(ledger, selection)?;
+    publish::clean(&settings.directory);
     let stem = stem(selection, settings.zone);
     let mut files = Files::create(&stem, settings)?;
     let plain = Style { digits: settings.digits, ..Style::PLAIN };
@@ -171,7 +176,7 @@ fn write(ledger: &Ledger, selection: Selection, settings: &Settings) -> Result<R
     files.publish(ledger, selection, &stem, settings)
 }
 
-fn check(ledger: &Ledger, selection: Selection) -> Result<(), ExportError> {
+fn known(ledger: &Ledger, selection: Selection) -> Result<(), ExportError> {
     let head = ledger.heads().entry.0;
     match selection {
         Selection::Range { first, last } if first < 1 || last < first || last > head => Err(ExportError::Range { first, last, head }),

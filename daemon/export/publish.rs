@@ -86,6 +86,20 @@ impl Ready {
     }
 }
 
+/// Removes what exports of processes that are no more left under temporary names.
+pub(super) fn clean(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let rest = name.strip_prefix(".taktd-").and_then(|rest| rest.strip_suffix(".tmp"));
+        let process = rest.and_then(|rest| rest.rsplit_once('.')?.1.parse::<u32>().ok());
+        if process.is_some_and(|process| process == std::process::id() || !Path::new(&format!("/proc/{process}")).exists()) {
+            // One that stays lies under a name that nobody reads.
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
 /// Gives all files their names, in this order, and syncs the folder.
 pub(super) fn all(files: Vec<Ready>, folder: &Path) -> Result<Vec<PathBuf>, ExportError> {
     let mut paths = Vec::with_capacity(files.len());

@@ -179,10 +179,12 @@ fn numbers_are_masked_by_their_last_digits() {
         assert_eq!(style.number(text).as_deref(), expected, "{text}");
     }
     let (folder, mut ledger) = ledger();
-    post(&mut ledger, &[record(&call("a", 0), "K-1", "1.50")]);
+    let told = Some("assigned by kasse: from 089 123 45 67, ticket 4711".into());
+    post(&mut ledger, &[Record { reason: told, ..record(&call("a", 0), "K-1", "1.50") }]);
     let masked = Settings { digits: Digits::Masked(3), ..settings(folder.path()) };
     for text in files(&mut ledger, march(), &masked) {
-        assert!(!text.contains("1234567") && !text.contains("555010"), "{text}");
+        assert!(!text.contains("1234567") && !text.contains("555010") && !text.contains("45 67"), "{text}");
+        assert!(!text.contains("kasse") || text.contains("from 089 123 4x xx, ticket 4711"), "{text}");
     }
 }
 

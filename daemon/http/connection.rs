@@ -3,7 +3,7 @@
 //! The one invariant: a connection is over at its deadline, whatever its other end does or leaves undone, and has then
 //! given back its place. Those who come while all places are taken wait in the kernel's queue.
 
-use crate::sources::hep::Tls;
+use crate::sources::tls::Tls;
 use axum::serve::Listener;
 use std::future::Future;
 use std::io;

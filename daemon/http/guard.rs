@@ -3,7 +3,7 @@
 //! The one invariant: neither an answer nor the time that it takes tells how much of a guess was right.
 
 use super::{HttpState, problem};
-use crate::sources::hep::Tls;
+use crate::sources::tls::Tls;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;

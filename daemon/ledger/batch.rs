@@ -6,9 +6,11 @@
 use super::chain::{Hash, hash_of};
 use super::error::{LedgerError, Result};
 use super::open::read_head;
+use super::prose::without_numbers;
 use super::{Head, Ledger, Writing};
-use crate::units::Timestamp;
+use crate::units::{E164, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
+use std::ops::Range;
 
 /// A transaction of the writer. Dropping it undoes it; [`Batch::commit`] puts it on disk.
 #[derive(Debug)]
@@ -18,7 +20,7 @@ pub struct Batch<'l> {
 }
 
 /// A text that entries were computed with: a tariff, contracts, the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Document<'a> {
     /// What it is: `tariff`, `contracts`, `config`.
     pub kind: &'a str,
@@ -26,6 +28,8 @@ pub struct Document<'a> {
     pub name: &'a str,
     /// All of it.
     pub text: &'a str,
+    /// Where numbers of customers stand in it, in ascending order: tokens take their place, and the text is kept with those.
+    pub numbers: &'a [(Range<usize>, E164)],
 }
 
 /// Open dialogs of a source, and the place in the source that they belong to.
@@ -36,6 +40,23 @@ pub struct Snapshot {
     /// The state of the source and of its open dialogs.
     pub body: Vec<u8>,
 }
+
+impl Snapshot {
+    /// The word that none is left: whoever keeps it lets go of what stood in its place.
+    #[must_use]
+    pub fn gone() -> Self {
+        Self { position: GONE.to_owned(), body: Vec::new() }
+    }
+
+    /// Whether none is left.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.position == GONE && self.body.is_empty()
+    }
+}
+
+/// What stands as the position of a snapshot that is gone; never written.
+const GONE: &str = "gone";
 
 impl Ledger {
     /// Begins a batch. A few thousand calls in one is fast; one call in one is safe at once.
@@ -85,11 +106,8 @@ impl Batch<'_> {
     /// When the ledger cannot be written.
     pub fn put_snapshot(&mut self, source: &str, snapshot: &Snapshot) -> Result<()> {
         self.step(|ledger| {
-            ledger.db.prepare_cached("INSERT OR REPLACE INTO snapshot (source, position, body) VALUES (?1, ?2, ?3)")?.execute((
-                source,
-                &snapshot.position,
-                &snapshot.body,
-            ))?;
+            let sql = "INSERT OR REPLACE INTO snapshot (source, position, body, at) VALUES (?1, ?2, ?3, ?4)";
+            ledger.db.prepare_cached(sql)?.execute((source, &snapshot.position, &snapshot.body, ledger.head.time))?;
             Ok(())
         })
     }
@@ -111,16 +129,20 @@ impl Batch<'_> {
     /// When the ledger cannot be written.
     pub fn use_catalogue(&mut self, documents: &[Document<'_>]) -> Result<i64> {
         self.step(|ledger| {
-            let mut hashes = Vec::with_capacity(documents.len());
+            let Some(writing) = &ledger.writing else { return Err(LedgerError::ReadOnly) };
+            let mut texts = Vec::with_capacity(documents.len());
             for document in documents {
-                hashes.push(document_hash(document));
+                texts.push(without_numbers(document, writing.tokens.key())?);
             }
+            let documents: Vec<Document<'_>> =
+                documents.iter().zip(&texts).map(|(document, text)| Document { text, numbers: &[], ..*document }).collect();
+            let hashes: Vec<Hash> = documents.iter().map(document_hash).collect();
             let parts: Vec<&[u8]> = hashes.iter().map(|hash| hash.0.as_slice()).collect();
             let whole = hash_of(&parts);
             let known = ledger.db.query_row("SELECT version FROM catalogue WHERE hash = ?1", [whole.0], |row| row.get(0));
             let version = match known.optional()? {
                 Some(version) => version,
-                None => store_catalogue(&ledger.db, documents, &hashes, whole)?,
+                None => store_catalogue(&ledger.db, &documents, &hashes, whole)?,
             };
             if ledger.head.catalogue != Some(version) {
                 super::journal::journal_catalogue(ledger, whole)?;
@@ -130,17 +152,30 @@ impl Batch<'_> {
         })
     }
 
-    /// Forgets the numbers whose latest call lies before this instant. Hashes and charges stay as they are.
+    /// Forgets the numbers whose latest call lies before this instant, but for those that are held, and the open dialogs that
+    /// a source left before it, where `of_dialogs` says that they are such. Hashes and charges stay as they are; what was
+    /// forgotten is wiped from the file by [`Ledger::sweep`].
     ///
     /// # Errors
     /// When the ledger cannot be written.
-    pub fn forget_numbers(&mut self, before: Timestamp) -> Result<usize> {
+    pub fn forget_numbers(&mut self, before: Timestamp, of_dialogs: impl Fn(&str) -> bool) -> Result<usize> {
         self.step(|ledger| {
-            let gone = ledger.db.execute("DELETE FROM number WHERE day < ?1", [super::fields::day_of(before)])?;
-            ledger.numbers.borrow_mut().forget();
-            if let Some(writing) = &mut ledger.writing {
-                writing.tokens.forget();
+            let gone = ledger.db.execute(
+                "DELETE FROM number WHERE day < ?1 AND NOT EXISTS (SELECT 1 FROM held h WHERE h.token = number.token AND h.until > ?2)",
+                (super::fields::day_of(before), ledger.head.time),
+            )?;
+            let stale: Vec<String> = ledger
+                .db
+                .prepare_cached("SELECT source FROM snapshot WHERE at < ?1")?
+                .query_map([before.micros()], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            let stale: Vec<String> = stale.into_iter().filter(|source| of_dialogs(source)).collect();
+            for source in &stale {
+                ledger.db.prepare_cached("DELETE FROM snapshot WHERE source = ?1")?.execute([source])?;
             }
+            // Noted even if nothing is gone: what a source kept for a moment may lie in deleted pages, too.
+            super::sweep::note(&ledger.db, super::fields::day_of(before))?;
+            ledger.forget_known();
             Ok(gone)
         })
     }

@@ -51,7 +51,7 @@ pub(super) fn write(call: &Call, matched: &Match, hiding: &mut Hiding<'_>) -> Re
     write_text(&mut out, &call.ticket);
     write_word(&mut out, call.correlation);
     out.list(call.marks.iter().copied(), write_word);
-    write_match(&mut out, matched);
+    write_match(&mut out, matched, hiding)?;
     Ok(out.finish())
 }
 
@@ -111,7 +111,11 @@ fn read_call(from: &mut Reader<'_>, revealing: &mut Revealing<'_>) -> std::resul
         correlation: need!(read_word(from)),
         marks: need!(from.list(read_word)),
     };
-    Ok((call, need!(read_match(from))))
+    let mut matched = need!(read_match(from));
+    if let Match::Contract { reason: Some(reason), .. } | Match::Unmatched { reason } = &mut matched {
+        *reason = revealing.in_prose(std::mem::take(reason))?;
+    }
+    Ok((call, matched))
 }
 
 fn write_number(out: &mut Writer, number: Option<E164>, raw: &RawNumber, hiding: &mut Hiding<'_>) -> Result<()> {
@@ -149,13 +153,13 @@ fn read_number(from: &mut Reader<'_>, revealing: &mut Revealing<'_>) -> std::res
     }
 }
 
-fn write_match(out: &mut Writer, matched: &Match) {
+fn write_match(out: &mut Writer, matched: &Match, hiding: &mut Hiding<'_>) -> Result<()> {
     match matched {
         Match::Contract { id, authorised, reason } => {
             out.number(CONTRACT);
             out.text(id);
             out.flag(*authorised);
-            write_text(out, reason);
+            hiding.maybe_prose(out, reason.as_deref())?;
         }
         Match::Ambiguous { candidates } => {
             out.number(AMBIGUOUS);
@@ -163,9 +167,10 @@ fn write_match(out: &mut Writer, matched: &Match) {
         }
         Match::Unmatched { reason } => {
             out.number(UNMATCHED);
-            out.text(reason);
+            hiding.prose(out, reason)?;
         }
     }
+    Ok(())
 }
 
 fn read_match(from: &mut Reader<'_>) -> Option<Match> {

@@ -20,6 +20,12 @@ pub enum LedgerError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// A copy would take the place of a file.
+    #[error("{path}: there is a file of that name; a backup replaces none, give another name")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another process writes.
     #[error("{path}: another taktd is writing to this ledger ({holder}); a ledger has one writer")]
     Busy {

@@ -2,12 +2,14 @@
 
 use super::error::Result;
 use super::numbers::{Numbers, Token, Tokens, is_extension};
+use super::prose;
 use crate::meter::Party;
 use crate::units::codec::{Reader, Writer};
 use crate::units::{E164, RawNumber, Timestamp, Word};
 use chrono::{Datelike, NaiveDate};
 use rusqlite::Connection;
 use rust_decimal::Decimal;
+use std::borrow::Cow;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
@@ -97,6 +99,20 @@ impl Hiding<'_> {
     }
 }
 
+impl Hiding<'_> {
+    /// What a person wrote: the numbers in it as tokens.
+    pub fn prose(&mut self, out: &mut Writer, text: &str) -> Result<()> {
+        out.text(&prose::hide(text, |number| self.tokens.text(self.db, number, self.day))?);
+        Ok(())
+    }
+
+    /// The same where there may be nothing.
+    pub fn maybe_prose(&mut self, out: &mut Writer, text: Option<&str>) -> Result<()> {
+        out.flag(text.is_some());
+        text.map_or(Ok(()), |text| self.prose(out, text))
+    }
+}
+
 /// Where the reading side finds them again.
 pub(super) struct Revealing<'a> {
     pub db: &'a Connection,
@@ -110,6 +126,14 @@ impl Revealing<'_> {
             Hidden::Clear(text) => Ok(text.into()),
             Hidden::Token(token) => Ok(self.numbers.text(self.db, token)?),
         }
+    }
+
+    /// A text with the numbers that [`Hiding::prose`] took out of it.
+    pub fn in_prose(&mut self, text: Box<str>) -> Result<Box<str>> {
+        Ok(match prose::reveal(&text, |token| self.numbers.known(self.db, token))? {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(whole) => whole.into(),
+        })
     }
 
     /// What either wrote: as a number where it is one and is not forgotten, else as text.

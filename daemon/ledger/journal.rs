@@ -24,6 +24,7 @@ pub(super) mod kind {
     pub const CLOCK: i64 = 3;
     pub const CLOSING: i64 = 4;
     pub const CATALOGUE: i64 = 5;
+    pub const PRIVACY: i64 = 6;
 }
 
 /// Kinds of subjects, as stored.

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_deadlines.sql"),
     include_str!("migrations/0003_news_through.sql"),
     include_str!("migrations/0004_sightings.sql"),
+    include_str!("migrations/0005_privacy.sql"),
 ];
 
 /// The schema this program writes.

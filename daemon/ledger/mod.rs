@@ -12,11 +12,13 @@
 //! | `unsettled` | which contracts are to be settled |
 //! | `stands` | what there is already of what will be posted |
 //! | `query`, `standing` | reading: what was said, what was concluded |
-//! | `verify` | checking everything again |
+//! | `verify`, `backup` | checking everything again; a copy |
 //! | `chain`, `call_form`, `record_form`, `fields`, `words` | hashes and the stored form |
-//! | `numbers` | tokens in the place of phone numbers |
+//! | `numbers`, `prose` | tokens in the place of phone numbers, also inside of texts |
+//! | `privacy`, `sweep` | numbers that are held, erased, wiped from the file |
 //! | `result` | a record as JSON |
 
+mod backup;
 mod batch;
 mod call_form;
 mod chain;
@@ -29,6 +31,8 @@ mod numbers;
 mod open;
 mod operators;
 mod post;
+mod privacy;
+mod prose;
 mod query;
 mod record_form;
 pub mod result;
@@ -37,12 +41,14 @@ pub(crate) mod samples;
 mod sightings;
 mod standing;
 mod stands;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod unsettled;
 mod verify;
 
 pub use crate::contracts::Match;
+pub use backup::Copy;
 pub use batch::{Batch, Document, Snapshot};
 pub use chain::{Hash, hex};
 pub use error::{LedgerError, Result};
@@ -50,9 +56,11 @@ pub use journal::Journaled;
 pub use numbers::{NumberKey, Token, is_forgotten};
 pub use operators::{Assignment, Decision};
 pub use post::{Posted, Scope};
+pub use privacy::{Act, Wish};
 pub use query::{Closing, Found, Heads, StoredCall};
 pub use standing::{HistoryRow, RangeLine};
 pub use stands::{Plan, Stands};
+pub use sweep::Swept;
 pub use unsettled::Dirty;
 pub use verify::Finding;
 

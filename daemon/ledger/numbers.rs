@@ -161,6 +161,10 @@ impl Tokens {
         Self { key, numbers: HashMap::new(), texts: HashMap::new(), scratch: String::new() }
     }
 
+    pub const fn key(&self) -> &NumberKey {
+        &self.key
+    }
+
     /// After a rollback, what was remembered as stored may not be.
     pub fn forget(&mut self) {
         self.numbers.clear();
@@ -204,7 +208,8 @@ impl Tokens {
 
 fn store(db: &Connection, token: Token, number: &str, day: i64) -> Result<()> {
     db.prepare_cached(
-        "INSERT INTO number (token, number, day) VALUES (?1, ?2, ?3)
+        "INSERT INTO number (token, number, day) SELECT ?1, ?2, ?3
+         WHERE ?3 >= (SELECT forgotten FROM state) AND NOT EXISTS (SELECT 1 FROM erased WHERE token = ?1 AND day >= ?3)
          ON CONFLICT (token) DO UPDATE SET day = excluded.day WHERE excluded.day > day",
     )?
     .execute((token.0, number, day))?;
@@ -226,6 +231,11 @@ impl Numbers {
     /// The number as E.164; `None` if it is none, or forgotten.
     pub fn number(&mut self, db: &Connection, token: Token) -> Result<Option<E164>> {
         Ok(self.find(db, token)?.and_then(|text| E164::from_digits(text.strip_prefix('+')?.as_bytes())))
+    }
+
+    /// The number as it was received, if it is not forgotten.
+    pub fn known(&mut self, db: &Connection, token: Token) -> Result<Option<Box<str>>> {
+        Ok(self.find(db, token)?.map(Into::into))
     }
 
     /// What was read may be forgotten by now.

@@ -19,8 +19,8 @@ use std::time::Duration;
 /// What the page cache may take, in KiB. It is the ledger's largest piece of memory.
 const CACHE_KIB: i64 = 6 * 1024;
 
-/// The same for a second view, which reads in bulk and little of it twice.
-const BESIDE_KIB: i64 = 2 * 1024;
+/// The same for a second view, which reads in bulk and little of it twice: enough for the upper pages of each table.
+const BESIDE_KIB: i64 = 1024;
 
 /// After so many pages (32 MiB) a commit moves the write-ahead log into the file.
 const CHECKPOINT_PAGES: i64 = 8_192;
@@ -29,7 +29,7 @@ const CHECKPOINT_PAGES: i64 = 8_192;
 const LOG_BYTES: i64 = 64 * 1024 * 1024;
 
 /// How long a statement waits for another process's lock.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Prepared statements kept: more than there are texts of them.
 const STATEMENTS: usize = 64;
@@ -46,6 +46,8 @@ impl Ledger {
         let mut db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         migrate::check(&db, path)?;
         db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
+        // What is deleted is overwritten: `sweep` relies on it.
+        db.pragma_update(None, "secure_delete", true)?;
         db.pragma_update(None, "cache_size", -CACHE_KIB)?;
         db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         db.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
@@ -128,7 +130,7 @@ pub(super) fn read_head(db: &Connection) -> Result<Head> {
     Ok(Head { time, evidence, entry, catalogue: super::batch::catalogue_in_force(db)? })
 }
 
-fn connect(path: &Path, how: OpenFlags) -> Result<Connection> {
+pub(super) fn connect(path: &Path, how: OpenFlags) -> Result<Connection> {
     let flags = how | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(|source| LedgerError::Open { path: path.into(), source })?;
     db.busy_timeout(PATIENCE)?;
@@ -163,13 +165,13 @@ fn lock(path: &Path) -> Result<File> {
 }
 
 /// An error of the file system with the name of the file.
-fn named(path: &Path, error: &std::io::Error) -> std::io::Error {
+pub(super) fn named(path: &Path, error: &std::io::Error) -> std::io::Error {
     std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// A new ledger remembers its key; an old one takes no other.
 fn know_key(db: &Connection, path: &Path, key: &NumberKey) -> Result<()> {
-    db.execute("INSERT OR IGNORE INTO state (one, time, evidence, entry, key_check) VALUES (1, 0, 0, 0, ?1)", [key.check()])?;
+    db.execute("INSERT OR IGNORE INTO state (one, time, evidence, entry, key_check, sweep) VALUES (1, 0, 0, 0, ?1, 0)", [key.check()])?;
     let stored: Vec<u8> = db.query_row("SELECT key_check FROM state", [], |row| row.get(0))?;
     if stored == key.check() { Ok(()) } else { Err(LedgerError::WrongKey { path: path.into() }) }
 }

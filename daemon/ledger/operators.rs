@@ -5,7 +5,7 @@
 use super::Batch;
 use super::Ledger;
 use super::error::{LedgerError, Result};
-use super::fields::{read_decimal, write_decimal};
+use super::fields::{Hiding, day_of, read_decimal, write_decimal};
 use super::journal::{Journaled, Subject, append, find, kind};
 use super::query::{CALL_COLUMNS, StoredCall};
 use crate::tariff::Verdict;
@@ -49,7 +49,7 @@ impl Batch<'_> {
             let mut out = Writer::new();
             out.text(&assignment.contract);
             out.text(&assignment.who);
-            out.text(&assignment.why);
+            ledger.write_prose(&mut out, &assignment.why, call)?;
             let Some((subject, seq)) = about(ledger, call, Column::Assignment, assignment.at, &out.finish())? else {
                 return Ok(Journaled::Same);
             };
@@ -69,7 +69,7 @@ impl Batch<'_> {
             let mut out = Writer::new();
             write_verdict(&mut out, decision.verdict);
             out.text(&decision.who);
-            out.text(&decision.reason);
+            ledger.write_prose(&mut out, &decision.reason, call)?;
             let Some((subject, seq)) = about(ledger, call, Column::Decision, decision.at, &out.finish())? else {
                 return Ok(Journaled::Same);
             };
@@ -81,6 +81,14 @@ impl Batch<'_> {
 }
 
 impl Ledger {
+    /// What is said of a call: numbers in it are forgotten with those of the call.
+    fn write_prose(&mut self, out: &mut Writer, text: &str, call: &CallId) -> Result<()> {
+        let begun = find(self, call.as_str())?.map_or(0, |subject| subject.begun);
+        let Self { db, writing, .. } = self;
+        let Some(writing) = writing else { return Err(LedgerError::ReadOnly) };
+        Hiding { db, tokens: &mut writing.tokens, day: day_of(Timestamp::from_micros(begun)) }.prose(out, text)
+    }
+
     /// The running calls about which an operator said something: few.
     ///
     /// # Errors

@@ -113,12 +113,16 @@ impl Ledger {
         Ok(found.optional()?)
     }
 
-    /// The sources that have a snapshot.
+    /// The snapshots whose names go on behind this one and a `/`, with their names.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn snapshot_sources(&self) -> Result<Vec<String>> {
-        self.column("SELECT source FROM snapshot ORDER BY source")
+    pub fn snapshots_below(&self, source: &str) -> Result<Vec<(String, Snapshot)>> {
+        // `0` follows `/`: all names between are those that begin so.
+        let sql = "SELECT source, position, body FROM snapshot WHERE source > ?1 || '/' AND source < ?1 || '0' ORDER BY source";
+        let mut statement = self.db.prepare_cached(sql)?;
+        let rows = statement.query_map([source], |row| Ok((row.get(0)?, Snapshot { position: row.get(1)?, body: row.get(2)? })))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// A call by its whole name.
@@ -287,19 +291,28 @@ impl Ledger {
         Ok(StoredCall {
             call,
             matched,
-            assignment: assignment.map(|seq| self.said(seq, read_assignment)).transpose()?,
-            decision: decision.map(|seq| self.said(seq, read_decision)).transpose()?,
+            assignment: assignment.map(|seq| self.said(seq, read_assignment, |said| &mut said.why)).transpose()?,
+            decision: decision.map(|seq| self.said(seq, read_decision, |said| &mut said.reason)).transpose()?,
             first_seq: row.get(5)?,
             last_seq: row.get(6)?,
         })
     }
 
-    fn said<T>(&self, seq: i64, read: impl FnOnce(&mut Reader<'_>, Timestamp) -> Option<T>) -> Result<T> {
+    /// What an operator said, with the numbers in its prose that are not forgotten.
+    fn said<T>(
+        &self,
+        seq: i64,
+        read: impl FnOnce(&mut Reader<'_>, Timestamp) -> Option<T>,
+        prose: impl FnOnce(&mut T) -> &mut Box<str>,
+    ) -> Result<T> {
         let mut statement = self.db.prepare_cached("SELECT at, body FROM evidence WHERE seq = ?1")?;
         let mut rows = statement.query([seq])?;
         let row = rows.next()?.ok_or(damaged("evidence", seq))?;
         let at = Timestamp::from_micros(row.get(0)?);
-        read(&mut Reader::new(blob(row, 1, seq)?), at).ok_or(damaged("evidence", seq))
+        let mut said = read(&mut Reader::new(blob(row, 1, seq)?), at).ok_or(damaged("evidence", seq))?;
+        let text = prose(&mut said);
+        *text = Revealing { db: &self.db, numbers: &mut self.numbers.borrow_mut() }.in_prose(std::mem::take(text))?;
+        Ok(said)
     }
 
     fn column(&self, sql: &str) -> Result<Vec<String>> {

@@ -52,7 +52,7 @@ pub(super) fn write(record: &Record, hiding: &mut Hiding<'_>) -> Result<Vec<u8>>
         out.number(span.get());
     }
     write_word(&mut out, record.outcome);
-    write_text(&mut out, &record.reason);
+    hiding.maybe_prose(&mut out, record.reason.as_deref())?;
     out.flag(record.late);
     write_charge(&mut out, &record.charge);
     out.list(record.allowances.iter(), |out, usage| {
@@ -109,7 +109,7 @@ fn read_record(from: &mut Reader<'_>, revealing: &mut Revealing<'_>) -> std::res
         talk: Seconds::new(need!(from.number())),
         billed: Seconds::new(need!(from.number())),
         outcome: need!(read_word(from)),
-        reason: need!(read_text(from)),
+        reason: need!(read_text(from)).map(|reason| revealing.in_prose(reason)).transpose()?,
         late: need!(from.flag()),
         charge: need!(read_charge(from)),
         allowances: need!(from.list(|from| Some(AllowanceUse { id: from.text()?.into(), used: from.number()? }))),

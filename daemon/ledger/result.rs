@@ -102,6 +102,15 @@ impl Style {
         }
     }
 
+    /// What a person wrote: numbers in it are shown as others are.
+    #[must_use]
+    pub fn prose<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.digits {
+            Digits::All => Cow::Borrowed(text),
+            Digits::Masked(_) => super::prose::mask(text, |number| self.mask(number.into()).into()),
+        }
+    }
+
     fn mask<'a>(&self, text: Cow<'a, str>) -> Cow<'a, str> {
         let Digits::Masked(count) = self.digits else { return text };
         let mut left = count;
@@ -142,7 +151,7 @@ pub fn write_json(out: &mut Vec<u8>, record: &Record, style: &Style) {
     object.integer("talk_s", style.count(record.talk.get()));
     object.integer("billed_s", style.count(record.billed.get()));
     object.text("outcome", record.outcome.word());
-    object.maybe("reason", record.reason.as_deref());
+    object.maybe("reason", record.reason.as_deref().map(|reason| style.prose(reason)).as_deref());
     object.flag("late", record.late);
     let charge = &record.charge;
     let money = |amount: Decimal| Money::new(style.amount(amount), charge.currency);

@@ -22,7 +22,7 @@ pub(crate) fn ledger() -> (TempDir, Ledger) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut ledger = Ledger::open(&folder.path().join("ledger.db"), &key()).expect("a new ledger");
     let mut batch = ledger.batch().expect("a batch");
-    batch.use_catalogue(&[Document { kind: "tariff", name: "support-level.toml", text: "[[plan]]" }]).expect("stored");
+    batch.use_catalogue(&[Document { kind: "tariff", name: "support-level.toml", text: "[[plan]]", numbers: &[] }]).expect("stored");
     batch.commit().expect("committed");
     (folder, ledger)
 }

@@ -43,6 +43,13 @@ pub struct Plan {
     pub(super) gone: Vec<(i64, i64, i64)>,
 }
 
+impl Plan {
+    /// The entries that stand and would be taken back.
+    pub fn without_reason(&self) -> impl Iterator<Item = i64> {
+        self.gone.iter().map(|(_, entry, _)| *entry)
+    }
+}
+
 const OF_CONTRACT: &str = "
     SELECT s.no, s.kind, s.key, s.begun, r.entry, r.live FROM subject s LEFT JOIN record r ON r.subject = s.no
     WHERE s.contract = ?1 AND s.begun >= ?2 AND s.begun < ?3 AND r.moved IS NULL";

@@ -10,6 +10,7 @@ use super::error::{LedgerError, Result};
 use super::journal::kind;
 use super::numbers::NumberKey;
 use super::post::{ENTRY, begun_of, key_of};
+use super::prose::CONTRACTS;
 use super::query::blob;
 use super::{Ledger, Token};
 use rusqlite::Row;
@@ -40,10 +41,10 @@ const STRIDE: i64 = 4_096;
 
 /// Collects findings up to the bound.
 #[derive(Default)]
-struct Findings(Vec<Finding>);
+pub(super) struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn add(&mut self, table: &'static str, row: impl ToString, what: impl Into<String>) {
+    pub(super) fn add(&mut self, table: &'static str, row: impl ToString, what: impl Into<String>) {
         if self.0.len() < MOST_FINDINGS {
             self.0.push(Finding { table, row: row.to_string(), what: what.into() });
         }
@@ -73,6 +74,7 @@ impl Ledger {
             ledger.check_texts(&mut findings)?;
             ledger.check_projections(&mut findings)?;
             ledger.check_subjects(&mut findings)?;
+            ledger.check_privacy(&mut findings)?;
             if let Some(key) = key {
                 ledger.check_numbers(key, &mut findings)?;
             }
@@ -208,11 +210,18 @@ impl Ledger {
 
     /// Texts have their hashes, sets of texts theirs, and each set was put in force by evidence.
     fn check_texts(&self, findings: &mut Findings) -> Result<()> {
-        let mut statement = self.db.prepare("SELECT hash, kind, name, text FROM document")?;
-        let mut rows = statement.query([])?;
+        let mut statement = self.db.prepare(
+            "SELECT hash, kind, name, text, EXISTS (SELECT 1 FROM catalogue_document c WHERE c.document = d.no AND c.catalogue = ?1)
+             FROM document d",
+        )?;
+        let mut rows = statement.query([self.head.catalogue])?;
         while let Some(row) = rows.next()? {
             let (hash, kind, name, text): (Vec<u8>, String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            if document_hash(&Document { kind: &kind, name: &name, text: &text }).0 != *hash {
+            // Contracts that an earlier version kept with their numbers were emptied; none of them is in force.
+            if text.is_empty() && kind == CONTRACTS && !row.get::<_, bool>(4)? {
+                continue;
+            }
+            if document_hash(&Document { kind: &kind, name: &name, text: &text, numbers: &[] }).0 != *hash {
                 findings.add("document", name, "its text is not that of its hash: it was changed");
             }
         }

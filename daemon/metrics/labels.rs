@@ -237,6 +237,10 @@ labels! {
         Csv = "csv",
         /// FreeSWITCH's records in JSON.
         FreeSwitch = "freeswitch",
+        /// The call monitor of a Fritz!Box.
+        FritzBox = "fritzbox",
+        /// FreeSWITCH's event socket.
+        FreeSwitchEvents = "freeswitch-events",
     }
 }
 

@@ -1,8 +1,8 @@
 //! Every counter and gauge in one list, with help text and unit.
 //!
 //! Names are `taktd_<what>_<unit>`, in base units; counters end in `_total`. The one invariant: a label's value comes from
-//! an enum (or is the place of a `[[source]]` in the configuration), so no phone number, contract or Call-ID ever gets
-//! onto the page and its length has a bound. The page is the Prometheus text format, version 0.0.4.
+//! an enum (or is the place of a `[[source]]` in the configuration, or the number of one of a few capture agents), so no phone
+//! number, contract or Call-ID ever gets onto the page and its length has a bound. The page is the Prometheus text format, version 0.0.4.
 
 mod by;
 mod labels;
@@ -28,6 +28,7 @@ pub struct Metrics {
     registry: Registry,
     source_up: IntGaugeVec,
     source_last_seen: GaugeVec,
+    hep_clock_offset: GaugeVec,
     /// SIP messages read, by method or class of status.
     pub sip_messages: By<MessageKind, IntCounter>,
     /// Observations and rows set aside, by reason.
@@ -56,6 +57,10 @@ pub struct Metrics {
     pub entries: By<EntryKind, IntCounter>,
     /// Rows of evidence journaled.
     pub evidence_rows: IntCounter,
+    /// Numbers that were anonymised.
+    pub numbers_forgotten: IntCounter,
+    /// 1 while forgotten numbers may still stand in the ledger's file, else 0.
+    pub numbers_unswept: IntGauge,
     /// How long commits take.
     pub commit_seconds: Histogram,
     /// Commits that failed.
@@ -93,6 +98,13 @@ impl Metrics {
                 Opts::new("taktd_source_last_seen_timestamp_seconds", "When a source last yielded something; Unix time in seconds."),
                 &["kind", "source"],
             )),
+            hep_clock_offset: list.register(GaugeVec::new(
+                Opts::new(
+                    "taktd_hep_clock_offset_seconds",
+                    "By how much the clock of a capture agent is ahead of another's, by messages that both report; in seconds.",
+                ),
+                &["agent", "beside"],
+            )),
             sip_messages: list.counters("taktd_sip_messages_total", "SIP messages read, by method or class of status."),
             rejected: list.counters("taktd_rejected_total", "Observations and rows of files set aside, by reason."),
             hep_frames: list.counters("taktd_hep_frames_total", "HEP frames received, by what became of them."),
@@ -114,6 +126,11 @@ impl Metrics {
             talk_seconds: list.counter("taktd_talk_seconds_total", "Talk of the ended calls, in seconds."),
             entries: list.counters("taktd_ledger_entries_total", "Entries written to the ledger, by kind."),
             evidence_rows: list.counter("taktd_ledger_evidence_rows_total", "Rows of evidence written to the ledger."),
+            numbers_forgotten: list.counter("taktd_privacy_numbers_forgotten_total", "Phone numbers that were anonymised since the start."),
+            numbers_unswept: list.gauge(
+                "taktd_privacy_wipe_pending",
+                "1 while numbers that were anonymised may still stand in deleted pages of the ledger's file, else 0.",
+            ),
             commit_seconds: list.register(Histogram::with_opts(
                 HistogramOpts::new("taktd_ledger_commit_seconds", "How long commits take, until they are on disk; in seconds.")
                     .buckets(COMMIT_SECONDS.to_vec()),
@@ -152,6 +169,13 @@ impl Metrics {
     pub fn forget_sources(&self) {
         self.source_up.reset();
         self.source_last_seen.reset();
+    }
+
+    /// The clock of a capture agent is so far ahead of another's, in microseconds: both by their numbers, of at most
+    /// [`crate::sources::hep::agents::MOST`] agents.
+    pub fn hep_clocks_apart(&self, agent: u32, beside: u32, micros: i64) {
+        let labels = [agent.to_string(), beside.to_string()];
+        self.hep_clock_offset.with_label_values(&labels).set(micros as f64 / 1e6);
     }
 
     /// The ledger's time has moved here.

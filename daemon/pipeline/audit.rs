@@ -1,10 +1,12 @@
-//! Everything again: every record computed anew from the evidence, held against what stands in the ledger.
+//! Everything again: every record computed anew from the evidence, held against what stands in the ledger; and what stands there of
+//! a contract although nothing comes to it. One contract is in memory at a time, and one call that nobody pays.
 
 use super::catalogue::InForce;
 use super::said::said;
 use super::settling::next_deadline;
-use crate::ledger::{Ledger, Result};
+use crate::ledger::{Ledger, Result, Scope};
 use crate::meter::{self, Record, RecordKey};
+use crate::units::Timestamp;
 
 /// Settles every contract and every call of nobody anew. Gives how many records were computed, and what differs.
 ///
@@ -30,7 +32,7 @@ pub fn settle_anew(ledger: &Ledger, in_force: &InForce) -> Result<(u64, Vec<Stri
         }
         Ok(())
     };
-    let mut deadlines = Vec::new();
+    let (mut deadlines, mut unfounded) = (Vec::new(), Vec::new());
     for contract in ledger.contracts()? {
         let Some(terms) = in_force.terms(&contract) else { continue };
         let calls = said(ledger, in_force, &closings, &contract)?;
@@ -38,20 +40,18 @@ pub fn settle_anew(ledger: &Ledger, in_force: &InForce) -> Result<(u64, Vec<Stri
         let records: Vec<Record> = settled.filter(|record| record.ended_at.is_some()).collect();
         records.iter().try_for_each(&mut compare)?;
         deadlines.push((next_deadline(&terms, &records), contract.clone()));
-        for fee in meter::fees(&terms, until) {
-            compare(&fee)?;
-        }
+        let fees = meter::fees(&terms, until);
+        fees.iter().try_for_each(&mut compare)?;
+        let ever = Scope { contract: &contract, from: Timestamp::from_micros(i64::MIN), to: Timestamp::MAX };
+        let plan = ledger.stands(&ever)?.plan(records.into_iter().chain(fees).collect());
+        unfounded
+            .extend(plan.without_reason().map(|entry| format!("entry {entry}: stands with {contract}, and computed anew there is none")));
     }
-    let mut nobodys = Vec::new();
-    ledger.calls_of_nobody(crate::units::Timestamp::default(), |stored| {
-        nobodys.push((stored.call, stored.matched));
-        Ok(())
+    ledger.calls_of_nobody(Timestamp::default(), |stored| {
+        let ended = stored.call.ended_at;
+        ended.map_or(Ok(()), |ended| compare(&in_force.unbilled(&stored.call, &stored.matched, ended)))
     })?;
-    for (call, found) in nobodys {
-        if let Some(ended) = call.ended_at {
-            compare(&in_force.unbilled(&call, &found, ended))?;
-        }
-    }
+    differing.extend(unfounded);
     for (derived, contract) in deadlines {
         if ledger.deadline(&contract)? != derived {
             differing.push(format!("deadline {contract}: computed anew, its next one is another; the next settlement would come too late"));

@@ -3,13 +3,14 @@
 //! The one invariant: evidence, entries and the snapshot of open dialogs that belongs to them are committed together.
 
 use super::catalogue::{InForce, Said};
+use super::forgetting::use_texts;
 use super::journaling::{find_anew, keep_place, month_end, write};
 use super::quiets::Quiets;
 use super::settling::{settle_many, settle_unsettled};
 use super::twins::Kinds;
 use crate::calls::{Call, Speaker, Update};
 use crate::contracts::local_date;
-use crate::ledger::{Assignment, Closing, Document, Ledger, Posted, Snapshot, StoredCall};
+use crate::ledger::{Assignment, Closing, Ledger, Posted, Snapshot, StoredCall};
 use crate::meter::{self, Outcome, Record, RecordKey, Timing};
 use crate::units::{Direction, Seconds, Timestamp};
 use chrono::{Datelike, NaiveDate};
@@ -109,10 +110,9 @@ impl Books {
     /// When the ledger cannot be written.
     pub fn put_in_force(&mut self, in_force: Arc<InForce>) -> Result<()> {
         in_force.hand_over(|documents| {
-            let documents: Vec<Document<'_>> = documents.iter().map(|(kind, name, text)| Document { kind, name, text }).collect();
             let before = self.ledger.catalogue();
             let mut batch = self.ledger.batch()?;
-            let version = batch.use_catalogue(&documents)?;
+            let version = use_texts(&mut batch, &in_force, documents)?;
             if before.is_some_and(|before| before != version) {
                 let open_since = self.closings.last().map_or(Timestamp::default(), |closing| month_end(closing, &in_force));
                 find_anew(&mut batch, &in_force, open_since)?;
@@ -183,7 +183,7 @@ impl Books {
     ///
     /// # Errors
     /// When the ledger cannot be written. What was settled stays; the rest is settled next time.
-    pub fn settle_all(&mut self, mut progress: impl FnMut(usize, usize)) -> Result<Posted> {
+    pub fn settle_all(&mut self, mut progress: impl FnMut(usize, usize) + Send) -> Result<Posted> {
         let mut batch = self.ledger.batch()?;
         batch.mark_due()?;
         batch.commit()?;

@@ -2,10 +2,11 @@
 //!
 //! The one invariant: each duty says itself when it is done, and one that failed is tried again.
 
+use super::forgetting::Forgotten;
 use super::writer::Writer;
 use crate::clock;
 use crate::export;
-use crate::ledger::{Ledger, LedgerError, Posted, Snapshot};
+use crate::ledger::{Ledger, LedgerError, Posted, Snapshot, Swept};
 use crate::units::Timestamp;
 
 impl Writer {
@@ -44,14 +45,26 @@ impl Writer {
         if let (Some(first), Some(last)) = (months.first(), months.last()) {
             tracing::info!(%first, %last, "months are closed; calls that come later for them are late");
         }
-        let before = self.schedule.forget_before(now);
-        let mut batch = self.books.ledger_mut().batch()?;
-        let forgotten = batch.forget_numbers(before)?;
-        batch.commit()?;
-        if forgotten > 0 {
-            tracing::info!(forgotten, "numbers were anonymised");
-        }
+        self.forget(now)?;
         Ok(posted)
+    }
+
+    /// Old numbers are forgotten, and wiped from the file.
+    fn forget(&mut self, now: Timestamp) -> Result<(), LedgerError> {
+        let Forgotten { numbers, swept } = self.books.forget(self.schedule.forget_before(now))?;
+        self.metrics.numbers_forgotten.inc_by(u64::try_from(numbers).unwrap_or(0));
+        self.metrics.numbers_unswept.set(i64::from(swept == Swept::Later));
+        if numbers > 0 {
+            tracing::info!(forgotten = numbers, "numbers were anonymised");
+        }
+        match swept {
+            Swept::Nothing => {}
+            Swept::All => tracing::info!("what was forgotten is wiped from the ledger's file"),
+            Swept::Later => {
+                tracing::warn!("what was forgotten may still stand in the ledger's log, which is being read; it is wiped next time")
+            }
+        }
+        Ok(())
     }
 
     fn export(&mut self, now: Timestamp) {

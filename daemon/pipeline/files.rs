@@ -3,6 +3,7 @@
 //! The one invariant: the gathered records and the place in the files are kept together with the calls told of them.
 
 use super::inputs::{SNAPSHOT_MICROS, Shared};
+use super::kept_parts::gathered;
 use super::record_files::{FileConfig, RecordFiles, Trouble};
 use super::replay::records_key;
 use super::signalling::AHEAD_MICROS;
@@ -38,7 +39,7 @@ pub(super) type Kept = Vec<(usize, Option<Vec<u8>>, Option<Vec<u8>>)>;
 /// What the ledger keeps of these sources: their numbers, and where what was gathered of each is kept.
 pub(super) fn kept_of(ledger: &Ledger, sources: impl Iterator<Item = (usize, String)>) -> Result<Kept, LedgerError> {
     let body = |key: &str| Ok::<_, LedgerError>(ledger.snapshot(key)?.map(|snapshot| snapshot.body));
-    sources.map(|(place, gathered)| Ok((place, body(&gathered)?, body(&position_key(place))?))).collect()
+    sources.map(|(place, name)| Ok((place, gathered(ledger, &name)?, body(&position_key(place))?))).collect()
 }
 
 impl<C> Files<C> {

@@ -7,7 +7,7 @@
 //! are read, and none is written through a link.
 
 use super::requests::Request;
-use crate::ledger::{Assignment, Decision};
+use crate::ledger::{Act, Assignment, Decision, Token, Wish};
 use crate::tariff::Verdict;
 use crate::units::{CallId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,18 @@ struct WrittenDecisions {
 struct WrittenDecision {
     call: String,
     decision: String,
+    who: String,
+    why: String,
+    at: i64,
+}
+
+/// What is asked about a number, as its file has it: the number itself stands in none.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenWish {
+    privacy: String,
+    tokens: Vec<String>,
+    until: Option<i64>,
     who: String,
     why: String,
     at: i64,
@@ -100,7 +112,7 @@ pub fn prepare(ledger: &Path) -> io::Result<()> {
 /// When it cannot be left, is refused, or is not taken in time.
 pub fn ask(ledger: &Path, request: &Request) -> Result<(), InboxError> {
     match request {
-        Request::Assign { .. } => ask_one(ledger, request, 0),
+        Request::Assign { .. } | Request::Privacy(_) => ask_one(ledger, request, 0),
         Request::Decide(decisions) => {
             let mut parts = (0..).zip(decisions.chunks(DECISIONS_AT_ONCE));
             parts.try_for_each(|(part, decisions)| ask_one(ledger, &Request::Decide(decisions.to_vec()), part))
@@ -165,6 +177,9 @@ fn read(path: &Path) -> Result<Request, String> {
     let text = plain(path).map_err(|error| error.to_string())?;
     let value: serde_json::Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     let name = |key: &str, text: &str| CallId::new(text).ok_or_else(|| format!("{key}: is empty"));
+    if value.get("privacy").is_some() {
+        return wish(serde_json::from_value(value).map_err(|error| error.to_string())?).map(Request::Privacy);
+    }
     if value.get("decide").is_none() {
         let WrittenAssignment { assign, contract, who, why, at } = serde_json::from_value(value).map_err(|error| error.to_string())?;
         let assignment = Assignment { contract: contract.into(), who: who.into(), why: why.into(), at: Timestamp::from_micros(at) };
@@ -180,6 +195,28 @@ fn read(path: &Path) -> Result<Request, String> {
     Ok(Request::Decide(decisions))
 }
 
+fn wish(written: WrittenWish) -> Result<Wish, String> {
+    let WrittenWish { privacy, tokens, until, who, why, at } = written;
+    let act = match (privacy.as_str(), until) {
+        ("hold", until) => Act::Hold { until: until.map_or(Timestamp::MAX, Timestamp::from_micros) },
+        ("release", None) => Act::Release,
+        ("erase", None) => Act::Erase,
+        _ => return Err(format!("privacy: \"{privacy}\" is none; hold, release and erase are")),
+    };
+    let token = |text: &String| Token::parse(text).ok_or_else(|| "tokens: one is none".to_owned());
+    let tokens = tokens.iter().map(token).collect::<Result<_, _>>()?;
+    Ok(Wish { tokens, act, who: who.into(), reason: why.into(), at: Timestamp::from_micros(at) })
+}
+
+fn written(Wish { tokens, act, who, reason, at }: &Wish) -> WrittenWish {
+    let until = match act {
+        Act::Hold { until } => (*until != Timestamp::MAX).then(|| until.micros()),
+        Act::Release | Act::Erase => None,
+    };
+    let (who, why, tokens) = (who.to_string(), reason.to_string(), tokens.iter().map(ToString::to_string).collect());
+    WrittenWish { privacy: act.word().to_owned(), tokens, until, who, why, at: at.micros() }
+}
+
 /// When a request was made, and its text.
 fn write(request: &Request) -> (Timestamp, Vec<u8>) {
     let (at, text) = match request {
@@ -187,6 +224,7 @@ fn write(request: &Request) -> (Timestamp, Vec<u8>) {
             let (assign, contract, who, why) = (call.to_string(), contract.to_string(), who.to_string(), why.to_string());
             (*at, serde_json::to_vec(&WrittenAssignment { assign, contract, who, why, at: at.micros() }))
         }
+        Request::Privacy(wish) => (wish.at, serde_json::to_vec(&written(wish))),
         Request::Decide(decisions) => {
             let write = |(call, Decision { verdict, who, reason, at }): &(CallId, Decision)| WrittenDecision {
                 call: call.to_string(),

@@ -11,8 +11,9 @@ use crate::calls::{Call, Speaker, Stage, Update};
 use crate::clock;
 use crate::ledger::Snapshot;
 use crate::metrics::{ConnectionEnd, Growth, HepOutcome, Label, Metrics, SourceMetrics};
-use crate::sources::SetAside;
-use crate::sources::hep::{Bare, Bounds, Closed, Event, Listener, Received, Receiver, Server};
+use crate::sources::hep::agents::{Agents, Offset};
+use crate::sources::hep::{Bare, Bounds, Closed, Event, Listener, Received, Receiver, Server, WANTED_BUFFER};
+use crate::sources::{Found, SetAside};
 use crate::units::Timestamp;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -41,6 +42,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Running calls of inputs that share no dialogs, by the number of the source.
     pub beside: Arc<Mutex<BTreeMap<usize, Vec<Call>>>>,
+    /// The capture agents of all HEP ports.
+    pub agents: Arc<Mutex<Agents>>,
     /// What each source is there for.
     pub roles: Arc<Roles>,
     /// Set when it is time to end.
@@ -82,12 +85,19 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
     let mut intake = Intake::new(shared, source);
     let mut drops = Growth::default();
     let mut next_count = Timestamp::default();
-    while !shared.ends() {
-        let received = receiver.receive(PATIENCE, clock::now, &mut |found| {
-            intake.metrics().hep_frames.inc(HepOutcome::Accepted);
-            intake.message(&found.message);
+    warn_of_small_buffer(&receiver);
+    let mut open = true;
+    loop {
+        if open && shared.ends() {
+            // What was taken from the kernel is read before we leave.
+            receiver.close();
+            open = false;
+        }
+        let received = receiver.receive(PATIENCE, &mut |found, at| {
+            take(&mut intake, shared, &found, at);
         });
         match received {
+            Ok(Received::Nothing) if !open => break,
             Ok(Received::Messages | Received::Nothing) => {}
             Ok(Received::SetAside(reason, peer)) => set_aside(&mut intake, reason, peer),
             Err(error) => {
@@ -96,6 +106,10 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
                 break;
             }
         }
+        // Datagrams that came at once are one turn.
+        if receiver.has_more() {
+            continue;
+        }
         intake.turn();
         let now = clock::now();
         if now >= next_count {
@@ -103,8 +117,18 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
             next_count = now.plus_micros(COUNT_MICROS);
         }
     }
+    intake.turn();
     count_drops(shared, &receiver, &mut drops);
     intake.stop();
+}
+
+/// A small buffer is no reason not to start, but one to say what would be right.
+fn warn_of_small_buffer(receiver: &Receiver) {
+    // The kernel counts twice what it grants.
+    let granted = receiver.granted_buffer().unwrap_or(0) / 2;
+    if granted < WANTED_BUFFER {
+        tracing::warn!(granted, wanted = WANTED_BUFFER, address = %receiver.local_addr(), "the kernel grants a small receive buffer, and a busy moment may lose datagrams; set net.core.rmem_max to what is wanted");
+    }
 }
 
 /// How a port that agents connect to is read.
@@ -122,7 +146,8 @@ pub fn hep_server(shared: &Shared, server: HepServer, source: &SourceMetrics) {
     let intake = Rc::new(RefCell::new(Intake::new(shared, source)));
     let HepServer { listener, key, bare } = server;
     let (address, hearing) = (listener.local_addr(), Rc::clone(&intake));
-    let hear = move |event: Event<'_>| hear(&mut hearing.borrow_mut(), event);
+    let sharing = shared.clone();
+    let hear = move |event: Event<'_>| hear(&mut hearing.borrow_mut(), &sharing, event);
     let served = Server { key, bare, bounds: Bounds::default(), now: clock::now, hear }.serve(listener, || shared.ends());
     let intake = intake.borrow();
     if let Err(error) = served {
@@ -132,12 +157,21 @@ pub fn hep_server(shared: &Shared, server: HepServer, source: &SourceMetrics) {
     intake.stop();
 }
 
-fn hear(intake: &mut Intake, event: Event<'_>) {
-    match event {
-        Event::Found(found) => {
-            intake.metrics().hep_frames.inc(HepOutcome::Accepted);
-            intake.message(&found.message);
+/// Takes what a frame held that came at `now`, and notes how far its agent's clock is from another's that reports the same.
+fn take(intake: &mut Intake, shared: &Shared, found: &Found<'_>, now: Timestamp) {
+    intake.metrics().hep_frames.inc(HepOutcome::Accepted);
+    intake.message(&found.message, now);
+    if let Some(agent) = found.agent {
+        let offset = shared.agents.lock().unwrap_or_else(PoisonError::into_inner).hear(agent, &found.message, now);
+        if let Some(Offset { agent, beside, micros }) = offset {
+            shared.metrics.hep_clocks_apart(agent, beside, micros);
         }
+    }
+}
+
+fn hear(intake: &mut Intake, shared: &Shared, event: Event<'_>) {
+    match event {
+        Event::Found(found) => take(intake, shared, &found, clock::now()),
         Event::SetAside(reason, peer) => set_aside(intake, reason, peer),
         Event::Opened => intake.metrics().hep_connections.inc(),
         Event::Ended(why, peer) => {

@@ -14,6 +14,8 @@ use crate::units::{Message, Timestamp};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+/// The writer is woken for the view alone at most this often, in microseconds.
+const NUDGE_MICROS: i64 = 50_000;
 /// Of so many kinds and senders the first is told.
 const MOST_TOLD: usize = 64;
 
@@ -24,6 +26,7 @@ pub(super) struct Intake {
     updates: Vec<Update>,
     told: BTreeSet<(&'static str, IpAddr)>,
     next_snapshot: Timestamp,
+    next_nudge: Timestamp,
     dirty: bool,
     seen: bool,
 }
@@ -37,6 +40,7 @@ impl Intake {
             updates: Vec::new(),
             told: BTreeSet::new(),
             next_snapshot: clock::now().plus_micros(SNAPSHOT_MICROS),
+            next_nudge: Timestamp::default(),
             dirty: false,
             seen: false,
         }
@@ -46,11 +50,15 @@ impl Intake {
         &self.shared.metrics
     }
 
-    /// Takes a message.
-    pub(super) fn message(&mut self, message: &Message<'_>) {
-        let now = clock::now();
+    /// Takes a message, which came at `now`.
+    pub(super) fn message(&mut self, message: &Message<'_>, now: Timestamp) {
         self.shared.metrics.sip_messages.inc(kind_of(message.payload));
-        let observed = self.shared.signalling().observe(message, now, &mut self.updates);
+        let (observed, set_by) = {
+            let mut signalling = self.shared.signalling();
+            let set_by = signalling.clock_shows(now, clock::steady_micros());
+            (signalling.observe(message, now, &mut self.updates), set_by)
+        };
+        tell_of_clock(set_by);
         count(&self.shared.metrics, observed);
         self.seen |= matches!(observed, Observed::Call | Observed::TooMany);
         self.dirty |= observed != Observed::NoCall;
@@ -71,23 +79,27 @@ impl Intake {
     /// Time has passed, or a message was taken: what is due ends, and news are sent on.
     pub(super) fn turn(&mut self) {
         let now = clock::now();
-        {
+        let set_by = {
             let mut signalling = self.shared.signalling();
-            let feed = signalling.feed_time(now);
-            if signalling.deadline().is_some_and(|due| due <= feed) {
-                signalling.advance(feed, &mut self.updates);
-            }
-        }
+            let set_by = signalling.clock_shows(now, clock::steady_micros());
+            signalling.pass(now, &mut self.updates);
+            set_by
+        };
+        tell_of_clock(set_by);
         if !self.updates.is_empty() {
             self.shared.tell(Told::News(self.shared.roles.signalling(), std::mem::take(&mut self.updates), Vec::new()));
-        } else if self.seen {
+            self.seen = false;
+        } else if self.seen && now >= self.next_nudge {
             // A call was set up or rings: the view changes, the ledger does not. When the writer is busy it will look anyway.
             let _ = self.shared.writer.try_send(Told::Nudge);
+            self.next_nudge = now.plus_micros(NUDGE_MICROS);
+            self.seen = false;
         }
-        self.seen = false;
         if self.dirty && now >= self.next_snapshot {
+            let watch = clock::Stopwatch::start();
             self.dirty = !snapshot(&self.shared);
-            self.next_snapshot = now.plus_micros(SNAPSHOT_MICROS);
+            // Many open dialogs take long to write: that is never done for more than a twentieth of the time.
+            self.next_snapshot = now.plus_micros(SNAPSHOT_MICROS.max(watch.elapsed_micros().saturating_mul(20)));
         }
     }
 
@@ -105,6 +117,12 @@ impl Intake {
     /// The source ends, or is not read for a while.
     pub(super) fn stop(&self) {
         self.source.stopped();
+    }
+}
+
+fn tell_of_clock(set_by: Option<i64>) {
+    if let Some(micros) = set_by {
+        tracing::warn!(seconds = micros / 1_000_000, "the system clock was set; calls are metered by their sources' own time all the same");
     }
 }
 

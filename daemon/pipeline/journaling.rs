@@ -4,6 +4,7 @@
 
 use super::books::{Done, Result};
 use super::catalogue::InForce;
+use super::forgetting::find;
 use super::twins::{Kinds, Told, settle_identity};
 use crate::calls::{Call, Speaker, Stage, Update, call_id_of};
 use crate::contracts::Match;
@@ -14,7 +15,10 @@ use crate::units::{CallId, Timestamp};
 /// Where each input stands, and the time it has reached: commits together with what came from it.
 pub(super) fn keep_place(batch: &mut Batch<'_>, snapshots: &[(String, Snapshot)], time: Option<Timestamp>) -> Result<()> {
     for (source, snapshot) in snapshots {
-        batch.put_snapshot(source, snapshot)?;
+        match snapshot.is_gone() {
+            true => batch.drop_snapshot(source)?,
+            false => batch.put_snapshot(source, snapshot)?,
+        }
     }
     if let Some(time) = time {
         batch.advance_time(time);
@@ -39,12 +43,12 @@ pub(super) fn write(
                 continue;
             }
             Told::Merged(call, over) => {
-                let found = in_force.find(&call);
+                let found = find(batch.ledger(), in_force, &call)?;
                 let journaled = batch.journal_merged(&call, &found)?;
                 (call, found, journaled, over)
             }
             Told::Alone(mut call) => {
-                let found = in_force.find(&call);
+                let found = find(batch.ledger(), in_force, &call)?;
                 let mut journaled = batch.journal_call(&call, &found)?;
                 if journaled == Journaled::Taken {
                     call.id = name_again(&call);
@@ -88,14 +92,15 @@ fn post_unbilled(batch: &mut Batch<'_>, in_force: &InForce, call: &Call, found: 
 /// Calls since an instant find their contract anew.
 pub(super) fn find_anew(batch: &mut Batch<'_>, in_force: &InForce, since: Timestamp) -> Result<()> {
     let mut moved: Vec<Call> = Vec::new();
-    batch.ledger().calls(since, Timestamp::from_micros(i64::MAX), |stored| {
-        if in_force.find(&stored.call) != stored.matched {
+    let ledger = batch.ledger();
+    ledger.calls(since, Timestamp::from_micros(i64::MAX), |stored| {
+        if find(ledger, in_force, &stored.call)? != stored.matched {
             moved.push(stored.call);
         }
         Ok(())
     })?;
     for call in moved {
-        let found = in_force.find(&call);
+        let found = find(batch.ledger(), in_force, &call)?;
         batch.journal_call(&call, &found)?;
         if found.contract().is_none() && call.ended_at.is_some() {
             let mut done = Done::default();

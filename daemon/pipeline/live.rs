@@ -8,9 +8,10 @@ use super::files::{self, Files, Kept};
 use super::inbox;
 use super::inputs::{self, HepServer, Shared};
 use super::manager;
+use super::monitor;
 use super::posted::{self, Posting};
 use super::record_files::FileConfig;
-use super::replay::{SIP, records_key};
+use super::replay::records_key;
 use super::roles::Roles;
 use super::schedule::Schedule;
 use super::signalling::Signalling;
@@ -23,12 +24,13 @@ use crate::http::{self, Guard, HttpState, Limits, View};
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::{Metrics, SourceKind};
 use crate::sources::hep::Receiver;
-use crate::sources::{asterisk_ami, asterisk_cel};
+use crate::sources::{asterisk_ami, asterisk_cel, freeswitch_events, fritzbox};
 use crate::tariff::Period;
-use crate::units::KeyedState;
+use crate::units::{CallId, KeyedState};
 use chrono::NaiveTime;
 use chrono_tz::Tz;
 use sd_notify::NotifyState;
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -60,6 +62,10 @@ pub enum Input {
     Events(usize, asterisk_cel::Config),
     /// The manager interface of a switch.
     Manager(usize, asterisk_ami::Config),
+    /// The call monitor of a box.
+    Monitor(usize, fritzbox::Config),
+    /// The event socket of a FreeSWITCH.
+    EventSocket(usize, freeswitch_events::Config),
 }
 
 /// Everything the daemon starts with.
@@ -148,6 +154,7 @@ async fn live(start: Start) -> Result<(), LiveError> {
         writer: sender,
         metrics: metrics.clone(),
         beside: Arc::default(),
+        agents: Arc::default(),
         roles: Arc::new(roles),
         stop: Arc::new(AtomicBool::new(false)),
     };
@@ -249,39 +256,29 @@ fn restore(
     inputs: &[Input],
 ) -> Result<(Signalling, Kept), LiveError> {
     let directory = in_force.directory().clone();
-    let kept = ledger.snapshot(SIP)?;
-    let restored = kept.as_ref().and_then(|snapshot| Signalling::read(&snapshot.body, directory.clone(), max_legs, key));
-    if kept.is_some() && restored.is_none() {
-        tracing::warn!("the snapshot of open dialogs is of another version; running calls end when their BYE is seen");
-    }
-    let mut signalling = restored.unwrap_or_else(|| Signalling::new(directory.clone(), max_legs, key));
-    let mut running = Vec::new();
-    ledger.running_calls(|stored| {
-        running.push(stored.call);
-        Ok(())
-    })?;
-    if !running.is_empty() {
-        tracing::info!(calls = running.len(), "running calls go on");
-    }
     let files = files::kept_of(
         ledger,
         inputs.iter().filter_map(|input| match input {
             Input::Hep(_) | Input::HepServer(_) | Input::Capture(_) => None,
             Input::Files(place, _) => Some((*place, records_key(*place))),
             Input::Posted(posting) => Some((posting.place, records_key(posting.place))),
-            Input::Events(place, _) | Input::Manager(place, _) => Some((*place, channels_key(*place))),
+            Input::Events(place, _) | Input::Manager(place, _) | Input::EventSocket(place, _) | Input::Monitor(place, _) => {
+                Some((*place, channels_key(*place)))
+            }
         }),
     )?;
+    let mut followed: BTreeSet<CallId> = BTreeSet::new();
     for input in inputs {
-        let (Input::Events(place, _) | Input::Manager(place, _)) = input else { continue };
+        let (Input::Events(place, _) | Input::Manager(place, _) | Input::EventSocket(place, _) | Input::Monitor(place, _)) = input else {
+            continue;
+        };
         let state = files.iter().find(|(known, ..)| known == place).and_then(|(_, state, _)| state.as_deref());
         if let Some(channels) = state.and_then(|body| events::restore(&directory, body)) {
             // These go on where they were begun.
-            let known = channels.running();
-            running.retain(|call| !known.iter().any(|known| known.id == call.id));
+            followed.extend(channels.running().into_iter().map(|call| call.id));
         }
     }
-    signalling.resume(running);
+    let signalling = Signalling::restore(ledger, directory, max_legs, key, |call| followed.contains(&call.id))?;
     Ok((signalling, files))
 }
 
@@ -336,7 +333,17 @@ fn start_inputs(
             Input::Manager(place, config) => {
                 let source = shared.metrics.source(SourceKind::AsteriskAmi, number);
                 let files = Files::with_kept(&mut kept, place, config, directory);
-                spawn("manager", move || manager::follow(&shared, &files, &source))?
+                spawn("manager", move || manager::follow::<asterisk_ami::session::Session>(&shared, &files, &source))?
+            }
+            Input::EventSocket(place, config) => {
+                let source = shared.metrics.source(SourceKind::FreeSwitchEvents, number);
+                let files = Files::with_kept(&mut kept, place, config, directory);
+                spawn("event socket", move || manager::follow::<freeswitch_events::session::Session>(&shared, &files, &source))?
+            }
+            Input::Monitor(place, config) => {
+                let source = shared.metrics.source(SourceKind::FritzBox, number);
+                let files = Files::with_kept(&mut kept, place, config, directory);
+                spawn("monitor", move || monitor::follow(&shared, &files, &source))?
             }
         });
     }

@@ -79,7 +79,7 @@ pub fn take(shared: &Shared, files: &Files<FileConfig>, records: &Receiver<Poste
     source.up();
     let mut directory = lock(&files.directory).clone();
     let by = shared.roles.of(files.place, files.config.witness());
-    let mut gathered = RecordFiles::open(&files.config, &directory, files.records.as_deref(), files.position.as_deref());
+    let mut gathered = RecordFiles::open(&files.config, &directory, files.records.as_deref(), files.position.as_deref()).keeping_changes();
     let mut next_look = Timestamp::default();
     let mut rejected = Growth::default();
     let (mut troubled, mut aside_told) = (false, false);
@@ -119,7 +119,7 @@ pub fn take(shared: &Shared, files: &Files<FileConfig>, records: &Receiver<Poste
         let updates: Vec<Update> = told.into_iter().map(|call| Update { stage: Stage::Concluded, call }).collect();
         if !(updates.is_empty() && kept.is_empty() && read == 0) {
             source.seen(now);
-            keep(shared, (files.place, by), &mut gathered, updates, kept, after);
+            keep(shared, (files.place, by), &mut gathered, updates, kept, if read > 0 { Some(after) } else { None });
         }
         if ends {
             break;
@@ -146,23 +146,25 @@ fn wait(records: &Receiver<Posted>) -> Vec<Posted> {
     std::iter::once(first).chain(records.try_iter().take(AT_ONCE.saturating_sub(1))).collect()
 }
 
-/// Sends all on, waits until it is on disk, and says so.
+/// Sends on what changed, waits until it is on disk, and says so. The place in the spool is kept when files of it were read.
 fn keep(
     shared: &Shared,
     (place, by): (usize, Speaker),
     gathered: &mut RecordFiles,
     updates: Vec<Update>,
     posted: Vec<Posted>,
-    after: AfterReading,
+    spool: Option<AfterReading>,
 ) {
-    let snapshot = |body| Snapshot { position: String::new(), body };
-    let snapshots = vec![(records_key(place), snapshot(gathered.gathered())), (position_key(place), snapshot(gathered.place()))];
+    let mut snapshots = gathered.changes(&records_key(place));
+    if spool.is_some() {
+        snapshots.push((position_key(place), Snapshot { position: String::new(), body: gathered.place() }));
+    }
     let files: Vec<PathBuf> = gathered.take_files();
     shared.tell(Told::News(by, updates, snapshots));
     let (sender, confirmed) = sync_channel(1);
     shared.tell(Told::Confirm(sender));
     let verdict = if confirmed.recv_timeout(IN_TIME).is_ok() { Verdict::Kept } else { Verdict::Later };
-    if verdict == Verdict::Kept && after == AfterReading::Delete {
+    if verdict == Verdict::Kept && spool == Some(AfterReading::Delete) {
         for file in files {
             if let Err(error) = std::fs::remove_file(&file) {
                 tracing::warn!(%error, path = %file.display(), "a file of a spool that was read cannot be taken away");

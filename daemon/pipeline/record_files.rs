@@ -2,31 +2,23 @@
 //!
 //! The one invariant: what is gathered and the place in the files are kept together.
 
-use crate::calls::{Call, CallRow, Directory, Records, Rows, Witness};
+use super::kept_parts::part_key;
+pub use super::record_config::FileConfig;
+use super::replay::ReplayError;
+use crate::calls::{Call, CallRow, Directory, Records, Rows};
 use crate::clock;
-use crate::metrics::SourceKind;
+use crate::ledger::Snapshot;
 use crate::sources::asterisk_cdr::{self, AsteriskCdr};
 use crate::sources::csv_rows::{self, CsvRows};
-use crate::sources::freeswitch::{self, FreeSwitch, Refused};
+use crate::sources::freeswitch::{FreeSwitch, Refused};
 use crate::sources::tail::PollError;
 use crate::units::codec::{Reader, Writer};
 use crate::units::{Seconds, Timestamp};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 /// By when the rows of one call that are written at once have come in.
 const SETTLE: Seconds = Seconds::new(5);
-
-/// How files are read, by their kind.
-#[derive(Clone, Debug)]
-pub enum FileConfig {
-    /// Asterisk's.
-    AsteriskCdr(asterisk_cdr::Config),
-    /// Those of any switch, by a mapping of columns.
-    Csv(Box<csv_rows::Config>),
-    /// FreeSWITCH's spool of records.
-    FreeSwitch(freeswitch::Config),
-}
 
 /// Why nothing came.
 #[derive(Debug)]
@@ -56,38 +48,6 @@ enum Files {
     Csv(Box<CsvRows>, Rows),
     /// With the files whose rows are gathered, until they are taken.
     FreeSwitch(FreeSwitch, Rows, Vec<PathBuf>),
-}
-
-impl FileConfig {
-    /// Its kind, as metrics name it.
-    #[must_use]
-    pub const fn kind(&self) -> SourceKind {
-        match self {
-            Self::AsteriskCdr(_) => SourceKind::AsteriskCdr,
-            Self::Csv(_) => SourceKind::Csv,
-            Self::FreeSwitch(_) => SourceKind::FreeSwitch,
-        }
-    }
-
-    /// What it is as a witness of calls.
-    #[must_use]
-    pub const fn witness(&self) -> Witness {
-        match self {
-            Self::AsteriskCdr(_) => Witness::AsteriskCdr,
-            Self::Csv(_) => Witness::Csv,
-            Self::FreeSwitch(_) => Witness::FreeSwitch,
-        }
-    }
-
-    /// The file that grows.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::AsteriskCdr(config) => &config.path,
-            Self::Csv(config) => &config.path,
-            Self::FreeSwitch(config) => config.spool.as_deref().unwrap_or(Path::new("")),
-        }
-    }
 }
 
 impl RecordFiles {
@@ -253,6 +213,25 @@ impl RecordFiles {
         out.finish()
     }
 
+    /// From now on [`RecordFiles::changes`] says what has to be kept, where each call is kept by itself.
+    #[must_use]
+    pub fn keeping_changes(self) -> Self {
+        Self(match self.0 {
+            Files::FreeSwitch(source, rows, files) => Files::FreeSwitch(source, rows.write_changes(), files),
+            files @ (Files::AsteriskCdr(..) | Files::Csv(..)) => files,
+        })
+    }
+
+    /// What is to be kept under this name so that all that is gathered is: only what changed since this was last asked,
+    /// where each call is kept by itself, else all of it.
+    pub fn changes(&mut self, name: &str) -> Vec<(String, Snapshot)> {
+        let snapshot = |body| Snapshot { position: String::new(), body };
+        let Files::FreeSwitch(_, rows, _) = &mut self.0 else { return vec![(name.to_owned(), snapshot(self.gathered()))] };
+        let (head, calls) = rows.changes();
+        let calls = calls.into_iter().map(|(number, body)| (part_key(name, number), body.map_or_else(Snapshot::gone, snapshot)));
+        std::iter::once((name.to_owned(), snapshot(head))).chain(calls).collect()
+    }
+
     /// The place in the files, to be kept with them.
     #[must_use]
     pub fn place(&self) -> Vec<u8> {
@@ -271,6 +250,15 @@ impl From<PollError> for Trouble {
         match error {
             PollError::Stopped(stopped) => Self::Stopped(stopped.to_string()),
             PollError::Io { .. } => Self::Unreadable(error.to_string()),
+        }
+    }
+}
+
+impl From<Trouble> for ReplayError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Stopped(why) => Self::Stopped(why),
+            Trouble::Unreadable(why) => Self::Poll(why),
         }
     }
 }

@@ -3,14 +3,15 @@
 //! The one invariant: replaying anything again, or cut in parts, leaves the same records.
 
 use super::books::{Books, Done, News};
+use super::event_files::{self, EventConfig};
 use super::events::{self, channels_key};
-use super::record_files::{FileConfig, RecordFiles, Trouble};
+use super::kept_parts::{gathered, parts_gone};
+use super::record_files::{FileConfig, RecordFiles};
 use super::roles::Roles;
 use super::streams::Streams;
 use crate::calls::{Call, Channels, Speaker, Stage, Unmetered, Update, Witness};
 use crate::ledger::{LedgerError, Posted, Snapshot};
 use crate::sources::Tally;
-use crate::sources::asterisk_cel;
 use crate::sources::pcap::{Capture, CaptureError, Progress};
 use crate::units::{KeyedState, Observation, Timestamp};
 use std::fs::File;
@@ -44,8 +45,8 @@ pub enum Recording {
     Capture(PathBuf),
     /// The files of the configured source with this number.
     Records(usize, Box<FileConfig>),
-    /// The channel event log of the configured source with this number.
-    Events(usize, Box<asterisk_cel::Config>),
+    /// The channel events of the configured source with this number.
+    Events(usize, Box<EventConfig>),
 }
 
 /// How a replay goes on, for a progress bar.
@@ -167,25 +168,30 @@ struct Reading {
     roles: Roles,
     streams: Streams,
     records: Vec<(usize, Witness, RecordFiles)>,
-    channels: Vec<(usize, Channels, Unmetered)>,
+    channels: Vec<(usize, Witness, Channels, Unmetered)>,
     directory: crate::calls::Directory,
     kept: Vec<(usize, Vec<u8>)>,
+    /// What a running daemon kept call by call, and is kept in one piece from now on.
+    gone: Vec<(usize, Vec<(String, Snapshot)>)>,
     ledger_time: Timestamp,
+    /// Calls that only their end was seen of.
+    orphans: u64,
 }
 
 fn prepare(books: &Books, recordings: &[Recording], max_legs: usize, key: KeyedState) -> Result<Reading, LedgerError> {
     let directory = books.in_force().directory().clone();
     let streams = Streams::read(books.ledger(), &directory, max_legs, key)?;
-    let mut kept = Vec::new();
+    let (mut kept, mut gone) = (Vec::new(), Vec::new());
     for recording in recordings {
         let (place, key) = match recording {
             Recording::Capture(_) => continue,
             Recording::Records(place, _) => (*place, records_key(*place)),
             Recording::Events(place, _) => (*place, channels_key(*place)),
         };
-        if let Some(snapshot) = books.ledger().snapshot(&key)? {
-            kept.push((place, snapshot.body));
+        if let Some(body) = gathered(books.ledger(), &key)? {
+            kept.push((place, body));
         }
+        gone.push((place, parts_gone(books.ledger(), &key)?));
     }
     Ok(Reading {
         roles: Roles::default(),
@@ -194,7 +200,9 @@ fn prepare(books: &Books, recordings: &[Recording], max_legs: usize, key: KeyedS
         channels: Vec::new(),
         directory,
         kept,
+        gone,
         ledger_time: books.ledger().time(),
+        orphans: 0,
     })
 }
 
@@ -227,7 +235,7 @@ fn read_all(
             break;
         }
     }
-    let Reading { roles, mut streams, mut records, mut channels, ledger_time, .. } = reading;
+    let Reading { roles, mut streams, mut records, mut channels, mut gone, ledger_time, orphans, .. } = reading;
     let time = latest.map(|latest| latest.max(ledger_time));
     let mut last = |by: Speaker, mut updates: Vec<Update>, running: Vec<Call>, snapshots: Vec<(String, Snapshot)>| {
         updates.retain(|update| update.stage == Stage::Concluded);
@@ -242,8 +250,8 @@ fn read_all(
     let running = streams.end(time, ending == Ending::Final, &mut updates);
     let unmetered = streams.unmetered();
     last(roles.signalling(), updates, running, streams.write());
-    let mut others = Unmetered::default();
-    for (place, channels, before) in &mut channels {
+    let mut others = Unmetered { orphans, ..Unmetered::default() };
+    for (place, witness, channels, before) in &mut channels {
         let mut updates = Vec::new();
         if let Some(time) = time {
             channels.expire(time, &mut updates);
@@ -256,16 +264,19 @@ fn read_all(
         others.internal += internal;
         others.unrelated += unrelated;
         let kept = vec![(channels_key(*place), events::snapshot(channels))];
-        last(roles.of(*place, Witness::AsteriskCel), updates, channels.running(), kept);
+        last(roles.of(*place, *witness), updates, channels.running(), kept);
     }
     for (place, witness, records) in &mut records {
         let updates = records.flush_by(Timestamp::MAX).into_iter().map(|call| Update { stage: Stage::Concluded, call }).collect();
-        let kept = vec![(records_key(*place), Snapshot { position: String::new(), body: records.gathered() })];
+        let parts = gone.iter_mut().filter(|(of, _)| of == place).flat_map(|(_, parts)| std::mem::take(parts));
+        let whole = (records_key(*place), Snapshot { position: String::new(), body: records.gathered() });
+        let kept = parts.chain([whole]).collect();
         last(roles.of(*place, *witness), updates, Vec::new(), kept);
     }
     summary.unmetered = unmetered;
     summary.unmetered.internal += others.internal;
     summary.unmetered.unrelated += others.unrelated;
+    summary.unmetered.orphans += others.orphans;
     outcome
 }
 
@@ -386,39 +397,35 @@ fn read_records(
 fn read_events(
     reading: &mut Reading,
     place: usize,
-    config: &asterisk_cel::Config,
+    config: &EventConfig,
     sender: &SyncSender<News>,
     summary: &mut Summary,
     progress: &mut dyn FnMut(Step<'_>),
     latest: &mut Option<Timestamp>,
 ) -> Result<(), ReplayError> {
-    open(&config.path)?;
-    let by = reading.roles.of(place, Witness::AsteriskCel);
+    open(config.path())?;
+    let by = reading.roles.of(place, config.witness());
     if !reading.channels.iter().any(|(known, ..)| *known == place) {
         let kept = reading.kept.iter().find(|(known, _)| *known == place);
         let restored = kept.and_then(|(_, body)| events::restore(&reading.directory, body));
         let channels = restored.unwrap_or_else(|| Channels::new(&reading.directory));
         let before = channels.unmetered();
-        reading.channels.push((place, channels, before));
+        reading.channels.push((place, config.witness(), channels, before));
     }
-    let Some((_, channels, _)) = reading.channels.iter_mut().find(|(known, ..)| *known == place) else { return Ok(()) };
+    let Some((_, _, channels, _)) = reading.channels.iter_mut().find(|(known, ..)| *known == place) else { return Ok(()) };
     let mut updates = Vec::new();
-    let ended = events::read(config, channels, &mut updates, |batch, updates| {
-        summary.read += batch.rows;
-        *latest = (*latest).max(batch.latest());
-        progress(Step::Rows(&config.path, summary.read));
+    let ended = event_files::read(config, channels, &mut updates, |rows, newest, updates| {
+        summary.read += rows;
+        *latest = (*latest).max(newest);
+        progress(Step::Rows(config.path(), summary.read));
         send(by, updates, sender, summary)
     });
     note(summary, &updates);
     let _ = sender.send(News { by, updates, ..News::default() });
-    ended.map_err(|error| ReplayError::Poll(error.to_string()))
-}
-
-impl From<Trouble> for ReplayError {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Stopped(why) => Self::Stopped(why),
-            Trouble::Unreadable(why) => Self::Poll(why),
-        }
+    let aside = ended.map_err(|error| ReplayError::Poll(error.to_string()))?;
+    (summary.bad_rows, reading.orphans) = (summary.bad_rows + aside.refused, reading.orphans + aside.orphans);
+    if let Some(why) = aside.first {
+        progress(Step::SetAside(&why, aside.refused));
     }
+    Ok(())
 }

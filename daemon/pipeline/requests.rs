@@ -6,7 +6,7 @@
 use super::books::Books;
 use super::catalogue::InForce;
 use super::settling::settle_unsettled;
-use crate::ledger::{Assignment, Decision, LedgerError, Posted, StoredCall};
+use crate::ledger::{Assignment, Decision, LedgerError, Posted, StoredCall, Wish};
 use crate::units::CallId;
 
 /// Something to be done.
@@ -21,6 +21,8 @@ pub enum Request {
     },
     /// Somebody decided whose fault calls were.
     Decide(Vec<(CallId, Decision)>),
+    /// Something is asked about a number.
+    Privacy(Wish),
 }
 
 /// Why a request was not done; nothing of it is.
@@ -40,9 +42,13 @@ impl Books {
     /// # Errors
     /// When it cannot be done, or the ledger cannot be written.
     pub fn serve(&mut self, request: &Request) -> Result<Posted, Unserved> {
+        if let Request::Privacy(wish) = request {
+            return self.grant(wish).map(|()| Posted::default());
+        }
         let Self { ledger, in_force, closings, quiets, .. } = self;
         let mut batch = ledger.batch()?;
         match request {
+            Request::Privacy(_) => {}
             Request::Assign { call, assignment } => {
                 let contract = &assignment.contract;
                 if in_force.terms(contract).is_none() {

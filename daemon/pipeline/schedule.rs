@@ -99,13 +99,19 @@ impl Schedule {
     /// Numbers whose latest call lies before this are forgotten.
     #[must_use]
     pub fn forget_before(&self, now: Timestamp) -> Timestamp {
-        let today = local_date(now, self.zone);
-        let day = match self.keep {
-            Period::Days(days) => today.checked_sub_days(Days::new(days.into())),
-            Period::Months(months) => today.checked_sub_months(Months::new(months)),
-        };
-        day.map_or(Timestamp::default(), |day| midnight(day, self.zone))
+        forget_before(self.keep, self.zone, now)
     }
+}
+
+/// The same for who has no schedule.
+#[must_use]
+pub fn forget_before(keep: Period, zone: Tz, now: Timestamp) -> Timestamp {
+    let today = local_date(now, zone);
+    let day = match keep {
+        Period::Days(days) => today.checked_sub_days(Days::new(days.into())),
+        Period::Months(months) => today.checked_sub_months(Months::new(months)),
+    };
+    day.map_or(Timestamp::default(), |day| midnight(day, zone))
 }
 
 /// The next instant after `now` at which a zone's clocks show this time; where a clock change skips it, the first after.

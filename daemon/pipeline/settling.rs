@@ -58,29 +58,30 @@ pub(super) fn settle_unsettled(batch: &mut Batch<'_>, in_force: &InForce, closin
     Ok(posted)
 }
 
-/// Settles many contracts: one thread reads and computes, this one posts. `progress` hears how many are done.
+/// Settles many contracts: this thread reads and computes, another posts. `progress` hears how many are done. In that order,
+/// because reading and computing takes the memory, and this thread has what reading a recording left free.
 pub(super) fn settle_many(
     ledger: &mut Ledger,
     in_force: &InForce,
     closings: &[Closing],
     contracts: &[String],
-    progress: impl FnMut(usize),
+    progress: impl FnMut(usize) + Send,
 ) -> Result<Posted> {
     let (until, reader) = (ledger.time(), ledger.beside()?);
     let (sender, receiver) = sync_channel(HANDS_WAITING);
     std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for some in contracts.chunks(CONTRACTS_AT_ONCE) {
-                let desk = Desk { ledger: &reader, in_force, closings, until };
-                let hand: Result<Vec<_>> = some.iter().map(|contract| desk.whole(contract)).collect();
-                let failed = hand.is_err();
-                // Nobody takes it when posting failed, and that error is the one to tell.
-                if sender.send(hand).is_err() || failed {
-                    return;
-                }
+        let poster = scope.spawn(move || post_all(ledger, receiver, progress));
+        for some in contracts.chunks(CONTRACTS_AT_ONCE) {
+            let desk = Desk { ledger: &reader, in_force, closings, until };
+            let hand: Result<Vec<_>> = some.iter().map(|contract| desk.whole(contract)).collect();
+            let failed = hand.is_err();
+            // Nobody takes it when posting failed, and that error is the one to tell.
+            if sender.send(hand).is_err() || failed {
+                break;
             }
-        });
-        post_all(ledger, receiver, progress)
+        }
+        drop(sender);
+        poster.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 

@@ -1,39 +1,32 @@
 //! One input of SIP messages: dialogs and calls, moved by the messages' own time. Replay and live run this same code.
 
-use crate::calls::{Call, Calls, Directory, End, Mark, News, Stage, Unmetered, Update, call_id_of};
-use crate::sip::addr::NameAddr;
-use crate::sip::scan::{Header, Start};
-use crate::sip::{Dialogs, LegEvent, Method, Observed, Options, scan};
+use super::feed_clock::{FeedClock, Heard};
+use super::resuming::Resumed;
+use crate::calls::{Call, Calls, Directory, News, Unmetered, Update};
+use crate::sip::{Dialogs, LegEvent, Observed, Options};
 use crate::units::codec::{Reader, Writer};
-use crate::units::{CallId, KeyedState, Message, Seconds, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::units::{KeyedState, Message, Timestamp};
 
 /// A message's own time may run ahead of its arrival by this much before we doubt it: a clock that jumps must not end
 /// every call under way.
 pub(super) const AHEAD_MICROS: i64 = 60_000_000;
 
-/// A lag below this is the way of the packet, not the clock.
-const SMALL_LAG_MICROS: i64 = 2_000_000;
+/// What a leg and its part of a call take in a snapshot, rather more than less.
+const OCTETS_OF_A_LEG: usize = 768;
 
-/// A lag that grows is believed after so long without a message that says less.
-const DOUBT_MICROS: i64 = 10_000_000;
-
-/// So many calls without dialogs are remembered.
-const MOST_ADRIFT: usize = 10_000;
+/// So much that another source says may wait.
+const MOST_RELATED: usize = 4_096;
 
 /// Dialogs and calls of one input, and the time they have reached.
 pub struct Signalling {
     dialogs: Dialogs,
-    calls: Calls,
+    pub(super) calls: Calls,
     events: Vec<LegEvent>,
     now: Option<Timestamp>,
-    /// By how much the messages' own time lags behind our clock, in microseconds: a switch whose clock is slow is still
-    /// metered by its own, and its timers run out by it.
-    lag_micros: i64,
-    /// Since when messages lag more than that, by our clock.
-    slower_since: Option<Timestamp>,
-    /// Calls whose dialogs are lost or were given up: only a BYE can still say when they ended.
-    adrift: BTreeMap<CallId, Call>,
+    /// What another source said of legs: their Call-ID, and the conversation they are of.
+    related: Vec<(Box<[u8]>, Box<str>)>,
+    pub(super) clock: FeedClock,
+    pub(super) resumed: Resumed,
 }
 
 /// What is under way could not be read back for another directory.
@@ -61,9 +54,9 @@ impl Signalling {
             calls: Calls::new(directory),
             events: Vec::new(),
             now: None,
-            lag_micros: 0,
-            slower_since: None,
-            adrift: BTreeMap::new(),
+            related: Vec::new(),
+            clock: FeedClock::default(),
+            resumed: Resumed::default(),
         }
     }
 
@@ -73,25 +66,26 @@ impl Signalling {
         let mut from = Reader::new(bytes);
         let dialogs = Dialogs::read(&mut from, options(&directory, max_legs, key))?;
         let calls = Calls::read(&mut from, directory)?;
-        let lag_micros = i64::try_from(from.number()?).ok()?;
+        let clock = FeedClock::read(&mut from)?;
         from.is_empty().then_some(Self {
             dialogs,
             calls,
             events: Vec::new(),
             now: None,
-            lag_micros,
-            slower_since: None,
-            adrift: BTreeMap::new(),
+            related: Vec::new(),
+            clock,
+            resumed: Resumed::default(),
         })
     }
 
     /// The state as bytes.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
-        let mut out = Writer::new();
+        // Without room of its own it would be copied again and again while it grows.
+        let mut out = Writer::with_capacity(self.dialogs.len().saturating_mul(OCTETS_OF_A_LEG));
         self.dialogs.write(&mut out);
         self.calls.write(&mut out);
-        out.number(self.lag_micros.unsigned_abs());
+        self.clock.write(&mut out);
         out.finish()
     }
 
@@ -105,110 +99,68 @@ impl Signalling {
         self.now = None;
     }
 
-    /// Takes a message that arrived at `arrived_at` (in a capture: its packet's time).
+    /// Takes a message that arrived at `arrived_at` by our clock (in a capture: its packet's time).
     pub fn observe(&mut self, message: &Message<'_>, arrived_at: Timestamp, out: &mut Vec<Update>) -> Observed {
+        let arrived_at = self.clock.arrival(arrived_at, message.captured_at);
         let at = message.captured_at.min(arrived_at.plus_micros(AHEAD_MICROS));
-        self.hear_lag(at, arrived_at);
+        let heard = self.clock.hear(at, arrived_at, self.now.is_none() && self.dialogs.is_empty());
         // A sender whose clock is fast ends nobody's timers but by the time at which its messages arrive.
         let reached = at.min(arrived_at);
-        let now = self.now.map_or(reached, |now| now.max(reached));
-        self.advance(now, out);
-        let observed = if at == message.captured_at {
-            self.dialogs.observe(message, &mut self.events)
-        } else {
-            self.dialogs.observe(&Message { captured_at: at, ..*message }, &mut self.events)
-        };
+        match heard {
+            Heard::Usual => self.advance(self.now.map_or(reached, |now| now.max(reached)), out),
+            // What came from before now has not timed out since.
+            Heard::SetBack => self.advance(reached, out),
+            Heard::Doubted => {}
+        }
+        let before = out.len();
+        let message = Message { captured_at: at, ..*message };
+        let observed = self.dialogs.observe(&message, &mut self.events);
         self.apply(out);
-        if observed == Observed::UnknownDialog && !self.adrift.is_empty() {
-            self.end_adrift(message.payload, at, out);
+        self.resumed.complete(out, before);
+        if observed == Observed::UnknownDialog {
+            self.resumed.end_adrift(message.payload, at, out);
         }
         observed
     }
 
-    /// Notes how far messages lag behind our clock. Less than before is believed at once; more only when no message has said
-    /// less for a while: one that is out of time must not stop the timers of all others.
-    fn hear_lag(&mut self, at: Timestamp, arrived_at: Timestamp) {
-        let lag = Some(arrived_at.since(at)).filter(|lag| *lag >= SMALL_LAG_MICROS).unwrap_or(0);
-        let first = self.now.is_none() && self.dialogs.is_empty();
-        let believed = first
-            || lag <= self.lag_micros.saturating_add(SMALL_LAG_MICROS)
-            || arrived_at.since(*self.slower_since.get_or_insert(arrived_at)) >= DOUBT_MICROS;
-        if believed {
-            (self.lag_micros, self.slower_since) = (lag, None);
+    /// Our clock shows `wall` while one that nobody sets shows `steady_micros`; by how much it was set since this was last
+    /// said, if it was.
+    pub fn clock_shows(&mut self, wall: Timestamp, steady_micros: i64) -> Option<i64> {
+        self.clock.shows(wall, steady_micros)
+    }
+
+    /// Another source says of which conversation the leg with this Call-ID is. It counts when the next message comes, or
+    /// time passes.
+    pub fn relate(&mut self, call_id: &[u8], conversation: &str) {
+        if self.related.len() < MOST_RELATED {
+            self.related.push((call_id.into(), conversation.into()));
         }
     }
 
-    /// Calls that run as far as the ledger knows, but whose dialogs this input does not have: after a crash, those answered
-    /// since the last snapshot. Their BYE ends them; without one, `max_call` does.
-    pub fn resume(&mut self, calls: Vec<Call>) {
-        let known: BTreeSet<CallId> = self.calls.running().map(|call| call.id).collect();
-        self.adrift.extend(calls.into_iter().filter(|call| !known.contains(&call.id)).map(|call| (call.id.clone(), call)));
-    }
-
-    /// Another input follows this call: it is not adrift.
-    pub fn is_followed(&mut self, id: &CallId) {
-        self.adrift.remove(id);
-    }
-
-    /// A BYE of a dialog that is not in the table: of a call adrift, perhaps. `call_id` follows from it either way round.
-    fn end_adrift(&mut self, payload: &[u8], at: Timestamp, out: &mut Vec<Update>) {
-        let Ok(scanned) = scan(payload) else { return };
-        if !matches!(scanned.start, Start::Request { method: Method::Bye, .. }) {
-            return;
-        }
-        let tag = |header| scanned.first(header).and_then(NameAddr::parse).and_then(|address| address.tag());
-        let names = [tag(Header::From), tag(Header::To)].into_iter().flatten().map(|tag| call_id_of(scanned.call_id, tag));
-        for name in names {
-            if let Some(call) = self.adrift.remove(&name) {
-                out.push(Update { stage: Stage::Concluded, call: ended(call, at, End::Observed) });
-            }
-        }
-    }
-
-    /// Calls adrift for longer than a call may last end where they were last known to talk.
-    fn give_up_adrift(&mut self, now: Timestamp, out: &mut Vec<Update>) {
-        let longest = |call: &Call| {
-            let hotline = self.calls.directory().hotlines.iter().find(|hotline| Some(&hotline.name) == call.hotline.as_ref());
-            hotline.map_or(Seconds::new(4 * 3_600), |hotline| hotline.max_call)
-        };
-        let over: Vec<CallId> =
-            self.adrift.values().filter(|call| call.started_at.plus(longest(call)) <= now).map(|call| call.id.clone()).collect();
-        for id in over {
-            let Some(call) = self.adrift.remove(&id) else { continue };
-            if call.ended_at.is_none() {
-                let last = call.talks.iter().map(|talk| talk.to.unwrap_or(talk.from)).max().unwrap_or(call.started_at);
-                out.push(Update { stage: Stage::Concluded, call: ended(call, last, End::Estimated) });
-            }
-        }
+    /// Whether something was said that has not counted yet.
+    #[must_use]
+    pub fn has_related(&self) -> bool {
+        !self.related.is_empty()
     }
 
     /// What time the messages have reached when our clock shows `wall`.
     #[must_use]
     pub fn feed_time(&self, wall: Timestamp) -> Timestamp {
-        wall.plus_micros(self.lag_micros.saturating_neg())
+        self.clock.feed_time(wall)
     }
 
     /// It is `now`, in the messages' time: ends what is due.
     pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Update>) {
         self.now = Some(now);
-        if !self.adrift.is_empty() {
-            self.give_up_adrift(now, out);
+        for (call_id, conversation) in std::mem::take(&mut self.related) {
+            self.calls.related(&call_id, &conversation, now, out);
         }
+        self.resumed.give_up(now, self.calls.directory(), out);
         let before = out.len();
         self.expire(now, out);
+        self.resumed.complete(out, before);
         for update in out.get(before..).unwrap_or_default() {
-            self.keep_adrift(update);
-        }
-    }
-
-    /// A call whose end was only supposed: a BYE that comes after all corrects it.
-    fn keep_adrift(&mut self, Update { stage, call }: &Update) {
-        if *stage == Stage::Concluded && matches!(call.end, End::SessionTimer | End::Estimated) && self.adrift.len() < MOST_ADRIFT {
-            let mut call = call.clone();
-            if let Some(last) = call.talks.last_mut() {
-                last.to = None;
-            }
-            self.adrift.insert(call.id.clone(), call);
+            self.resumed.keep(update);
         }
     }
 
@@ -243,11 +195,10 @@ impl Signalling {
         [self.dialogs.deadline(), self.calls.deadline()].into_iter().flatten().min()
     }
 
-    /// Calls that run, those adrift included.
+    /// Calls that run, those without dialogs included.
     #[must_use]
     pub fn running(&self) -> Vec<Call> {
-        let adrift = self.adrift.values().filter(|call| call.ended_at.is_none()).cloned();
-        self.calls.running().chain(adrift).collect()
+        self.resumed.running(self.calls.running())
     }
 
     /// The calls under way.
@@ -295,17 +246,4 @@ impl Signalling {
             self.dialogs.drop_leg(leg);
         }
     }
-}
-
-/// A call that ended then: its open talk ends there too.
-fn ended(mut call: Call, at: Timestamp, end: End) -> Call {
-    for talk in &mut call.talks {
-        talk.to.get_or_insert(at.max(talk.from));
-    }
-    call.ended_at = Some(at);
-    call.end = end;
-    if end != End::Observed {
-        call.mark(Mark::LostParty);
-    }
-    call
 }

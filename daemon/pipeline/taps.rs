@@ -65,7 +65,7 @@ pub fn watch(shared: &Shared, watch: Watch, source: &SourceMetrics) {
         match &mut tap {
             None => std::thread::sleep(PATIENCE),
             Some(open) => {
-                if let Err(source) = open.read(PATIENCE, clock::now, &mut |found| intake.message(&found.message)) {
+                if let Err(source) = open.read(PATIENCE, clock::now, &mut |found| intake.message(&found.message, clock::now())) {
                     counted.take(shared, open, &interface);
                     tap = None;
                     next_try = now.plus_micros(RETRY_MICROS);

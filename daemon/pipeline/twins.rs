@@ -3,6 +3,7 @@
 //!
 //! The one invariant: a source's calls are never joined with each other, only with those of another kind.
 
+use super::forgetting::same;
 use super::journaling::name_again;
 use crate::calls::{Call, Role, Sighting, Speaker, Withheld, Witness, merged};
 use crate::ledger::{Batch, Ledger, Result, Snapshot};
@@ -120,7 +121,7 @@ fn known(ledger: &Ledger, first: Option<Speaker>, by: Speaker, call: &mut Call) 
         let name = name.unwrap_or_else(|| call.id.clone());
         let (sightings, _) = sightings(ledger, first, &name)?;
         let mine = sightings.iter().find(|sighting| sighting.by.witness == by.witness);
-        let other = |sighting: &&Sighting| !is_same(&sighting.call, call);
+        let other = |sighting: &&Sighting| !same(ledger, &sighting.call, call);
         if sightings.is_empty() {
             return Ok(None);
         }
@@ -161,7 +162,7 @@ fn twin(ledger: &Ledger, first: Option<Speaker>, by: Speaker, call: &Call) -> Re
     let (from, to) = (call.started_at.plus_micros(-APART_MICROS), last_of(call).plus_micros(APART_MICROS));
     let mut fitting: Vec<(i64, CallId)> = Vec::new();
     ledger.calls(from, to, |stored| {
-        if is_same(&stored.call, call) {
+        if same(ledger, &stored.call, call) {
             fitting.push((apart(&stored.call, call), stored.call.id));
         }
         Ok(())

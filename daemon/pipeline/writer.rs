@@ -26,6 +26,10 @@ use tokio::sync::watch;
 
 /// So many updates go into one transaction.
 const UPDATES_AT_ONCE: usize = 1_024;
+/// After a transaction of so many updates, news are given the time to gather: a busy ledger takes few large transactions rather
+/// than many small ones, each of which writes most of the pages of its indexes.
+const BUSY: usize = 64;
+const GATHER: Duration = Duration::from_millis(20);
 /// How long the writer sleeps at most: requests of operators are looked for this often.
 const NAP: Duration = Duration::from_secs(1);
 /// Requests and the clock are looked at this often, in microseconds.
@@ -36,7 +40,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const MOST_WAITING: usize = 65_536;
 /// After a request that could not be written the next look waits so long, in microseconds.
 const REQUEST_RETRY_MICROS: i64 = 10_000_000;
-/// The view is made anew at most this often, in microseconds; and never for more than a tenth of the time.
+/// The view is made anew at most this often, in microseconds; and never for more than a twentieth of the time.
 const VIEW_MICROS: i64 = 100_000;
 
 /// What the inputs and the shell tell the writer.
@@ -86,7 +90,7 @@ pub struct Writer {
 #[derive(Default)]
 struct Waiting {
     told: Vec<(Speaker, Vec<Update>)>,
-    snapshots: Vec<(String, Snapshot)>,
+    snapshots: BTreeMap<String, Snapshot>,
     reload: Option<Arc<InForce>>,
     confirm: Vec<SyncSender<()>>,
 }
@@ -106,7 +110,7 @@ impl Writer {
         let mut waiting = Waiting::default();
         let mut reasons: Vec<String> = Vec::new();
         let (mut next_view, mut next_look) = (Timestamp::default(), Timestamp::default());
-        let mut changed = true;
+        let (mut changed, mut busy) = (true, false);
         self.by_the_clock();
         loop {
             self.heartbeat.fetch_add(1, Ordering::Relaxed);
@@ -119,12 +123,16 @@ impl Writer {
                     Err(RecvTimeoutError::Disconnected) => true,
                 };
             }
+            if busy && !ended {
+                std::thread::sleep(GATHER);
+            }
             while !ended
                 && waiting.len() < UPDATES_AT_ONCE
                 && let Ok(told) = inbox.try_recv()
             {
                 ended = hear(told, &mut waiting, &mut reasons, &mut changed);
             }
+            busy = waiting.len() >= BUSY;
             let written = self.write(&mut waiting);
             if written.is_ok() {
                 // Who has stopped waiting for it will ask again.
@@ -148,7 +156,7 @@ impl Writer {
             if now >= next_view && (changed || self.view_is_due(now)) {
                 let watch = clock::Stopwatch::start();
                 self.publish(&reasons);
-                next_view = now.plus_micros(VIEW_MICROS.max(watch.elapsed_micros().saturating_mul(10)));
+                next_view = now.plus_micros(VIEW_MICROS.max(watch.elapsed_micros().saturating_mul(20)));
                 changed = false;
             }
         }
@@ -200,12 +208,17 @@ impl Writer {
             return Ok(());
         }
         let watch = clock::Stopwatch::start();
-        let (done, ended) = self.books.take(waiting.told.clone(), &waiting.snapshots, None)?;
+        let snapshots: Vec<(String, Snapshot)> = std::mem::take(&mut waiting.snapshots).into_iter().collect();
+        let taken = self.books.take(waiting.told.clone(), &snapshots, None);
+        if taken.is_err() {
+            waiting.snapshots = snapshots.into_iter().collect();
+        }
+        let (done, ended) = taken?;
         self.metrics.commit_seconds.observe(watch.elapsed().as_secs_f64());
         self.metrics.evidence_rows.inc_by(done.new + done.changed);
         self.count_entries(done.posted);
         self.count_ended(&ended);
-        (waiting.told, waiting.snapshots) = (Vec::new(), Vec::new());
+        waiting.told = Vec::new();
         Ok(())
     }
 
@@ -288,10 +301,7 @@ fn hear(told: Told, waiting: &mut Waiting, reasons: &mut Vec<String>, changed: &
                 _ if updates.is_empty() => {}
                 _ => waiting.told.push((by, updates)),
             }
-            for (source, snapshot) in snapshots {
-                waiting.snapshots.retain(|(known, _)| *known != source);
-                waiting.snapshots.push((source, snapshot));
-            }
+            waiting.snapshots.extend(snapshots);
         }
         Told::Confirm(sender) => waiting.confirm.push(sender),
         Told::Nudge => {}
@@ -308,6 +318,9 @@ fn tell_of(request: &Request) {
     match request {
         Request::Assign { call, assignment } => {
             tracing::info!(%call, contract = %assignment.contract, who = %assignment.who, "a call was assigned");
+        }
+        Request::Privacy(wish) => {
+            tracing::info!(act = wish.act.word(), who = %wish.who, "what was asked about a number is done");
         }
         Request::Decide(decisions) => {
             for (call, decision) in decisions {

@@ -11,6 +11,14 @@ use std::fmt::Write as _;
 /// The most by which talk may be off, in ms. (The parties' clock differs from the switch's by 10 ms at worst: captures' notes.)
 const MOST_MILLIS: i64 = 20;
 
+/// What a source cannot tell, and why. (Recording, source, call, the fault's beginning.)
+const UNTOLD: &[(&str, &str, &str, &str)] = &[
+    // The mailbox of Asterisk 22 finishes its greeting to nobody, and all that the log says of the caller's channel comes behind
+    // it. (That the file being played broke off is written, but no different from one that was played to its end.) The manager
+    // interface says when the caller hung up: HangupRequest.
+    ("asterisk-22", "cel.csv", "C36", "wait 17713 ms"),
+];
+
 /// Takes events, cut (with a snapshot written and read back) after each of these, and gives what was told.
 pub(super) fn told(events: &[ChannelEvent], cuts: &[usize]) -> Vec<Update> {
     let mut channels = Channels::new(&directory());
@@ -89,6 +97,13 @@ pub(super) fn check(recording: &str, source: &str, events: &[ChannelEvent]) {
             }
             _ => faults.push(format!("told {} times", found.len())),
         }
+        let id = expected["id"].as_str().unwrap_or_default();
+        let untold = UNTOLD.iter().filter(|(of, by, call, _)| (*of, *by, *call) == (recording, source, id));
+        for (.., known) in untold {
+            let before = faults.len();
+            faults.retain(|fault| !fault.starts_with(known));
+            assert_eq!(faults.len() + 1, before, "{id}: {known} is told after all, and has to leave the list");
+        }
         wrong += faults.len();
         let _ = writeln!(table, "{line} {}", faults.join("; "));
     }
@@ -110,8 +125,7 @@ fn compare(call: &Call, scenario: &str, expected: &Value, faults: &mut Vec<Strin
     let ended = call.ended_at.map_or(0, |ended| ended.micros() / 1_000);
     let wait = ended - call.started_at.micros() / 1_000 - talk;
     let wait_off = wait - (millis(&expected["t_end"]) - millis(&expected["t_invite"]) - millis(&expected["with_people_s"]));
-    // The mailbox finishes its greeting after the caller has gone.
-    if wait_off.abs() > 1_000 && scenario != "direct-voicemail" {
+    if wait_off.abs() > 1_000 {
         faults.push(format!("wait {wait} ms, off by {wait_off}"));
     }
     *worst = (*worst).max(off.abs());

@@ -1,18 +1,18 @@
 //! Local time to instants: once a year an hour comes twice, and one never.
 
 use crate::units::Timestamp;
-use chrono::{LocalResult, NaiveDateTime, TimeZone};
+use chrono::{DateTime, LocalResult, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 
 /// Every instant at which the clocks of a zone showed this: both where they showed it twice, none where they skipped it.
 #[must_use]
 pub fn instants(zone: Tz, local: NaiveDateTime) -> Vec<Timestamp> {
-    let found = match zone.from_local_datetime(&local) {
-        LocalResult::Single(time) => vec![time],
-        LocalResult::Ambiguous(first, second) => vec![first, second],
+    let instant = |time: DateTime<Tz>| Timestamp::from_micros(time.timestamp_micros());
+    match zone.from_local_datetime(&local) {
+        LocalResult::Single(time) => vec![instant(time)],
+        LocalResult::Ambiguous(first, second) => vec![instant(first), instant(second)],
         LocalResult::None => Vec::new(),
-    };
-    found.iter().map(|time| Timestamp::from_micros(time.timestamp_micros())).collect()
+    }
 }
 
 /// The one of several readings that lies nearest to another time.

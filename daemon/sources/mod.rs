@@ -8,10 +8,13 @@
 //! | [`capture`] | packets on a network interface, as they pass: SIP over UDP and TCP | SIP messages |
 //! | [`csv_rows`] | files of any switch that writes a row for each call, by a mapping of columns | rows |
 //! | [`freeswitch`] | records of legs in JSON, posted or in a spool | rows |
+//! | [`freeswitch_events`] | a connection to FreeSWITCH's event socket | channel events |
+//! | [`fritzbox`] | a connection to a box's call monitor, or lines recorded from one | channel events |
 //! | [`hep`] | HEP over UDP, TCP and TLS, and bare copies of SIP messages there | SIP messages |
 //! | [`pcap`] | pcap and pcapng from a file or a pipe: SIP and HEP over UDP and TCP, also in fragments and tunnels | SIP messages |
 //!
-//! [`tail`] follows a growing file over rotation and restarts, for every kind that reads one.
+//! [`tail`] follows a growing file over rotation and restarts, for every kind that reads one; [`connection`] is what a kind
+//! that connects to a switch reads from, and [`heard`] what it says.
 //!
 //! The one invariant: a source decides only whether bytes are a message, never what the message means; whatever it does
 //! not deliver is counted under a [`SetAside`], and the next bytes are read. Observations point into the source's own
@@ -26,15 +29,21 @@ pub mod capture;
 #[cfg(test)]
 mod channel_recordings;
 mod column_names;
+pub mod connection;
 pub mod csv_rows;
 pub mod freeswitch;
+pub mod freeswitch_events;
+pub mod fritzbox;
+pub mod heard;
 pub mod hep;
 pub mod local;
 pub mod pcap;
 mod set_aside;
+mod split;
 mod start_line;
 mod stream;
 pub mod tail;
+pub mod tls;
 
 pub use column_names::NameError;
 pub use set_aside::{SetAside, Tally};
@@ -49,4 +58,6 @@ pub struct Found<'a> {
     pub message: Message<'a>,
     /// It may lack its end: it was captured or reported shorter than it was.
     pub cut: bool,
+    /// The capture agent that reported it, where agents have numbers (HEP chunk 0x0c).
+    pub agent: Option<u32>,
 }

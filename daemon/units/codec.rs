@@ -3,7 +3,7 @@
 //! The rooms that own a state write and read it here themselves, so that their fields stay private; what the bytes are
 //! stored in is the ledger's affair. A reader never trusts a length: it gives `None` at the first byte that is off.
 
-use super::Timestamp;
+use super::{Few, Timestamp};
 
 /// Appends values to a buffer.
 #[derive(Debug, Default)]
@@ -66,6 +66,14 @@ impl Writer {
     pub fn list<T>(&mut self, values: impl ExactSizeIterator<Item = T>, mut write: impl FnMut(&mut Self, T)) {
         self.number(u64::try_from(values.len()).unwrap_or(u64::MAX));
         for value in values {
+            write(self, value);
+        }
+    }
+
+    /// Likewise, of a short one.
+    pub fn few<'a, T>(&mut self, values: &'a Few<T>, mut write: impl FnMut(&mut Self, &'a T)) {
+        self.number(u64::try_from(values.len()).unwrap_or(u64::MAX));
+        for value in values.iter() {
             write(self, value);
         }
     }

@@ -2,6 +2,7 @@
 
 mod alarms;
 pub mod codec;
+mod few;
 mod hash;
 mod money;
 mod number;
@@ -13,6 +14,7 @@ mod time;
 mod word;
 
 pub use alarms::Alarms;
+pub use few::Few;
 pub use hash::{KeyedState, OwnNumbers};
 pub use money::{Currency, Money, PriceKind, round_half_away};
 pub use number::{DialPlan, E164, NumberPattern, UnknownCountry};

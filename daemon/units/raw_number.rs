@@ -50,6 +50,15 @@ impl RawNumber {
         }
     }
 
+    /// The text as bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Form::Here { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Form::Heap(text) => text.as_bytes(),
+        }
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -6,6 +6,8 @@
 use rust_decimal::Decimal;
 use std::time::Instant;
 use taktd::calls::{BilledFrom, Call, Correlation, End, Talk, Withheld};
+use taktd::export::{Format, Selection, Settings, check, export};
+use taktd::ledger::result::Digits;
 use taktd::ledger::{Document, Ledger, Match, NumberKey, Result, Scope, StoredCall};
 use taktd::meter::{AllowanceUse, Charge, Line, Outcome, Party, Record, RecordKey, Rule};
 use taktd::units::{CallId, Currency, Direction, E164, RawNumber, Seconds, Timestamp};
@@ -20,7 +22,7 @@ fn main() -> Result<()> {
     let path = folder.path().join("ledger.db");
     let mut ledger = Ledger::open(&path, &NumberKey::new([7; 32]))?;
     let mut first = ledger.batch()?;
-    first.use_catalogue(&[Document { kind: "tariff", name: "support-level.toml", text: "example" }])?;
+    first.use_catalogue(&[Document { kind: "tariff", name: "support-level.toml", text: "example", numbers: &[] }])?;
     first.commit()?;
     println!("{calls} calls of {contracts} contracts, {batch} in a batch");
 
@@ -40,6 +42,23 @@ fn main() -> Result<()> {
             sum += record.talk.get();
             Ok(())
         })
+    })?;
+    let settings = Settings {
+        directory: folder.path().into(),
+        formats: vec![Format::Csv, Format::Jsonl],
+        digits: Digits::Masked(3),
+        zone: chrono_tz::Europe::Berlin,
+    };
+    let last = ledger.heads().entry.0;
+    phase("export all entries, CSV and JSON Lines", calls, || {
+        let report = export(&mut ledger, Selection::Range { first: 1, last }, &settings).expect("exported");
+        assert_eq!(report.lines, u64::try_from(last).unwrap_or(0));
+        Ok(())
+    })?;
+    phase("hold the export against its manifest", calls, || {
+        let manifest = folder.path().join(format!("taktd-1-{last}.manifest.json"));
+        assert_eq!(check(&manifest).expect("a manifest").findings, [""; 0]);
+        Ok(())
     })?;
     phase("verify", calls, || {
         assert_eq!(ledger.verify(None, |_, _| {})?, []);

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use taktd::sources::hep::{Bare, Reader, Received, Receiver};
 use taktd::sources::pcap::Capture;
-use taktd::units::{Observation, Timestamp};
+use taktd::units::Observation;
 
 const SECONDS: u64 = 4;
 
@@ -32,15 +32,15 @@ fn main() -> anyhow::Result<()> {
                 done.store(true, Ordering::Release);
                 sent
             });
-            let begun = thread_time()?;
+            let begun = time_of("thread-self")?;
             loop {
-                match port.receive(Duration::from_millis(200), Timestamp::default, &mut |_| messages += 1)? {
+                match port.receive(Duration::from_millis(200), &mut |_, _| messages += 1)? {
                     Received::Messages | Received::SetAside(..) => {}
                     Received::Nothing if done.load(Ordering::Acquire) => break,
                     Received::Nothing => {}
                 }
             }
-            busy = thread_time()?.saturating_sub(begun);
+            busy = time_of("thread-self")?.saturating_sub(begun) + port_time()?;
             sender.join().expect("the sender does not panic").map_err(Into::into)
         })?;
         let (received, _) = port.received();
@@ -91,8 +91,20 @@ fn send(to: SocketAddr, frames: &[Vec<u8>], rate: u64) -> std::io::Result<u64> {
     Ok(sent)
 }
 
-/// The processor time of this thread (Linux, proc(5): `schedstat` begins with nanoseconds).
-fn thread_time() -> anyhow::Result<Duration> {
-    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
+/// The processor time of the threads that empty ports: there is one.
+fn port_time() -> anyhow::Result<Duration> {
+    let mut sum = Duration::ZERO;
+    for task in fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        if fs::read_to_string(task.join("comm"))?.trim() == "port" {
+            sum += time_of(task.strip_prefix("/proc")?.to_str().unwrap_or_default())?;
+        }
+    }
+    Ok(sum)
+}
+
+/// The processor time of a thread (Linux, proc(5): `schedstat` begins with nanoseconds).
+fn time_of(thread: &str) -> anyhow::Result<Duration> {
+    let text = fs::read_to_string(format!("/proc/{thread}/schedstat"))?;
     Ok(Duration::from_nanos(text.split(' ').next().unwrap_or_default().parse()?))
 }

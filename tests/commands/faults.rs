@@ -29,7 +29,7 @@ fn wrong_usage() {
         &[
             (&[], 2, &["Usage: taktd"]),
             (&["frob"], 2, &["unrecognized subcommand 'frob'"]),
-            (&["replay", "--as", "siemens", "x"], 2, &["[possible values: asterisk-cdr, asterisk-cel, csv, freeswitch]"]),
+            (&["replay", "--as", "siemens", "x"], 2, &["[possible values: asterisk-cdr, asterisk-cel, csv, freeswitch, fritzbox]"]),
             (&["calls", "--from", "yesterday"], 2, &["\"yesterday\" is no time", "2026-11-01"]),
             (&["calls", "--from", "2026-11-02", "--to", "2026-11-01"], 2, &["--to should be later than --from"]),
             (&["balance", "k-1001"], 2, &["no contract is named \"k-1001\"; did you mean \"K-1001\"?"]),

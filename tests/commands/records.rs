@@ -219,32 +219,3 @@ fn records_end_what_a_capture_left_running() {
     }
     assert!(reconciled > 0, "no call ran at any cut");
 }
-
-/// Signalling, channel events, and records of the same calls, in any order: the ledger of signalling alone, and nothing to
-/// reconcile.
-#[test]
-fn all_sources_of_a_recording_together_in_any_order() {
-    for folder in FOLDERS {
-        let alone = Desk::new();
-        alone.replay(recording(folder).join("sip.pcap")).fine();
-        let expected = nameless(&alone.calls());
-        for order in ["sec", "sce", "esc", "ecs", "cse", "ces"] {
-            let desk = Desk::new();
-            for step in order.chars() {
-                match step {
-                    's' => desk.replay(recording(folder).join("sip.pcap")),
-                    'e' => desk.taktd(&["replay", "--as", "asterisk-cel", &recording(folder).join("cel.csv").display().to_string()]),
-                    _ => desk.records(&format!("{folder}/Master.csv")),
-                }
-                .fine();
-            }
-            let calls = nameless(&desk.calls());
-            let differing: Vec<_> = calls.iter().filter(|call| !expected.contains(call)).collect();
-            assert!(differing.is_empty() && calls.len() == expected.len(), "{folder}, {order}: {} calls, {differing:#?}", calls.len());
-            desk.verified();
-            let found = desk.taktd(&["reconcile", "--json"]).fine();
-            let findings: Vec<&str> = found.lines().filter(|line| line.contains("\"finding\"")).collect();
-            assert!(findings.is_empty(), "{folder}, {order}: {findings:#?}");
-        }
-    }
-}

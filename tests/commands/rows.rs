@@ -5,7 +5,7 @@ use super::{Desk, text};
 use serde_json::Value;
 
 /// A desk whose only source is one of the examples.
-fn desk(example: &str) -> Desk {
+pub(super) fn desk(example: &str) -> Desk {
     with(&std::fs::read_to_string(format!("config/sources/{example}")).expect("it ships"))
 }
 
@@ -89,7 +89,7 @@ fn freeswitch() {
 }
 
 /// A call in short: start, direction, contract, agent, wait, talk, what talk counts from, reason, marks.
-fn short(call: &Value) -> String {
+pub(super) fn short(call: &Value) -> String {
     let marks: Vec<&str> = call["marks"].as_array().expect("marks").iter().filter_map(Value::as_str).collect();
     format!(
         "{} {} {} {} wait {} talk {} {}{}{}",

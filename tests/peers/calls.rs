@@ -2,6 +2,7 @@
 
 use super::script::Script;
 use super::sipp::{Heard, Party, Place, Truth, Way};
+use crate::capture::Namespace;
 use crate::daemon::records;
 use serde_json::Value;
 use std::path::Path;
@@ -39,15 +40,21 @@ pub enum Outcome {
 }
 
 /// Makes all calls, those of a group at once, and gives what each was. `switch` says where a party finds the switch, by the
-/// last octet of its own address.
-pub fn play(folder: &Path, net: &str, switch: impl Fn(u8) -> String, groups: Vec<Vec<Call>>) -> Vec<(Call, Truth)> {
+/// last octet of its own address. All live in this network namespace, or in that of the tests.
+pub fn play(
+    folder: &Path,
+    net: &str,
+    switch: impl Fn(u8) -> String,
+    groups: Vec<Vec<Call>>,
+    space: Option<&Namespace>,
+) -> Vec<(Call, Truth)> {
     let mut truths = Vec::new();
     let mut port = 5_100;
     for group in groups {
         let mut running = Vec::new();
         for call in group {
             let start = |(last, port, script): &(u8, u16, Script)| {
-                let place = Place { ip: &format!("{net}.{last}"), port: *port, proxy: &switch(*last), user: "desk", calls: None };
+                let place = Place { ip: &format!("{net}.{last}"), port: *port, proxy: &switch(*last), user: "desk", calls: None, space };
                 Party::start(folder, &format!("{}-{last}", call.name), &place, script)
             };
             let rung: Vec<Party> = call.rung.iter().map(start).collect();
@@ -58,7 +65,7 @@ pub fn play(folder: &Path, net: &str, switch: impl Fn(u8) -> String, groups: Vec
         let begin = |(call, rung): (Call, Vec<Party>)| {
             port += 1;
             let (last, user) = call.from_desk.map_or((20, CUSTOMER.to_owned()), |last| (last, extension(last)));
-            let place = Place { ip: &format!("{net}.{last}"), port, proxy: &switch(last), user: &user, calls: Some(call.dials) };
+            let place = Place { ip: &format!("{net}.{last}"), port, proxy: &switch(last), user: &user, calls: Some(call.dials), space };
             let caller = Party::start(folder, call.name, &place, &call.caller);
             (call, rung, caller)
         };

@@ -1,10 +1,11 @@
 //! SIPp as callers and desks, and what its own logs say happened: the truth of these tests.
 
 use super::script::Script;
+use crate::capture::{Namespace, within};
 use chrono::{NaiveDateTime, TimeDelta};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// One party of a call: a process of its own.
@@ -25,6 +26,8 @@ pub struct Place<'a> {
     pub user: &'a str,
     /// Whom it calls; `None`: it is called.
     pub calls: Option<&'a str>,
+    /// The network namespace it lives in; `None`: that of the tests.
+    pub space: Option<&'a Namespace>,
 }
 
 impl Party {
@@ -34,7 +37,7 @@ impl Party {
         let scenario = base.with_extension("xml");
         fs::write(&scenario, script.xml(name)).expect("written");
         let out = File::create(base.with_extension("out")).expect("a file");
-        let mut command = Command::new("sipp");
+        let mut command = within(place.space, "sipp");
         command.arg(format!("{}:5060", place.proxy)).arg("-sf").arg(&scenario);
         command.args([
             "-i",

@@ -130,7 +130,7 @@ fn asterisk_is_metered_by_all_its_sources_at_once() {
     let daemon = Daemon::start(&config);
     let asterisk = Asterisk::start(&root, net, daemon.hep.expect("it listens"));
     let switch = |last: u8| if last == 20 { format!("{net}.11") } else { format!("{net}.10") };
-    let truths = play(folder.path(), net, switch, calls());
+    let truths = play(folder.path(), net, switch, calls(), None);
     let begun = Instant::now();
     while !daemon.calls().is_empty() && begun.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(500));

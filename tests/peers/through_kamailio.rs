@@ -10,7 +10,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 
 /// The calls, in groups that may go at once: no desk is in two calls of a group.
-fn calls() -> Vec<Vec<Call>> {
+pub fn calls() -> Vec<Vec<Call>> {
     let desk = |last: u8, script: Script| (last, 5060, script);
     let call = |name, called, caller: Script, rung, outcome| Call { name, caller, from_desk: None, dials: called, called, rung, outcome };
     let simple = |talk| Script::caller().invite(1, "").answered(1).pause(talk).bye();
@@ -104,8 +104,8 @@ fn metered(net: &str, listen: &str, uri: impl Fn(SocketAddr) -> String, hep: Opt
     fs::write(&config, text).expect("written");
     let daemon = Daemon::start(&config);
     let uri = uri(daemon.hep.expect("it listens"));
-    let kamailio = Kamailio::start(folder.path(), net, Report { uri: &uri, hep, key: key.unwrap_or_default() });
-    let truths = play(folder.path(), net, |_| format!("{net}.50"), calls());
+    let kamailio = Kamailio::start(folder.path(), net, Some(Report { uri: &uri, hep, key: key.unwrap_or_default() }), None);
+    let truths = play(folder.path(), net, |_| format!("{net}.50"), calls(), None);
     drop(kamailio);
     std::thread::sleep(std::time::Duration::from_millis(500));
     let config = daemon.end();

@@ -32,12 +32,20 @@ fn truth(number: &str, tie: impl Fn(Leg, Leg, i64) -> (Leg, Leg)) -> Vec<Truth> 
 
 /// Plays it; with `last_words`, both legs of a talk end together, as a switch ends them: otherwise all end at one moment.
 fn play(truth: &[Truth], last_words: bool) -> (Vec<Call>, i64) {
+    play_with(truth, last_words, None)
+}
+
+/// The same; with `related`, the switch tells so much later than each INVITE of which conversation its leg is.
+fn play_with(truth: &[Truth], last_words: bool, related: Option<i64>) -> (Vec<Call>, i64) {
     let mut directory = directory();
     directory.identity.leg_headers = ["session-id", "x-cid", "p-charging-vector"].map(Into::into).into();
     let mut wire = Wire::new(directory);
     let mut script: Vec<(i64, &Truth, u8)> = Vec::new();
     for (place, call) in (0i64..).zip(truth) {
         let end = if last_words { call.talk.1 } else { 60_000 };
+        if let Some(later) = related {
+            script.extend([(place * 50 + later, call, 5), (call.rung + later, call, 6)]);
+        }
         script.extend([(place * 50, call, 0), (place * 50 + 5, call, 1), (call.rung, call, 2), (call.talk.0, call, 3), (end, call, 4)]);
     }
     script.sort_by_key(|(at, ..)| *at);
@@ -48,6 +56,9 @@ fn play(truth: &[Truth], last_words: bool) -> (Vec<Call>, i64) {
             1 => wire.answer(at, &call.caller),
             2 => wire.invite(at, &call.agent),
             3 => wire.answer(at, &call.agent),
+            // Under the name of the caller's channel, as Asterisk has it.
+            5 => wire.signalling.relate(call.caller.call_id.as_bytes(), &call.caller.call_id),
+            6 => wire.signalling.relate(call.agent.call_id.as_bytes(), &call.caller.call_id),
             _ => {
                 wire.bye(at, &call.caller, By::Caller);
                 wire.bye(at + 3 * MILLI, &call.agent, By::Caller);
@@ -90,6 +101,22 @@ fn explicit_evidence_mixes_nobody_up() {
             for (call, truth) in calls.iter().zip(&truth) {
                 assert_eq!(talk(call, base), [(truth.agent.to.clone(), truth.talk.0, 60_000)], "{name} {number}");
                 assert_eq!((call.correlation, &*call.marks), (Correlation::Explicit, &[][..]), "{name} {number}");
+            }
+        }
+    }
+}
+
+/// Asterisk's manager interface knows the Call-ID of each leg and its Linkedid: told before the INVITE is read, soon after it, and
+/// when likelihood has given the agents to somebody.
+#[test]
+fn what_another_source_knows_of_the_legs_mixes_nobody_up() {
+    for later in [-5, 20, 4_500] {
+        for number in ["+4989999980", "<sip:anonymous@anonymous.invalid>"] {
+            let truth = truth(number, |caller, agent, _| (caller, agent));
+            let (calls, base) = play_with(&truth, false, Some(later));
+            for (call, truth) in calls.iter().zip(&truth) {
+                assert_eq!(talk(call, base), [(truth.agent.to.clone(), truth.talk.0, 60_000)], "{later} {number}");
+                assert_eq!((call.correlation, &*call.marks), (Correlation::Explicit, &[][..]), "{later} {number}");
             }
         }
     }

@@ -168,6 +168,40 @@ fn trap_11_two_agents_with_clocks_apart_a_time_in_the_future_and_packets_out_of_
     let call = only(wire.calls(200 * SECOND).0);
     assert_eq!((talk(&call, base), &*call.marks), (vec![("201".to_owned(), 5_001, 65_000)], &[][..]));
 
+    // Whichever agent's copy comes first, now this one's, now that one's, and late enough to come behind the next message: it
+    // is one call, and each time in it is the first one heard. So talk is off by what lies between the clocks, and no more.
+    const APART: i64 = 300 * MILLI;
+    for first in ["true", "fast", "in turn"] {
+        for late in [MILLI / 2, 400 * MILLI] {
+            let mut wire = Wire::new(directory());
+            let mut arrivals = Vec::new();
+            for (place, told) in script.iter().enumerate() {
+                let fast = match first {
+                    "true" => late,
+                    "fast" => -late,
+                    _ if place % 2 == 0 => late,
+                    _ => -late,
+                };
+                let (early, later) = (fast.min(0).abs(), fast.max(0));
+                arrivals.extend([(told.0 + early, told.0, told), (told.0 + later, told.0 + APART, told)]);
+            }
+            arrivals.sort_by_key(|(arrives, captured, _)| (*arrives, *captured));
+            for (arrives, captured, (_, leg, by, text)) in arrivals {
+                wire.send_late(captured, arrives, leg, *by, text);
+            }
+            let base = wire.base;
+            let call = only(wire.calls(200 * SECOND).0);
+            let [(agent, from, to)] = talk(&call, base).try_into().expect("one talk");
+            let expected = match first {
+                "true" => (5_001, 65_000),
+                "fast" => (5_301, 65_300),
+                _ => (from, to),
+            };
+            assert_eq!((&*agent, (from, to), &*call.marks), ("201", expected, &[][..]), "{first} {late}");
+            assert!((from - 5_001).abs() <= 301 && (to - 65_000).abs() <= 301, "{first} {late}: {from} {to}");
+        }
+    }
+
     // A clock a day ahead ends nobody's call.
     let mut wire = Wire::new(directory());
     let (outer, inner) = connected(&mut wire);

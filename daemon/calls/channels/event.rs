@@ -47,6 +47,8 @@ pub struct ChannelFacts {
 pub enum Change {
     /// It was made.
     Begins,
+    /// It is called, and says so when somebody answers: whoever hears it before hears no agent.
+    Rings,
     /// It is up.
     Answers,
     /// An application of the dialplan began, the facts name it.
@@ -87,6 +89,8 @@ pub enum Change {
         /// What became of the last it dialed.
         dial: Option<DialStatus>,
     },
+    /// Nothing more was heard of the conversation it began, and it is over by now: it was there until then.
+    Vanishes,
     /// It is there: nothing happened but that its facts are known anew.
     Shows,
     /// Every channel of this linked id is gone.

@@ -76,6 +76,8 @@ impl Channels {
         let ChannelEvent { at, channel: facts, change } = event;
         if *change == Change::ConversationEnds {
             self.conversation_ends(&facts.linkedid, *at);
+        } else if *change == Change::Vanishes {
+            self.give_up(&facts.uniqueid, Some(*at), out);
         } else if let Change::Transfers { bridges, transferee } = change {
             // It may be told after those who took part have left.
             self.transfers(bridges, transferee);
@@ -121,6 +123,11 @@ impl Channels {
         ended.filter_map(|(name, one)| self.call(name, one)).collect()
     }
 
+    /// All channels that are open, with the number each was made to reach as its `exten`.
+    pub fn open(&self) -> impl Iterator<Item = OpenChannel> {
+        self.table.iter().map(|(id, channel)| channel.shown(id))
+    }
+
     /// Goes on with a changed configuration.
     pub fn reconfigure(&mut self, directory: &Directory) {
         self.directory = directory.clone();
@@ -148,16 +155,20 @@ impl Channels {
     fn change(&mut self, id: &str, at: Timestamp, change: &Change) {
         let Some(channel) = self.table.get_mut(id) else { return };
         let name = channel.conversation.clone();
-        let (root, asked) = (*id == *name, channel.asked);
+        let (root, asked) = (*id == *name, channel.asked_at.is_some());
         let is_customer = self.customers.get(id).is_some_and(|of| *of == name);
         let one = self.conversations.get_mut(&name);
         match change {
-            Change::Begins | Change::Shows | Change::Transfers { .. } | Change::ConversationEnds => {}
+            Change::Begins | Change::Shows | Change::Transfers { .. } | Change::Vanishes | Change::ConversationEnds => {}
             Change::Answers => {
                 let answered_at = *channel.answered_at.get_or_insert(at);
+                let rang = std::mem::take(&mut channel.rings);
                 if let Some(one) = one.filter(|_| is_customer) {
                     one.answered_at.get_or_insert(answered_at);
                     self.touched.insert(name);
+                }
+                if rang {
+                    self.review(&self.table.connected(id), at);
                 }
             }
             Change::EntersApplication(app) => {
@@ -182,8 +193,9 @@ impl Channels {
                     one.dial = Some(*status);
                 }
             }
+            Change::Rings => channel.rings = channel.answered_at.is_none(),
             Change::RungByQueue => channel.member = true,
-            Change::AsksToEnd => channel.asked = true,
+            Change::AsksToEnd => drop(channel.asked_at.get_or_insert(at)),
             Change::EntersBridge(bridge) => self.enter(id, bridge, at),
             Change::LeavesBridge(bridge) => {
                 if channel.bridge.as_ref() == Some(bridge) {
@@ -238,6 +250,8 @@ impl Channels {
         let group = self.table.connected(id);
         let Some(channel) = self.table.remove(id) else { return };
         self.review(&group, at);
+        // A mailbox may finish its greeting to nobody.
+        let gone_at = channel.asked_at.unwrap_or(at);
         if let Some(name) = self.talkers.remove(id)
             && let Some(customer) = self.conversations.get(&name).and_then(|one| one.customer.clone())
         {
@@ -246,14 +260,14 @@ impl Channels {
         if let Some(name) = self.customers.remove(id) {
             self.review_customer(name.clone(), id, at);
             if let Some(one) = self.conversations.get_mut(&name) {
-                one.ended_at.get_or_insert(at);
+                one.ended_at.get_or_insert(gone_at);
             }
         }
         if let Some(one) = self.conversations.get_mut(&channel.conversation)
             && one.customer.is_none()
             && *id == *channel.conversation
         {
-            one.ended_at.get_or_insert(at);
+            one.ended_at.get_or_insert(gone_at);
         }
         self.touched.insert(channel.conversation);
     }

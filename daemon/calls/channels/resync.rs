@@ -26,7 +26,10 @@ impl Channels {
             let up = self.table.get(&facts.uniqueid).is_some_and(|channel| channel.answered_at.is_some());
             match (new, *is_up && !up) {
                 (_, true) => self.apply(&event(at, Change::Answers), out),
-                (true, false) => self.apply(&event(at, Change::Begins), out),
+                (true, false) => {
+                    self.apply(&event(at, Change::Begins), out);
+                    self.apply(&event(at, Change::Rings), out);
+                }
                 (false, false) => {}
             }
             let before = self.table.get(&facts.uniqueid).and_then(|channel| channel.bridge.clone());

@@ -12,7 +12,7 @@ use crate::units::{Timestamp, Word};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of this form.
-const FORM: u64 = 1;
+const FORM: u64 = 2;
 
 impl Channels {
     /// Writes all that is open.
@@ -61,14 +61,15 @@ impl Channels {
 }
 
 fn write_channel(channel: &Channel, out: &mut Writer) {
-    let Channel { name, conversation, number, data, dialed, bridge, member, held, asked, answered_at, seen_at } = channel;
+    let Channel { name, conversation, number, data, dialed, bridge, member, held, rings, asked_at, answered_at, seen_at } = channel;
     for text in [name, conversation, number, data, dialed] {
         out.text(text);
     }
     out.option(bridge.as_ref(), |out, bridge| out.text(bridge));
     out.flag(*member);
     out.flag(*held);
-    out.flag(*asked);
+    out.flag(*rings);
+    out.option(*asked_at, Writer::time);
     out.option(*answered_at, Writer::time);
     out.time(*seen_at);
 }
@@ -83,7 +84,8 @@ fn read_channel(back: &mut Reader<'_>) -> Option<Channel> {
         bridge: back.option(text)?,
         member: back.flag()?,
         held: back.flag()?,
-        asked: back.flag()?,
+        rings: back.flag()?,
+        asked_at: back.option(Reader::time)?,
         answered_at: back.option(Reader::time)?,
         seen_at: back.time()?,
     })

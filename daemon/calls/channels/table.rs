@@ -4,7 +4,7 @@
 //! through bridges and through the two halves of local channels.
 
 use super::super::channel::Channel as Name;
-use super::event::ChannelFacts;
+use super::event::{ChannelFacts, OpenChannel};
 use crate::units::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,8 +24,10 @@ pub(super) struct Channel {
     /// A queue rang it.
     pub(super) member: bool,
     pub(super) held: bool,
-    /// Its far end hung up.
-    pub(super) asked: bool,
+    /// It is called and not up yet: a bridge that it is in carries ringing.
+    pub(super) rings: bool,
+    /// When its far end hung up: what the switch does in it may go on for a while.
+    pub(super) asked_at: Option<Timestamp>,
     pub(super) answered_at: Option<Timestamp>,
     /// The latest event of it.
     pub(super) seen_at: Timestamp,
@@ -39,6 +41,19 @@ impl Channel {
     /// The name both halves of a local channel share.
     pub(super) fn local(&self) -> Option<&str> {
         Name::parse(&self.name).local
+    }
+
+    /// As a switch would list it.
+    pub(super) fn shown(&self, id: &str) -> OpenChannel {
+        let facts = ChannelFacts {
+            uniqueid: id.into(),
+            linkedid: self.conversation.clone(),
+            name: self.name.clone(),
+            number: self.number.clone(),
+            exten: self.dialed.clone(),
+            ..ChannelFacts::default()
+        };
+        OpenChannel { facts, is_up: self.answered_at.is_some(), bridge: self.bridge.clone() }
     }
 
     /// Takes what an event shows of it.

@@ -7,7 +7,7 @@ use super::super::channel::targets;
 use super::super::directory::OnHold;
 use super::conversation::{Span, Way, agent_of};
 use super::table::{Channel, Table};
-use super::{Channels, Directory};
+use super::{Channels, Directory, Mark};
 use crate::units::Timestamp;
 use std::collections::BTreeSet;
 
@@ -80,7 +80,8 @@ impl Channels {
     /// An agent's call has its customer when somebody outside is connected with it.
     fn find_customer(&mut self, id: &str, group: &BTreeSet<Box<str>>) {
         let Self { table, conversations, directory, customers, .. } = self;
-        let Some(channel) = table.get(id).filter(|channel| channel.local().is_none()) else { return };
+        // Who only rings has not been reached, and may never be: another trunk may be tried.
+        let Some(channel) = table.get(id).filter(|channel| channel.local().is_none() && !channel.rings) else { return };
         let Some(conversation) = conversations.get_mut(&channel.conversation) else { return };
         if id == &*channel.conversation || conversation.customer.is_some() || conversation.way(directory) != Way::Out {
             return;
@@ -101,7 +102,7 @@ impl Channels {
         let Some(conversation) = conversations.get_mut(&name) else { return };
         let waits = conversation.holds(directory) == OnHold::Wait;
         let connected = table.connected(customer);
-        let away = |channel: &Channel| waits && channel.held;
+        let away = |channel: &Channel| channel.rings || (waits && channel.held);
         let mut with: Vec<(Box<str>, Box<str>)> = Vec::new();
         if table.get(customer).is_some_and(|channel| !away(channel)) {
             for id in connected.iter().filter(|id| &***id != customer) {
@@ -127,6 +128,10 @@ impl Channels {
             match known.filter(|span| span.to.is_none_or(|to| at.since(to) < SWAP_MICROS && !waits)) {
                 Some(span) => (span.to, span.left, span.consults) = (None, None, false),
                 None if !full => {
+                    // Whoever comes after another agent was passed the call on, whether the switch says so or not.
+                    if conversation.spans.iter().any(|span| span.agent != agent) {
+                        conversation.mark(Mark::Transfer);
+                    }
                     talkers.insert(id.clone(), name.clone());
                     conversation.spans.push(Span { channel: id, agent, from: at, to: None, left: None, consults: false });
                 }

@@ -197,3 +197,52 @@ proptest! {
         prop_assert_eq!(rows.flush_by(Timestamp::MAX), expected);
     }
 }
+
+/// What is written one by one is what is written at once, after every row, and is little however much was gathered before.
+#[test]
+fn only_what_changed_is_written_again() {
+    let mut rows = Rows::new(&directory(), Seconds::new(5)).write_changes();
+    let mut kept: std::collections::BTreeMap<u64, Vec<u8>> = std::collections::BTreeMap::new();
+    let (mut head, mut written, mut at_once) = (Vec::new(), 0, 0);
+    let mut keep = |rows: &mut Rows, now: u32| {
+        rows.settled(at(now));
+        let (new_head, changes) = rows.changes();
+        head = new_head;
+        let mut octets = head.len();
+        for (number, body) in changes {
+            octets += body.as_ref().map_or(0, Vec::len);
+            match body {
+                Some(body) => drop(kept.insert(number, body)),
+                None => drop(kept.remove(&number)),
+            }
+        }
+        let mut whole = Writer::new();
+        rows.write(&mut whole);
+        let whole = whole.finish();
+        let parts: Vec<&[u8]> = kept.values().map(Vec::as_slice).collect();
+        assert_eq!(Rows::joined(&head, &parts).as_ref(), Some(&whole));
+        (written, at_once) = (written + octets, at_once + whole.len());
+        whole
+    };
+    for number in 0..400 {
+        // Each call has two rows, which come one after the other, with a third that shows that two were one now and then.
+        for (place, agent) in ["201", "202"].into_iter().enumerate() {
+            let mut row = row(&format!("{number}-{place}"), number * 10, Some(number * 10 + 2), number * 10 + 5, agent);
+            row.also = vec![format!("{number}").into()];
+            if number % 50 == 49 && place == 1 {
+                row.also.push(format!("{}", number - 20).into());
+            }
+            rows.apply(row);
+            keep(&mut rows, number * 10);
+        }
+    }
+    // A day later all are forgotten but the last.
+    rows.apply(row("late", 100_000, None, 100_001, ""));
+    let whole = keep(&mut rows, 100_010);
+    assert_eq!(rows.gathered.len(), 1);
+    let read = Rows::read(&directory(), Seconds::new(5), &mut Reader::new(&whole)).expect("reads");
+    assert_eq!(read.gathered.len(), 1);
+    println!("{written} octets one by one, {at_once} at once");
+    assert!(written * 50 < at_once, "{written} octets one by one, {at_once} at once");
+    assert_eq!(Rows::joined(&whole, &[]), None, "what is not empty is no head");
+}

@@ -126,9 +126,24 @@ fn live_calls_are_reported_when_they_are_connected_and_when_they_end() {
             "Concluded in +49301 Support 201:4-30 Numbers",
         ]
     );
-    let (calls, _) = play(&directory(), &lines[..4], None);
+    let (mut calls, _) = play(&directory(), &lines[..4], None);
     assert_eq!(calls.running().map(|call| tell(&call)).collect::<Vec<_>>(), ["in +49301 Support 201:4- Numbers"]);
+    calls.expire(time("5"), &|_| None, &mut Vec::new());
     assert_eq!(calls.deadline(), Some(time("14400")));
+}
+
+/// What is reported first is what a restart goes on from: it begins where the talk does, on whichever side that is.
+#[test]
+fn talk_is_reported_with_its_true_beginning() {
+    let reports = |lines: &[&str]| {
+        let (_, updates) = play(&directory(), lines, None);
+        let connected = updates.iter().filter(|update| update.stage == Stage::Connected);
+        connected.map(|update| tell(&update.call)).collect::<Vec<_>>()
+    };
+    let rings = ["0 a invite +49301 > 555010", "0.1 b invite +49301 > 201", "4 b answer"];
+    assert_eq!(reports(&rings), [""; 0], "the caller's answer is awaited");
+    assert_eq!(reports(&[&rings[..], &["4.02 a answer"]].concat()), ["in +49301 Support 201:4.02- Numbers"]);
+    assert_eq!(reports(&[&rings[..], &["4.2 now"]].concat()).len(), 1, "not for ever");
 }
 
 const TALK: &str = "0 a invite +49301 > 555010

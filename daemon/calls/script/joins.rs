@@ -215,3 +215,44 @@ fn the_provider_may_put_the_dialled_number_elsewhere() {
     let counts = check("0 a invite +49301 > 030999 src=2 to=555010\n9 a refuse 486", &[]);
     assert_eq!(counts.unrelated, 1);
 }
+
+/// A source beside the signalling knows of which conversation a leg is: before the leg is heard, after it, and when it was given
+/// to another caller already.
+#[test]
+fn a_switch_that_tells_which_legs_belong_together_is_believed_like_a_header() {
+    let two = |number: &str| {
+        format!(
+            "0 a invite {number} > 555010\n0.01 a answer\n1 c invite {number} > 555010\n1.01 c answer
+             4 b invite {number} > 201\n8 b answer\n20 b bye caller\n20 c bye caller\n21 a bye caller"
+        )
+    };
+    let with = |number: &str, place: &str, kin: &str| two(number).replacen(place, &format!("{kin}\n{place}"), 1);
+    for (number, withheld) in [("anonymous", " withheld"), ("+49301", "")] {
+        let expected = [format!("in {number}{withheld} Support Abandoned"), format!("in {number}{withheld} Support 201:8-20")];
+        let expected = expected.each_ref().map(String::as_str);
+        for script in [
+            with(number, "0 a invite", "0 a kin one\n0 c kin two\n0 b kin two"),
+            with(number, "8 b answer", "4.02 a kin one\n4.02 b kin two\n4.03 c kin two"),
+            with(number, "8 b answer", "4.02 c kin two\n4.02 b kin two"),
+            with(number, "20 b bye", "9 a kin one\n9 b kin two\n9 c kin two"),
+            // Told again, and otherwise: the first counts.
+            with(number, "20 b bye", "9 c kin two\n9 b kin two\n10 b kin one\n10 a kin one"),
+        ] {
+            check(&script, &expected);
+        }
+    }
+}
+
+#[test]
+fn legs_that_never_come_are_forgotten_in_the_end() {
+    let mut calls = Calls::new(directory());
+    let mut out = Vec::new();
+    for number in 0..5_000u32 {
+        calls.related(format!("call {number}").as_bytes(), "one", time("0"), &mut out);
+    }
+    let mut bytes = Writer::new();
+    calls.kin.write(&mut bytes);
+    let bytes = bytes.finish();
+    let mut back = super::super::kin::Kin::read(&mut Reader::new(&bytes)).expect("reads");
+    assert!(back.take(b"call 4999").is_some() && back.take(b"call 904").is_some() && back.take(b"call 903").is_none());
+}

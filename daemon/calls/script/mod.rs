@@ -1,7 +1,7 @@
 //! Calls as small scripts: what happens on legs in, calls out.
 //!
 //! A line is `TIME LEG WHAT …`, a leg is a letter. `invite FROM > TO` begins one; `key=value` says what else its INVITE
-//! holds. The provider is 10.0.0.1, the switch 10.0.0.2, a phone 10.0.0.3. `TIME now` lets time pass, `final` ends all.
+//! holds; `LEG kin NAME` says that a switch knows it as one of that conversation. The provider is 10.0.0.1, the switch 10.0.0.2, a phone 10.0.0.3. `TIME now` lets time pass, `final` ends all.
 //! Every script is also run with a snapshot written and read back before each line: nothing may change.
 
 mod agents;
@@ -161,6 +161,10 @@ fn play(directory: &Directory, lines: &[&str], cut: Option<usize>) -> (Calls, Ve
         }
         let now = time(line.split_whitespace().next().expect("a time"));
         calls.expire(now, &|leg| seen.get(&leg).copied(), &mut out);
+        if let [_, leg, "kin", conversation] = line.split_whitespace().collect::<Vec<_>>().as_slice() {
+            calls.related(leg.as_bytes(), conversation, now, &mut out);
+            continue;
+        }
         if let Some(event) = event(line) {
             calls.apply(&event, &mut out);
             if !line.contains(" expired ") && !line.contains(" gone") {

@@ -35,8 +35,7 @@ pub(super) fn read(table: Table<'_>, base: Base<'_>) -> Option<FreeSwitch> {
     let password = table.optional("password_file").map(|value| base.secret(&value));
     let spool = table.optional("spool").map(|value| base.path(&value));
     let delete = table.optional("spool_delete").map_or(Some(false), |value| value.flag());
-    let variable = |key| whole(table.optional(key).map(|value| value.text().map(Box::from)));
-    let (contract, severity, ticket) = (variable("contract_variable"), variable("severity_variable"), variable("ticket_variable"));
+    let variables = variables(&table);
     match (&listen, &spool) {
         (None, None) => table.wrong("one of `listen` and `spool` is missing; write where records are posted, or where they lie"),
         (Some(Some((address, _))), _) if user.is_none() && !SocketAddr::ip(address).is_loopback() => {
@@ -52,8 +51,14 @@ pub(super) fn read(table: Table<'_>, base: Base<'_>) -> Option<FreeSwitch> {
         (Some(user), Some(password)) => Some((user, password)),
         _ => None,
     };
-    let variables = Variables { contract: contract?, severity: severity?, ticket: ticket? };
-    Some(FreeSwitch { listen: whole(listen)?, login, spool: whole(spool)?, spool_delete: delete?, variables })
+    Some(FreeSwitch { listen: whole(listen)?, login, spool: whole(spool)?, spool_delete: delete?, variables: variables? })
+}
+
+/// The names of channel variables that the dialplan sets.
+pub(super) fn variables(table: &Table<'_>) -> Option<Variables> {
+    let variable = |key| whole(table.optional(key).map(|value| value.text().map(Box::from)));
+    let (contract, severity, ticket) = (variable("contract_variable"), variable("severity_variable"), variable("ticket_variable"));
+    Some(Variables { contract: contract?, severity: severity?, ticket: ticket? })
 }
 
 #[cfg(test)]

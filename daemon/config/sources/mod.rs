@@ -6,6 +6,8 @@ mod asterisk_cel;
 mod capture;
 mod csv;
 mod freeswitch;
+mod freeswitch_events;
+mod fritzbox;
 mod hep;
 
 use super::base::Base;
@@ -13,11 +15,13 @@ use super::reader::Table;
 use crate::calls::Role;
 use crate::sources::csv_rows;
 
-pub use asterisk_ami::{AmiLogin, AsteriskAmi};
+pub use asterisk_ami::{AmiLogin, AmiTls, AsteriskAmi};
 pub use asterisk_cdr::{AsteriskCdr, Columns};
 pub use asterisk_cel::AsteriskCel;
 pub use capture::Capture;
 pub use freeswitch::FreeSwitch;
+pub use freeswitch_events::FreeSwitchEvents;
+pub use fritzbox::FritzBox;
 pub use hep::{BareCopies, Hep, HepTransport};
 
 /// A `[[source]]`.
@@ -37,6 +41,10 @@ pub enum SourceConfig {
     Csv(Box<csv_rows::Config>),
     /// Records of FreeSWITCH in JSON.
     FreeSwitch(Box<FreeSwitch>),
+    /// FreeSWITCH's event socket.
+    FreeSwitchEvents(Box<FreeSwitchEvents>),
+    /// The call monitor of a Fritz!Box.
+    FritzBox(FritzBox),
 }
 
 #[derive(Clone, Copy)]
@@ -48,6 +56,8 @@ enum Kind {
     AsteriskAmi,
     Csv,
     FreeSwitch,
+    FreeSwitchEvents,
+    FritzBox,
 }
 
 /// Reads one `[[source]]`.
@@ -67,6 +77,8 @@ fn of_kind(table: Table<'_>, base: Base<'_>) -> Option<SourceConfig> {
         ("asterisk-ami", Kind::AsteriskAmi),
         ("csv", Kind::Csv),
         ("freeswitch", Kind::FreeSwitch),
+        ("freeswitch-events", Kind::FreeSwitchEvents),
+        ("fritzbox", Kind::FritzBox),
     ];
     match table.required("kind", "\"hep\"").and_then(|value| value.word(&kinds))? {
         Kind::Hep => hep::read(table, base).map(SourceConfig::Hep),
@@ -74,7 +86,9 @@ fn of_kind(table: Table<'_>, base: Base<'_>) -> Option<SourceConfig> {
         Kind::AsteriskCdr => asterisk_cdr::read(table, base).map(SourceConfig::AsteriskCdr),
         Kind::AsteriskAmi => asterisk_ami::read(table, base).map(SourceConfig::AsteriskAmi),
         Kind::AsteriskCel => asterisk_cel::read(table, base).map(SourceConfig::AsteriskCel),
+        Kind::FritzBox => fritzbox::read(table).map(SourceConfig::FritzBox),
         Kind::FreeSwitch => freeswitch::read(table, base).map(|config| SourceConfig::FreeSwitch(Box::new(config))),
+        Kind::FreeSwitchEvents => freeswitch_events::read(table, base).map(|config| SourceConfig::FreeSwitchEvents(Box::new(config))),
         Kind::Csv => csv::read(table, base).map(|config| SourceConfig::Csv(Box::new(config))),
     }
 }

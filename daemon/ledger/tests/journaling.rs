@@ -25,6 +25,23 @@ fn calls_read_back_as_they_were_journaled() {
     assert_eq!(verified(&mut ledger), []);
 }
 
+/// Who missed one party's BYE takes the other's, a little later: a recording that has both is right, whichever was read first.
+#[test]
+fn who_saw_both_parties_go_knows_better() {
+    let whole = call("a", 0);
+    let later = |at: Timestamp| at.plus_micros(2_000);
+    let mut part = Call { ended_at: whole.ended_at.map(later), ..whole.clone() };
+    part.talks.iter_mut().for_each(|talk| talk.to = talk.to.map(later));
+    part.mark(Mark::LostParty);
+    for order in [[&part, &whole], [&whole, &part]] {
+        let (_folder, mut ledger) = ledger();
+        for call in order {
+            commit(&mut ledger, |batch| batch.journal_call(call, &matched("K-1")));
+        }
+        assert_eq!(ledger.call(&id("a")).expect("read").expect("there").call, whole);
+    }
+}
+
 #[test]
 fn nothing_is_journaled_twice() {
     let (_folder, mut ledger) = ledger();
@@ -152,12 +169,16 @@ fn snapshots_and_documents_are_kept() {
     commit(&mut ledger, |batch| batch.put_snapshot("hep", &snapshot("1")));
     commit(&mut ledger, |batch| batch.put_snapshot("hep", &snapshot("2")));
     assert_eq!(ledger.snapshot("hep").expect("read"), Some(snapshot("2")));
-    assert_eq!(ledger.snapshot_sources().expect("read"), ["hep"]);
+    for name in ["hep/1", "hep/20", "hep 2/1", "hep0", "her"] {
+        commit(&mut ledger, |batch| batch.put_snapshot(name, &snapshot(name)));
+    }
+    let below: Vec<String> = ledger.snapshots_below("hep").expect("read").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(below, ["hep/1", "hep/20"]);
     commit(&mut ledger, |batch| batch.drop_snapshot("hep"));
     assert_eq!(ledger.snapshot("hep").expect("read"), None);
 
-    let old = Document { kind: "tariff", name: "support-level.toml", text: "[[plan]]" };
-    let new = Document { kind: "contracts", name: "contracts.csv", text: "contract_id\n" };
+    let old = Document { kind: "tariff", name: "support-level.toml", text: "[[plan]]", numbers: &[] };
+    let new = Document { kind: "contracts", name: "contracts.csv", text: "contract_id\n", numbers: &[] };
     let versions: Vec<i64> = [&[old][..], &[old, new], &[old], &[old]]
         .iter()
         .map(|documents| commit(&mut ledger, |batch| batch.use_catalogue(documents)))

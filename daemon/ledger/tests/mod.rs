@@ -1,5 +1,6 @@
 //! What the ledger promises, tried on real files: nothing twice, nothing lost, nothing changed unnoticed.
 
+mod forgetting;
 mod journaling;
 mod posting;
 mod privacy;
@@ -10,7 +11,7 @@ mod tampering;
 use super::result::{Style, write_json};
 use super::samples::{call, decimal, fee, id, key, ledger, matched, number, odd_call, raw, record, tuesday};
 use super::*;
-use crate::calls::Call;
+use crate::calls::{Call, Mark};
 use crate::meter::{Party, Record, RecordKey};
 use crate::tariff::Verdict;
 use crate::units::{Seconds, Timestamp};

@@ -12,8 +12,8 @@ fn a_forgotten_number_changes_nothing_else() {
         batch.post(&[record(&call, "K-1", "0.50")])
     });
     let heads = ledger.heads();
-    assert_eq!(commit(&mut ledger, |batch| batch.forget_numbers(tuesday())), 0);
-    assert_eq!(commit(&mut ledger, |batch| batch.forget_numbers(tuesday().plus(Seconds::new(86_400)))), 4);
+    assert_eq!(commit(&mut ledger, |batch| batch.forget_numbers(tuesday(), |_| false)), 0);
+    assert_eq!(commit(&mut ledger, |batch| batch.forget_numbers(tuesday().plus(Seconds::new(86_400)), |_| false)), 4);
     let stored = ledger.call(&call.id).expect("read").expect("there").call;
     assert_eq!((stored.caller, stored.called), (None, None));
     assert!(is_forgotten(stored.caller_raw.as_str()) && is_forgotten(&stored.talks[0].agent));
@@ -37,8 +37,9 @@ fn numbers_stand_in_their_table_only() {
         batch.journal_call(&call, &matched("K-1"))?;
         batch.post(&[record(&call, "K-1", "0.50")])
     });
-    commit(&mut ledger, |batch| batch.forget_numbers(Timestamp::from_micros(i64::MAX)));
-    ledger.db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").expect("done");
+    commit(&mut ledger, |batch| batch.forget_numbers(Timestamp::from_micros(i64::MAX), |_| false));
+    assert_eq!(ledger.sweep().expect("swept"), Swept::All);
+    assert_eq!(ledger.sweep().expect("swept"), Swept::Nothing);
     let bytes = std::fs::read(folder.path().join("ledger.db")).expect("a file");
     assert!(!bytes.windows(6).any(|window| window == b"912345"));
     assert!(bytes.windows(3).any(|window| window == b"K-1"), "the search would find it");

@@ -58,7 +58,7 @@ fn what_is_not_ours_is_refused() {
     change("UPDATE migration SET checksum = x'00'");
     assert!(refused(&path, &key()).contains("migration 1"));
     change("PRAGMA user_version = 9");
-    assert!(refused(&path, &key()).contains("schema 9, this taktd knows up to 4"));
+    assert!(refused(&path, &key()).contains("schema 9, this taktd knows up to 5"));
     assert!(Ledger::read(&path).expect_err("newer").to_string().contains("newer taktd"));
     change("PRAGMA application_id = 5");
     assert!(refused(&path, &key()).contains("no taktd ledger"));
@@ -153,8 +153,11 @@ fn a_ledger_of_the_first_schema_is_brought_up() {
         batch.post(&[record(&call("a", 0), "K-1", "0.50")])?;
         batch.mark_settled("K-1", None)
     });
-    let back = "DROP TABLE sighting; DROP TABLE deadline; ALTER TABLE unsettled DROP COLUMN through; DELETE FROM migration WHERE version > 1; PRAGMA user_version = 1";
-    ledger.db.execute_batch(back).expect("as it was");
+    let back = "DROP TABLE held; DROP TABLE erased; ALTER TABLE snapshot DROP COLUMN at; ALTER TABLE state DROP COLUMN sweep; ALTER TABLE state DROP COLUMN forgotten; DROP TABLE sighting; DROP TABLE deadline; ALTER TABLE unsettled DROP COLUMN through; DELETE FROM migration WHERE version > 1; PRAGMA user_version = 1";
+    let kinds = "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'AND 6', 'AND 5') WHERE name = 'evidence'; PRAGMA writable_schema = RESET;";
+    ledger.db.execute_batch(kinds).and_then(|()| ledger.db.execute_batch(back)).expect("as it was");
+    let sixth = "INSERT INTO evidence (seq, kind, at, body, hash) VALUES (9, 6, 0, x'', zeroblob(32))";
+    assert!(ledger.db.execute(sixth, []).expect_err("no such kind yet").to_string().contains("CHECK"));
     drop(ledger);
     let error = Ledger::read(&path).expect_err("a reader cannot bring it up");
     assert!(matches!(error, LedgerError::Older { found: 1, .. }), "{error}");
@@ -162,6 +165,11 @@ fn a_ledger_of_the_first_schema_is_brought_up() {
     let unsettled: Vec<String> = ledger.unsettled().expect("read").into_iter().map(|dirty| dirty.contract).collect();
     assert_eq!(unsettled, ["K-1"]);
     assert_eq!(all_records(&ledger).len(), 1);
+    assert_eq!(verified(&mut ledger), []);
+    // It knows evidence of the kinds there are now, and is wiped as a whole once.
+    let erase = Wish { tokens: vec![key().token("+49891234567")], act: Act::Erase, who: "a".into(), reason: "b".into(), at: tuesday() };
+    commit(&mut ledger, |batch| batch.journal_wish(&erase));
+    assert_eq!((ledger.sweep().expect("swept"), ledger.sweep().expect("swept")), (Swept::All, Swept::Nothing));
     assert_eq!(verified(&mut ledger), []);
 }
 

@@ -126,3 +126,48 @@ fn one_changed_row_is_one_broken_link() {
     assert_eq!(broken.len(), 1, "{broken:?}");
     assert_eq!(broken[0].to_string(), "entry 2: its hash is not that of its row and the one before: the row was changed");
 }
+
+/// What the tables say that `verify` answers for. Not the day of a number's latest call, which only says when it is forgotten.
+fn said(path: &std::path::Path) -> rusqlite::Result<Vec<String>> {
+    let db = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut rows = Vec::new();
+    for table in ["evidence", "entry", "subject", "record", "document", "catalogue", "catalogue_document", "held", "erased", "number"] {
+        let columns = if table == "number" { "token, number" } else { "*" };
+        let mut statement = db.prepare(&format!("SELECT {columns} FROM {table} NOT INDEXED"))?;
+        let count = statement.column_count();
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let cells = (0..count).map(|cell| row.get_ref(cell).map(|value| format!("{value:?}"))).collect::<rusqlite::Result<Vec<_>>>()?;
+            rows.push(format!("{table} {}", cells.join(" ")));
+        }
+    }
+    Ok(rows)
+}
+
+/// One bit anywhere in the file: it is found, or it lies where nothing is said.
+#[test]
+fn any_flipped_bit_is_found() {
+    let (folder, mut original) = ledger();
+    rich(&mut original);
+    original.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE").expect("done");
+    drop(original);
+    let source = folder.path().join("ledger.db");
+    let (bytes, expected) = (std::fs::read(&source).expect("a file"), said(&source).expect("read"));
+    let path = folder.path().join("flipped.db");
+    let (mut found, mut silent) = (0, 0);
+    // Where all pages are empty there is little to flip.
+    let places = (0..bytes.len()).filter(|place| bytes[*place] != 0).step_by(11);
+    for (turn, place) in places.enumerate() {
+        let mut flipped = bytes.clone();
+        flipped[place] ^= 1 << (turn % 8);
+        std::fs::write(&path, &flipped).expect("a copy");
+        let findings = Ledger::read(&path).and_then(|mut ledger| ledger.verify(Some(&key()), |_, _| {}));
+        if findings.is_ok_and(|findings| findings.is_empty()) {
+            silent += 1;
+            assert_eq!(said(&path).expect("it can be read"), expected, "byte {place}, bit {} of it", turn % 8);
+        } else {
+            found += 1;
+        }
+    }
+    assert!(found > 3 * silent && found > 200, "{found} were found, {silent} say nothing");
+}

@@ -4,7 +4,7 @@
 
 use super::Observed;
 use super::heard::{Heard, Out};
-use super::name::Name;
+use super::name::{BranchKey, Tag};
 use crate::sip::addr::refer_to;
 use crate::sip::event::{BranchId, DialogId, LegEventKind, Replaces, Side};
 use crate::sip::fields::{connected, reason, session_expires};
@@ -19,7 +19,7 @@ const REMEMBERED: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Dialog {
     /// The callee's tag; empty for a peer that gives none.
-    pub far_tag: Name,
+    pub far_tag: Tag,
     /// The branch that made it, where it is known.
     pub branch: Option<BranchId>,
     pub phase: Phase,
@@ -39,7 +39,8 @@ pub(super) struct Dialog {
     /// When one side answered 408 or 481, and so knows nothing of the dialog any more.
     pub forgotten_at: Option<Timestamp>,
     pub transactions: Vec<Transaction>,
-    pub bye: Option<Bye>,
+    /// Boxed: most dialogs in the table talk, and have none yet.
+    pub bye: Option<Box<Bye>>,
 }
 
 /// Where a dialog stands.
@@ -102,7 +103,7 @@ pub(super) enum Offer {
 pub(super) struct Bye {
     pub at: Timestamp,
     pub by: Side,
-    pub branch: Name,
+    pub branch: BranchKey,
     /// Of a copy that a proxy sent on: the latest one's branch.
     pub copy: Option<Box<[u8]>>,
     /// As which dialog its end was told.
@@ -299,7 +300,7 @@ impl Dialog {
     pub fn hang_up(&mut self, told: Option<DialogId>, heard: &Heard<'_, '_>, out: &mut Out<'_>) -> Observed {
         self.phase = Phase::Ended;
         let branch = heard.branch().unwrap_or_default().as_ref().into();
-        self.bye = Some(Bye { at: heard.at, by: heard.side, branch, copy: None, told, repeated: false, settled: false });
+        self.bye = Some(Box::new(Bye { at: heard.at, by: heard.side, branch, copy: None, told, repeated: false, settled: false }));
         out.say(heard.at, LegEventKind::Bye { dialog: told, by: heard.side, reason: reason(heard.scanned) });
         Observed::Call
     }

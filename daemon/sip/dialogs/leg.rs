@@ -6,12 +6,12 @@
 use super::Observed;
 use super::dialog::{Dialog, Phase};
 use super::heard::{Heard, Out};
-use super::name::Name;
+use super::name::{BranchKey, CallName, Tag};
 use crate::sip::event::{BranchId, DialogId, Invitation, LegEventKind, LegId, Side};
 use crate::sip::fields::reason;
 use crate::sip::method::Method;
 use crate::sip::scan::Start;
-use crate::units::{RawNumber, Timestamp};
+use crate::units::{Few, RawNumber, Timestamp};
 use std::net::SocketAddr;
 
 /// How many branches, and how many dialogs, a leg may have: more is an attack or a loop.
@@ -20,15 +20,15 @@ const MANY: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Leg {
     pub id: LegId,
-    pub call_id: Name,
-    pub from_tag: Name,
+    pub call_id: CallName,
+    pub from_tag: Tag,
     /// Who sent the own INVITE: responses that reach it are the leg's own.
     pub source: SocketAddr,
     /// The number of the INVITE that counts.
     pub cseq: u32,
     /// The first is the own one.
-    pub branches: Vec<Branch>,
-    pub dialogs: Vec<Dialog>,
+    pub branches: Few<Branch>,
+    pub dialogs: Few<Dialog>,
     /// The latest message.
     pub last: Timestamp,
     /// Who the caller last said to be.
@@ -42,7 +42,7 @@ pub(super) struct Leg {
 /// An INVITE transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Branch {
-    pub key: Name,
+    pub key: BranchKey,
     pub state: Progress,
 }
 
@@ -80,8 +80,8 @@ impl Leg {
             from_tag: heard.from_tag.into(),
             source: invitation.source,
             cseq: heard.cseq.number,
-            branches: vec![Branch { key, state: Progress::Open }],
-            dialogs: Vec::new(),
+            branches: std::iter::once(Branch { key, state: Progress::Open }).collect(),
+            dialogs: Few::new(),
             last: heard.at,
             named: invitation.asserted.clone().or_else(|| invitation.remote_party.clone()),
             wake: None,
@@ -137,11 +137,10 @@ impl Leg {
 
     /// The dialog with this tag, if need be a new early one; `None` when there are too many.
     pub fn dialog(&mut self, heard: &Heard<'_, '_>) -> Option<(DialogId, &mut Dialog)> {
-        let place = match self.dialogs.iter().position(|dialog| *dialog.far_tag == *heard.far_tag) {
+        let known = self.dialogs.iter().position(|dialog| *dialog.far_tag == *heard.far_tag);
+        let place = match known {
             Some(place) => place,
             None if self.dialogs.len() < MANY => {
-                // Nearly every leg has one: room for more would be most of its memory.
-                self.dialogs.reserve_exact(1);
                 self.dialogs.push(Dialog::new(heard.far_tag, heard.at));
                 self.dialogs.len().saturating_sub(1)
             }

@@ -57,11 +57,11 @@ impl Leg {
         out.bytes(from_tag);
         write_address(out, *source);
         out.number(u64::from(*cseq));
-        out.list(branches.iter(), |out, branch| {
+        out.few(branches, |out, branch| {
             out.bytes(&branch.key);
             write_progress(out, branch.state);
         });
-        out.list(dialogs.iter(), |out, dialog| dialog.write(out));
+        out.few(dialogs, |out, dialog| dialog.write(out));
         out.time(*last);
         write_number(out, named.as_ref());
     }
@@ -73,8 +73,8 @@ impl Leg {
             from_tag: from.bytes()?.into(),
             source: read_address(from)?,
             cseq: from.small()?,
-            branches: from.list(|from| Some(Branch { key: from.bytes()?.into(), state: read_progress(from)? }))?,
-            dialogs: from.list(Dialog::read)?,
+            branches: from.list(|from| Some(Branch { key: from.bytes()?.into(), state: read_progress(from)? }))?.into_iter().collect(),
+            dialogs: from.list(Dialog::read)?.into_iter().collect(),
             last: from.time()?,
             named: read_number(from)?,
             wake: None,
@@ -135,7 +135,7 @@ impl Dialog {
             timer: from.option(|from| Some(Timer { interval: Seconds::new(from.number()?), since: from.time()? }))?,
             forgotten_at: from.option(Reader::time)?,
             transactions: from.list(Transaction::read)?,
-            bye: from.option(Bye::read)?,
+            bye: from.option(Bye::read)?.map(Box::new),
         })
     }
 }

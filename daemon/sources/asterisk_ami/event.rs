@@ -36,14 +36,15 @@ pub fn facts(message: &Message, prefix: &str) -> ChannelFacts {
         "<unknown>" => cut(""),
         value => cut(value),
     };
-    let mut variables = message.all("ChanVariable").filter_map(|variable| variable.strip_prefix(CALL_ID));
+    let key = format!("{prefix}ChanVariable");
+    let mut variables = message.all(&key).filter_map(|variable| variable.strip_prefix(CALL_ID));
     ChannelFacts {
         uniqueid: get("Uniqueid"),
         linkedid: get("Linkedid"),
         name: get("Channel"),
         number: get("CallerIDNum"),
         exten: get("Exten"),
-        sip_call_id: variables.next().filter(|_| prefix.is_empty()).map(cut).unwrap_or_default(),
+        sip_call_id: variables.find(|call_id| !call_id.is_empty()).map(cut).unwrap_or_default(),
         ..ChannelFacts::default()
     }
 }
@@ -127,5 +128,39 @@ fn number_of(dialed: &str) -> Option<&str> {
         }
         (None, Some((number, _))) => Some(number),
         (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::{Framed, Framer};
+    use super::*;
+
+    fn message(text: &str) -> Message {
+        let mut framer = Framer::default();
+        framer.push(format!("{}\r\n\r\n", text.replace('\n', "\r\n")).as_bytes());
+        match framer.next() {
+            Some(Framed::Message(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// As `channelvars = CHANNEL(pjsip,call-id)` adds it: empty while a channel has no leg yet, and after other variables.
+    #[test]
+    fn the_call_id_of_a_leg() {
+        for (variables, expected) in [
+            ("", ""),
+            ("ChanVariable: CHANNEL(pjsip,call-id)=", ""),
+            ("ChanVariable: CHANNEL(pjsip,call-id)=a7@192.0.2.7", "a7@192.0.2.7"),
+            ("ChanVariable: OTHER=1\nChanVariable: CHANNEL(pjsip,call-id)=x=1@h", "x=1@h"),
+            ("DestChanVariable: CHANNEL(pjsip,call-id)=a7", ""),
+        ] {
+            let said = read(&message(&format!("Event: Newstate\nTimestamp: 1773133200.25\nUniqueid: 1.2\nLinkedid: 1.1\n{variables}")));
+            let Said::Events(events) = said else { panic!("{said:?}") };
+            assert_eq!(&*events[0].channel.sip_call_id, expected, "{variables}");
+        }
+        let dialed = message("Event: DialBegin\nDestUniqueid: 1.3\nDestLinkedid: 1.1\nDestChanVariable: CHANNEL(pjsip,call-id)=b8");
+        let of = facts(&dialed, "Dest");
+        assert_eq!((&*of.uniqueid, &*of.linkedid, &*of.sip_call_id), ("1.3", "1.1", "b8"));
     }
 }

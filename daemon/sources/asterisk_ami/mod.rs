@@ -15,6 +15,7 @@ pub mod message;
 mod recordings;
 pub mod session;
 
+use super::tls::Trust;
 use std::net::SocketAddr;
 
 /// A configured source.
@@ -22,6 +23,8 @@ use std::net::SocketAddr;
 pub struct Config {
     /// Where the switch listens.
     pub address: SocketAddr,
+    /// Over TLS: whom to believe that it is the switch.
+    pub trust: Option<Trust>,
     /// The user of manager.conf.
     pub username: String,
     /// Its secret.

@@ -3,23 +3,19 @@
 //! The invariant: a server that says nothing, or nonsense, is given up after [`SILENCE`]; every call returns within the
 //! patience it was given.
 
+use super::super::connection::{Connection, Received};
+use super::super::heard::Heard;
 use super::event::{Said, facts, read, time_of};
 use super::message::{Framed, Framer, Message};
 use super::{Config, Login};
-use crate::calls::{ChannelEvent, OpenChannel};
+use crate::calls::OpenChannel;
 use crate::clock::Stopwatch;
 use crate::units::Timestamp;
 use md5::{Digest, Md5};
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
-/// How long connecting may take.
-const CONNECTING: Duration = Duration::from_secs(2);
-/// How long writing may.
-const WRITING: Duration = Duration::from_secs(1);
 /// A server that has said nothing for so long is given up; one that is alive answers every ping.
 pub const SILENCE: Duration = Duration::from_secs(30);
 /// Pings are this far apart.
@@ -29,29 +25,15 @@ const BOOTING: Duration = Duration::from_secs(2);
 /// So many open channels are listed at most.
 pub const MOST_LISTED: usize = 20_000;
 
-/// What a connection says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Nothing new.
-    Nothing,
-    /// Logged in: events come.
-    LoggedIn,
-    /// Something happened to channels.
-    Events(Vec<ChannelEvent>),
-    /// An event that needs a time has none.
-    Undated,
-    /// A message that was too long.
-    TooLong,
-    /// All channels that are open.
-    Open(Vec<OpenChannel>),
-}
-
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The network.
     #[error("{0}")]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
+    /// No TLS could be agreed on, or nobody we believe vouches for the server.
+    #[error("TLS: {0}; compare ca_file and server_name with the certificate of the server")]
+    Tls(std::io::Error),
     /// The server closed it.
     #[error("the server closed the connection")]
     Closed,
@@ -64,6 +46,12 @@ pub enum SessionError {
     /// More channels than can be followed.
     #[error("more than {MOST_LISTED} channels are open")]
     TooMany,
+}
+
+impl From<std::io::Error> for SessionError {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::InvalidData { Self::Tls(error) } else { Self::Io(error) }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +69,7 @@ enum State {
 
 /// A connection.
 pub struct Session {
-    stream: TcpStream,
+    connection: Connection,
     config: Config,
     framer: Framer,
     state: State,
@@ -101,11 +89,8 @@ impl Session {
     /// # Errors
     /// When nobody answers there.
     pub fn connect(config: &Config) -> Result<Self, SessionError> {
-        let stream = TcpStream::connect_timeout(&config.address, CONNECTING)?;
-        stream.set_write_timeout(Some(WRITING))?;
-        stream.set_nodelay(true)?;
         let mut session = Self {
-            stream,
+            connection: Connection::open(config.address, config.trust.as_ref())?,
             config: config.clone(),
             framer: Framer::default(),
             state: State::Challenged,
@@ -153,13 +138,11 @@ impl Session {
                 None => break,
             }
         }
-        self.stream.set_read_timeout(Some(patience))?;
         let mut bytes = [0; 16 * 1024];
-        match self.stream.read(&mut bytes) {
-            Ok(0) => return Err(SessionError::Closed),
-            Ok(length) => self.framer.push(bytes.get(..length).unwrap_or_default()),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
-            Err(error) => return Err(error.into()),
+        match self.connection.read(&mut bytes, patience)? {
+            Received::Closed => return Err(SessionError::Closed),
+            Received::Bytes(length) => self.framer.push(bytes.get(..length).unwrap_or_default()),
+            Received::Nothing => {}
         }
         self.keep_alive()?;
         Ok(Heard::Nothing)
@@ -239,7 +222,9 @@ impl Session {
     fn log_in(&mut self, proof: &[(&str, &str)]) -> Result<(), SessionError> {
         self.enter(State::LoggingIn);
         let username = self.config.username.clone();
-        // No dialplan: its variables are most of the traffic, and say nothing that the others do not.
+        // The classes are the filter. No dialplan: its variables are most of the traffic, and say nothing that the others do
+        // not. The action Filter could leave out more, but takes `write = system`, which lets a user stop the switch; what it
+        // would leave out stands as eventfilter in config/sources/asterisk/manager.conf.
         let mut lines = vec![("Action", "Login"), ("Username", username.as_str()), ("Events", "call,agent,system")];
         lines.extend_from_slice(proof);
         self.say(&lines)
@@ -253,7 +238,7 @@ impl Session {
             text.push_str(&format!("{key}: {value}\r\n"));
         }
         text.push_str("\r\n");
-        self.stream.write_all(text.as_bytes())?;
+        self.connection.write(text.as_bytes())?;
         Ok(())
     }
 }

@@ -115,9 +115,17 @@ pub enum Layout {
     Columns(Columns),
 }
 
-/// A list of columns that suffices.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Columns(Box<[Column]>);
+/// A list of columns that suffices: how many there are, and where each stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Columns {
+    count: usize,
+    places: [u16; KINDS],
+}
+
+/// How many kinds of columns there are.
+const KINDS: usize = Column::Skip as usize + 1;
+/// The place of a column that is not there.
+const NOWHERE: u16 = u16::MAX;
 
 /// Why a list or a row has no layout.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -168,18 +176,29 @@ impl Columns {
                 return Err(LayoutError::Missing(name));
             }
         }
-        Ok(Self(columns.into()))
+        Ok(Self::placed(&[&columns]))
+    }
+
+    /// Columns in this order; of one that is there twice, the first counts.
+    fn placed(parts: &[&[Column]]) -> Self {
+        let (mut count, mut places) = (0, [NOWHERE; KINDS]);
+        for column in parts.iter().copied().flatten() {
+            let place = &mut places[*column as usize];
+            *place = (*place).min(u16::try_from(count).unwrap_or(NOWHERE));
+            count += 1;
+        }
+        Self { count, places }
     }
 
     fn get<'a>(&self, record: &'a csv::StringRecord, column: Column) -> Option<&'a str> {
-        record.get(self.0.iter().position(|known| *known == column)?)
+        record.get(usize::from(self.places[column as usize]))
     }
 }
 
 /// A row whose columns are known.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
-    columns: std::borrow::Cow<'a, Columns>,
+    columns: Columns,
     record: &'a csv::StringRecord,
 }
 
@@ -202,11 +221,11 @@ impl Layout {
     ///
     /// # Errors
     /// When it fits no layout that is known, or not the one configured.
-    pub fn fields<'a>(&'a self, record: &'a csv::StringRecord) -> Result<Fields<'a>, LayoutError> {
+    pub fn fields<'a>(&self, record: &'a csv::StringRecord) -> Result<Fields<'a>, LayoutError> {
         let columns = match self {
-            Self::Auto => std::borrow::Cow::Owned(recognize(record)?),
-            Self::Columns(columns) if columns.0.len() == record.len() => std::borrow::Cow::Borrowed(columns),
-            Self::Columns(columns) => return Err(LayoutError::Count { found: record.len(), expected: columns.0.len() }),
+            Self::Auto => recognize(record)?,
+            Self::Columns(columns) if columns.count == record.len() => *columns,
+            Self::Columns(columns) => return Err(LayoutError::Count { found: record.len(), expected: columns.count }),
         };
         Ok(Fields { columns, record })
     }
@@ -228,36 +247,33 @@ fn recognize(record: &csv::StringRecord) -> Result<Columns, LayoutError> {
             && Disposition::parse(field(start + 5)).is_some()
     };
     if found == 19 && has(8) {
-        return Ok(Columns(
-            [
-                Clid,
-                Src,
-                Dst,
-                Skip,
-                Channel,
-                DstChannel,
-                LastApp,
-                LastData,
-                Start,
-                Answer,
-                End,
-                Duration,
-                Billsec,
-                Column::Disposition,
-                Skip,
-                AccountCode,
-                UniqueId,
-                UserField,
-                Sequence,
-            ]
-            .into(),
-        ));
+        return Ok(Columns::placed(&[&[
+            Clid,
+            Src,
+            Dst,
+            Skip,
+            Channel,
+            DstChannel,
+            LastApp,
+            LastData,
+            Start,
+            Answer,
+            End,
+            Duration,
+            Billsec,
+            Column::Disposition,
+            Skip,
+            AccountCode,
+            UniqueId,
+            UserField,
+            Sequence,
+        ]]));
     }
     if !has(9) {
         let named = record.iter().filter(|field| NAMES.iter().any(|(name, _)| name.eq_ignore_ascii_case(field))).count();
         return Err(if named > 5 { LayoutError::Header } else { LayoutError::Unrecognized(found) });
     }
-    let mut columns = vec![
+    const FIRST: [Column; 16] = [
         AccountCode,
         Src,
         Dst,
@@ -276,19 +292,19 @@ fn recognize(record: &csv::StringRecord) -> Result<Columns, LayoutError> {
         Skip,
     ];
     let one = if is_unique_id(field(16)) { UniqueId } else { UserField };
-    match found {
-        16 | 19 => {}
-        17 | 20 => columns.push(one),
-        18 | 21 if one == UniqueId => columns.extend([UniqueId, UserField]),
+    let own: &[Column] = match found {
+        16 | 19 => &[],
+        17 | 20 => &[one],
+        18 | 21 if one == UniqueId => &[UniqueId, UserField],
         _ => return Err(LayoutError::Unrecognized(found)),
+    };
+    if found < 19 {
+        return Ok(Columns::placed(&[&FIRST, own]));
     }
-    if found >= 19 {
-        if !is_unique_id(field(found - 2)) || !is_number(field(found - 1)) {
-            return Err(LayoutError::Unrecognized(found));
-        }
-        columns.extend([Skip, LinkedId, Sequence]);
+    if !is_unique_id(field(found - 2)) || !is_number(field(found - 1)) {
+        return Err(LayoutError::Unrecognized(found));
     }
-    Ok(Columns(columns.into()))
+    Ok(Columns::placed(&[&FIRST, own, &[Skip, LinkedId, Sequence]]))
 }
 
 /// `2026-01-31 23:59:59`.

@@ -18,6 +18,7 @@ mod recordings;
 pub mod row;
 pub mod zone;
 
+use super::split::Splitter;
 use super::tail::line::{Framed, Quotes};
 pub use super::tail::{PollError, Stopped};
 use super::tail::{Position, Tail, TailCounts};
@@ -135,6 +136,7 @@ impl SourcePosition {
 #[derive(Debug)]
 pub struct AsteriskCdr {
     layout: Layout,
+    splitter: Splitter,
     zone: ZoneCheck,
     rows: Tail,
     lines: Option<Tail>,
@@ -157,6 +159,7 @@ impl AsteriskCdr {
         zone.resume(from.begun);
         Self {
             layout: config.layout.clone(),
+            splitter: Splitter::new(b','),
             zone,
             rows: Tail::new(&config.path, from.rows),
             lines: config.queue_log.as_ref().map(|path| Tail::new(path, from.lines)),
@@ -231,7 +234,7 @@ impl AsteriskCdr {
             return Ok(());
         }
         let path = self.rows.path().to_owned();
-        let Self { rows, layout, zone, held, recognized, unrecognized, stopped, counts, .. } = self;
+        let Self { rows, layout, splitter, zone, held, recognized, unrecognized, stopped, counts, .. } = self;
         let read = rows.visit(Quotes::Hold { delimiter: b',' }, MOST_ROWS, |line, piece| {
             let record = match piece {
                 Framed::Record(record) => record,
@@ -243,7 +246,7 @@ impl AsteriskCdr {
             if record.trim_ascii().is_empty() {
                 return ControlFlow::Continue(());
             }
-            match row::parse(record, layout, zone) {
+            match row::parse(record, splitter, layout, zone) {
                 Ok(row) => {
                     *recognized = true;
                     held.push(row);

@@ -7,6 +7,7 @@ use super::layout::{Column, Fields, Layout, LayoutError};
 use super::queue_log::epoch;
 use super::zone::{LocalTimes, Of, Times, Wrong, ZoneCheck};
 use crate::calls::{CdrRow, Disposition, Precision};
+use crate::sources::split::{Splitter, utf8};
 use crate::units::{Seconds, Timestamp};
 
 /// Why a record is no row.
@@ -37,17 +38,9 @@ pub enum RowError {
 ///
 /// # Errors
 /// When it is no row; nothing of it is to be believed then.
-pub fn parse(record: &[u8], layout: &Layout, zone: &mut ZoneCheck) -> Result<CdrRow, RowError> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(record);
-    let mut bytes = csv::ByteRecord::new();
-    if !reader.read_byte_record(&mut bytes).map_err(|_| RowError::NotCsv)? {
-        return Err(RowError::NotCsv);
-    }
-    let record: csv::StringRecord = bytes.iter().map(String::from_utf8_lossy).collect();
-    if reader.read_byte_record(&mut bytes).map_err(|_| RowError::NotCsv)? {
-        return Err(RowError::NotCsv);
-    }
-    row(&layout.fields(&record)?, zone)
+pub fn parse(record: &[u8], splitter: &mut Splitter, layout: &Layout, zone: &mut ZoneCheck) -> Result<CdrRow, RowError> {
+    let record = splitter.split(record, utf8).ok_or(RowError::NotCsv)?;
+    row(&layout.fields(record)?, zone)
 }
 
 fn row(fields: &Fields<'_>, zone: &mut ZoneCheck) -> Result<CdrRow, RowError> {
@@ -179,7 +172,7 @@ mod tests {
     ];
 
     fn read(record: &str, layout: &Layout) -> Result<CdrRow, RowError> {
-        parse(record.as_bytes(), layout, &mut ZoneCheck::new(Tz::UTC))
+        parse(record.as_bytes(), &mut Splitter::new(b','), layout, &mut ZoneCheck::new(Tz::UTC))
     }
 
     #[test]

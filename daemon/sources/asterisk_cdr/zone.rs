@@ -16,7 +16,7 @@
 use super::super::local::{instants, nearest};
 use super::queue_log::unique_id_second;
 use crate::units::{Seconds, Timestamp};
-use chrono::NaiveDateTime;
+use chrono::{NaiveDate, NaiveDateTime};
 use chrono_tz::Tz;
 use std::collections::VecDeque;
 
@@ -156,8 +156,8 @@ impl ZoneCheck {
 
     /// Both readings of a local time where the clock showed it twice, none where it skipped it.
     fn candidates(&self, text: &str) -> Result<Vec<Timestamp>, Wrong> {
-        let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S");
-        let local = local.map_err(|_| Wrong::Unreadable(text.to_owned()))?;
+        let local = date_and_time(text).or_else(|| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok());
+        let local = local.ok_or_else(|| Wrong::Unreadable(text.to_owned()))?;
         let found = instants(self.zone, local);
         if found.is_empty() { Err(Wrong::Unreadable(text.to_owned())) } else { Ok(found) }
     }
@@ -222,6 +222,18 @@ impl ZoneCheck {
         let (hours, rest) = (minutes.abs() / 60, minutes.abs() % 60);
         format!("set timezone to one that is UTC{sign}{hours:02}:{rest:02} at that time")
     }
+}
+
+/// `2026-01-31 23:59:59`, in digits and separators at their places, as Asterisk writes it; `None` for anything else.
+fn date_and_time(text: &str) -> Option<NaiveDateTime> {
+    let octets: &[u8; 19] = text.as_bytes().try_into().ok()?;
+    let [y, e, a, r, b'-', m, o, b'-', d, i, b' ', h, u, b':', n, j, b':', s, c] = *octets else { return None };
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0_u32, |number, digit| Some(number * 10 + u32::from(digit.is_ascii_digit().then_some(digit - b'0')?)))
+    };
+    let date = NaiveDate::from_ymd_opt(i32::try_from(number(&[y, e, a, r])?).ok()?, number(&[m, o])?, number(&[d, i])?)?;
+    // A leap second is a matter for the longer way.
+    date.and_hms_opt(number(&[h, u])?, number(&[n, j])?, number(&[s, c])?)
 }
 
 /// Whether two instants mean the same.

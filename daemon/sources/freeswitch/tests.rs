@@ -1,5 +1,7 @@
 //! Legs as mod_json_cdr writes them (made up here after its source), and what they come to.
 
+mod stories;
+
 use super::*;
 use crate::calls::{
     Agent, AgentPattern, BillFrom, BilledFrom, Call, Directory, Hotline, IdentityRules, Mark, MissedReason, OnHold, Rows, WithheldNumbers,
@@ -13,17 +15,21 @@ const BEGIN: i64 = 1_773_133_200;
 
 fn directory() -> Directory {
     let dial_plan = DialPlan::new("DE", "89").expect("known");
+    let hotline = |number: &[u8], name: &str, hold, queues| Hotline {
+        number: NumberPattern::Exact(dial_plan.normalize(number).expect("a number")),
+        name: name.into(),
+        service: "support".into(),
+        severity: None,
+        bill_from: BillFrom::Agent,
+        max_call: Seconds::new(14_400),
+        hold,
+        queues,
+    };
     Directory {
-        hotlines: vec![Hotline {
-            number: NumberPattern::Exact(dial_plan.normalize(b"555010").expect("a number")),
-            name: "Support".into(),
-            service: "support".into(),
-            severity: None,
-            bill_from: BillFrom::Agent,
-            max_call: Seconds::new(14_400),
-            hold: OnHold::Talk,
-            queues: vec!["support".into()],
-        }],
+        hotlines: vec![
+            hotline(b"555010", "Support", OnHold::Talk, vec!["support".into()]),
+            hotline(b"555011", "Hold", OnHold::Wait, Vec::new()),
+        ],
         agents: ["201", "202"].map(|extension| Agent { number: AgentPattern::Extension(extension.into()), level: Some(1) }).into(),
         identity: IdentityRules {
             headers: Vec::new(),

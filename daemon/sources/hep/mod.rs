@@ -8,12 +8,13 @@
 //! [`decode`] reads one frame of version 3. [`Reader`] reads what really comes: it knows the older versions, unpacks, and
 //! joins the pieces in which some senders report what came over TCP.
 
+pub mod agents;
+mod drain;
 mod pieces;
 mod reader;
 mod receiver;
 mod server;
 mod siptrace;
-mod tls;
 mod unpack;
 mod v2;
 mod v3;
@@ -21,7 +22,6 @@ mod v3;
 pub use reader::{Bare, Reader};
 pub use receiver::{Received, Receiver, WANTED_BUFFER};
 pub use server::{Bounds, Closed, Event, Listener, Server};
-pub use tls::{Tls, TlsError};
 pub use v3::decode;
 
 use super::SetAside;

@@ -42,7 +42,7 @@ impl Pieces {
     pub(super) fn take(&mut self, message: Message<'_>, visit: &mut impl FnMut(Found<'_>)) -> Result<(), SetAside> {
         let payload = message.payload;
         if self.open.is_empty() && front(payload) == Front::Whole(Kind::Sip, payload.len()) {
-            visit(Found { message, cut: false });
+            visit(Found { message, cut: false, agent: None });
             return Ok(());
         }
         self.give_up_old(message.captured_at, visit);
@@ -61,7 +61,8 @@ impl Pieces {
         }
         let at = message.captured_at;
         let piece = self.open.entry(way).or_insert_with(|| Piece { stream: Stream::default(), since: at });
-        let pushed = piece.stream.push(payload, &mut |_, payload| visit(Found { message: Message { payload, ..message }, cut: false }));
+        let pushed =
+            piece.stream.push(payload, &mut |_, payload| visit(Found { message: Message { payload, ..message }, cut: false, agent: None }));
         if pushed.units > 0 {
             piece.since = at;
         }
@@ -84,7 +85,7 @@ impl Pieces {
         let payload = piece.stream.held();
         let message = Message { captured_at: piece.since, source: way.0, destination: way.1, correlation: None, payload };
         if end_of_head(payload).is_some() {
-            visit(Found { message, cut: true });
+            visit(Found { message, cut: true, agent: None });
         }
     }
 }
@@ -111,7 +112,7 @@ mod tests {
                 correlation: None,
                 payload: payload.as_bytes(),
             };
-            pieces.take(message, &mut |Found { message, cut }| {
+            pieces.take(message, &mut |Found { message, cut, .. }| {
                 found.push(format!("{}{}", String::from_utf8_lossy(message.payload), if cut { "~" } else { "" }));
             })
         });

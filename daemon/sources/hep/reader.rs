@@ -69,12 +69,13 @@ impl Reader {
             message.payload = &self.unpacked;
         }
         if pieces::may_be_torn(&frame) {
-            return self.pieces.take(message, visit);
+            let agent = frame.agent_id;
+            return self.pieces.take(message, &mut |found| visit(Found { agent, ..found }));
         }
         if is_old && !looks_like_sip(message.payload) {
             return Err(SetAside::NotSip);
         }
-        visit(Found { message, cut: frame.cut });
+        visit(Found { message, cut: frame.cut, agent: frame.agent_id });
         Ok(())
     }
 
@@ -90,7 +91,7 @@ impl Reader {
         }
         let original = if self.bare == Bare::Siptrace { siptrace::original(payload) } else { None };
         let as_sent = || Message { captured_at: now(), source, destination, correlation: None, payload };
-        visit(Found { message: original.unwrap_or_else(as_sent), cut: false });
+        visit(Found { message: original.unwrap_or_else(as_sent), cut: false, agent: None });
         Ok(())
     }
 }

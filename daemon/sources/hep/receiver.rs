@@ -5,6 +5,7 @@
 
 use super::super::{Found, SetAside, Tally};
 use super::Reader;
+use super::drain::{Drain, Slab};
 use crate::units::Timestamp;
 use socket2::SockRef;
 use std::io;
@@ -16,16 +17,14 @@ use std::time::Duration;
 /// kernel grants at most `net.core.rmem_max`.
 pub const WANTED_BUFFER: usize = 8 << 20;
 
-/// The largest UDP payload is 65,507 bytes.
-const LARGEST_DATAGRAM: usize = 65_536;
-
 /// One open port.
 pub struct Receiver {
     socket: UdpSocket,
     local: SocketAddr,
     reader: Reader,
-    datagram: Box<[u8]>,
-    timeout: Option<Duration>,
+    drain: Drain,
+    /// What is being read, and the next datagram in it.
+    slab: Option<(Slab, usize)>,
     received: u64,
     bytes: u64,
     set_aside: Tally,
@@ -43,49 +42,65 @@ pub enum Received {
 }
 
 impl Receiver {
-    /// Opens the port, and reads what comes to it so.
+    /// Opens the port, begins to empty it, and reads what comes to it so.
     ///
     /// # Errors
-    /// When the address cannot be bound.
+    /// When the address cannot be bound, or the thread that empties it cannot be started.
     pub fn bind(listen: SocketAddr, reader: Reader) -> io::Result<Self> {
         let socket = UdpSocket::bind(listen)?;
         // A smaller buffer than asked for is no reason not to start: `granted_buffer` tells.
         let _ = SockRef::from(&socket).set_recv_buffer_size(WANTED_BUFFER);
         Ok(Self {
             local: socket.local_addr()?,
+            drain: Drain::start(socket.try_clone()?)?,
             socket,
             reader,
-            datagram: vec![0; LARGEST_DATAGRAM].into_boxed_slice(),
-            timeout: None,
+            slab: None,
             received: 0,
             bytes: 0,
             set_aside: Tally::default(),
         })
     }
 
-    /// Waits for one datagram, at most so long (rounded up to 1 ms), and hands on what it holds; `now` reads the clock.
+    /// Waits for one datagram, at most so long, and hands on what it holds, and when it came.
     ///
     /// # Errors
     /// When the socket itself fails. A refused ICMP answer to somebody else's packet is not such a failure.
-    pub fn receive(&mut self, at_most: Duration, now: impl Fn() -> Timestamp, visit: &mut impl FnMut(Found<'_>)) -> io::Result<Received> {
-        let timeout = Some(at_most.max(Duration::from_millis(1)));
-        if self.timeout != timeout {
-            self.socket.set_read_timeout(timeout)?;
-            self.timeout = timeout;
+    pub fn receive(&mut self, at_most: Duration, visit: &mut impl FnMut(Found<'_>, Timestamp)) -> io::Result<Received> {
+        if !self.has_more() && !self.next_slab(at_most)? {
+            return Ok(Received::Nothing);
         }
-        let (length, peer) = match self.socket.recv_from(&mut self.datagram) {
-            Ok(received) => received,
-            Err(error) => return if is_quiet(&error) { Ok(Received::Nothing) } else { Err(error) },
-        };
+        let Some((slab, next)) = &mut self.slab else { return Ok(Received::Nothing) };
+        let Some((datagram, peer, at)) = slab.get(*next) else { return Ok(Received::Nothing) };
+        *next += 1;
         self.received += 1;
-        self.bytes += length as u64;
-        match self.reader.read(&self.datagram[..length], (peer, self.local), now, visit) {
+        self.bytes += datagram.len() as u64;
+        match self.reader.read(datagram, (peer, self.local), || at, &mut |found| visit(found, at)) {
             Ok(()) => Ok(Received::Messages),
             Err(reason) => {
                 self.set_aside.add(reason);
                 Ok(Received::SetAside(reason, peer))
             }
         }
+    }
+
+    /// Whether more was received already, so that nothing need be waited for.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.slab.as_ref().is_some_and(|(slab, next)| *next < slab.len())
+    }
+
+    fn next_slab(&mut self, at_most: Duration) -> io::Result<bool> {
+        if let Some((read, _)) = self.slab.take() {
+            self.drain.give_back(read);
+        }
+        self.slab = self.drain.next(at_most)?.map(|slab| (slab, 0));
+        Ok(self.has_more())
+    }
+
+    /// Takes nothing more from the kernel. What was taken can still be had by [`Receiver::receive`].
+    pub fn close(&mut self) {
+        self.drain.stop();
     }
 
     /// The address it listens on, with the port the kernel chose where 0 was asked for.
@@ -130,13 +145,6 @@ impl Receiver {
     }
 }
 
-/// A wait that ended without a datagram and without harm: time is up, a signal came, or an earlier packet of ours was
-/// refused by its receiver.
-fn is_quiet(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionRefused, ConnectionReset, Interrupted, TimedOut, WouldBlock};
-    matches!(error.kind(), WouldBlock | TimedOut | Interrupted | ConnectionRefused | ConnectionReset)
-}
-
 /// The last column of the line that has this inode in its tenth (Linux, Documentation/networking/proc_net_tcp).
 fn drops_of(table: &str, inode: &str) -> Option<u64> {
     let line = table.lines().skip(1).find(|line| line.split_ascii_whitespace().nth(9) == Some(inode))?;
@@ -165,18 +173,22 @@ mod tests {
         Receiver::bind(listen.parse().unwrap(), Reader::new(key, super::super::Bare::AsSent)).unwrap()
     }
 
-    /// Sends each datagram and tells what came of it: the time of a message, or why there is none.
-    fn check(key: Option<&[u8]>, expected: &[(&[u8], Result<u32, SetAside>)]) {
+    /// The time that a message has of its own, in seconds, or why there is none.
+    type Outcome = Result<Option<u32>, SetAside>;
+
+    /// Sends each datagram and tells what came of it: the time that a message has of its own, or why there is none.
+    fn check(key: Option<&[u8]>, expected: &[(&[u8], Outcome)]) {
         let mut port = open("127.0.0.1:0", key);
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         for (datagram, outcome) in expected {
             sender.send_to(datagram, port.local_addr()).unwrap();
             let mut time = None;
-            let mut visit = |Found { message, .. }: Found<'_>| {
+            let mut visit = |Found { message, .. }: Found<'_>, at| {
                 assert_eq!(message.payload, SIP);
-                time = Some(u32::try_from(message.captured_at.micros() / 1_000_000).unwrap());
+                let own = message.captured_at != at;
+                time = Some(own.then(|| u32::try_from(message.captured_at.micros() / 1_000_000).unwrap()));
             };
-            let found = match port.receive(WAIT, || Timestamp::from_parts(9, 0), &mut visit).unwrap() {
+            let found = match port.receive(WAIT, &mut visit).unwrap() {
                 Received::Messages => Ok(time.unwrap()),
                 Received::SetAside(reason, peer) => {
                     assert_eq!(peer, sender.local_addr().unwrap());
@@ -194,8 +206,8 @@ mod tests {
     #[test]
     fn frames_and_bare_copies_are_taken() {
         let expected: &[(&[u8], _)] = &[
-            (&frame(b"any", 1), Ok(5)),
-            (SIP, Ok(9)),
+            (&frame(b"any", 1), Ok(Some(5))),
+            (SIP, Ok(None)),
             (&frame(b"any", 5), Err(SetAside::HepProtocol)),
             (b"EEP1......", Err(SetAside::HepVersion)),
             (b"", Err(SetAside::NotSip)),
@@ -206,7 +218,7 @@ mod tests {
     #[test]
     fn a_key_is_asked_of_every_datagram() {
         let expected: &[(&[u8], _)] = &[
-            (&frame(b"secret", 1), Ok(5)),
+            (&frame(b"secret", 1), Ok(Some(5))),
             (&frame(b"wrong!", 1), Err(SetAside::HepKey)),
             (&frame(b"", 1), Err(SetAside::HepKey)),
             (SIP, Err(SetAside::HepKey)),
@@ -217,12 +229,31 @@ mod tests {
     #[test]
     fn a_quiet_port_gives_the_caller_its_turn() {
         let mut port = open("[::1]:0", None);
-        assert_eq!(port.receive(Duration::ZERO, Timestamp::default, &mut |_| panic!("nothing came")).unwrap(), Received::Nothing);
+        assert_eq!(port.receive(Duration::ZERO, &mut |_, _| panic!("nothing came")).unwrap(), Received::Nothing);
+    }
+
+    #[test]
+    fn what_was_received_is_read_to_the_end() {
+        let mut port = open("127.0.0.1:0", None);
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for number in 0..200_u8 {
+            sender.send_to(&frame(&[number], 1), port.local_addr()).unwrap();
+        }
+        let read = |port: &mut Receiver| port.receive(WAIT, &mut |_, _| {}).unwrap();
+        for _ in 0..200 {
+            assert_eq!(read(&mut port), Received::Messages);
+        }
+        assert_eq!((port.received().0, port.has_more()), (200, false));
+        port.close();
+        sender.send_to(SIP, port.local_addr()).unwrap();
+        assert_eq!(read(&mut port), Received::Nothing, "it is closed, and does not wait");
     }
 
     #[test]
     fn what_the_kernel_drops_is_known() {
-        let port = open("127.0.0.1:0", None);
+        let mut port = open("127.0.0.1:0", None);
+        // Nobody empties it.
+        port.close();
         SockRef::from(&port.socket).set_recv_buffer_size(4096).unwrap();
         assert!(port.granted_buffer().unwrap() < WANTED_BUFFER);
         assert_eq!(port.kernel_drops().unwrap(), 0);

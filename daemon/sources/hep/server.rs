@@ -4,9 +4,9 @@
 //! HEP ends its connection, because nothing behind it can be found again. Nothing is ever answered, as HEP has no answers.
 //! All connections are served by one thread, which may be made to wait: then the agents wait, and nothing is lost.
 
-use super::tls::Tls;
 use super::{Bare, Reader};
 use crate::sources::stream::{LARGEST, Stream};
+use crate::sources::tls::Tls;
 use crate::sources::{Found, SetAside};
 use crate::units::Timestamp;
 use socket2::{SockRef, TcpKeepalive};

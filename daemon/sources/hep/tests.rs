@@ -125,7 +125,7 @@ fn read_all(reader: &mut Reader, datagrams: &[Vec<u8>]) -> Vec<Result<Vec<String
     let now = || Timestamp::parse_rfc3339("2026-01-01T00:00:03Z").unwrap();
     let each = datagrams.iter().map(|datagram| {
         let mut found = Vec::new();
-        let read = reader.read(datagram, between, now, &mut |Found { message, cut }| {
+        let read = reader.read(datagram, between, now, &mut |Found { message, cut, .. }| {
             found.push(format!("{}{}", String::from_utf8_lossy(message.payload), if cut { "~" } else { "" }));
         });
         assert!(read.is_ok() || found.is_empty() || found.iter().all(|text| text.ends_with('~')), "{read:?}: {found:?}");

@@ -231,7 +231,7 @@ fn deliver(
         counters.passed += 1;
         return ControlFlow::Continue(());
     }
-    let Found { message, cut } = found;
+    let Found { message, cut, .. } = found;
     counters.delivered += 1;
     counters.cut += u64::from(cut);
     visit(Packet { ordinal, end, cut, arrived_at, observation: Observation::Sip(message) })

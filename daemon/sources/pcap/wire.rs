@@ -50,7 +50,11 @@ impl Wire {
         match packet::look_inside(packet.link, packet.data)? {
             // The short way of nearly every packet of a SIP capture.
             Inside::Datagram(Datagram { source, destination, payload, cut }) if looks_like_sip(payload) => {
-                visit(Found { message: Message { captured_at: packet.at, source, destination, correlation: None, payload }, cut });
+                visit(Found {
+                    message: Message { captured_at: packet.at, source, destination, correlation: None, payload },
+                    cut,
+                    agent: None,
+                });
                 Ok(())
             }
             inside => self.inside(packet, inside, 0, visit),
@@ -113,7 +117,7 @@ impl Wire {
     fn datagram(&mut self, datagram: Datagram<'_>, captured_at: Timestamp, visit: &mut impl FnMut(Found<'_>)) -> Result<(), SetAside> {
         let Datagram { source, destination, payload, cut } = datagram;
         if looks_like_sip(payload) {
-            visit(Found { message: Message { captured_at, source, destination, correlation: None, payload }, cut });
+            visit(Found { message: Message { captured_at, source, destination, correlation: None, payload }, cut, agent: None });
             return Ok(());
         }
         if !hep::may_be_frame(payload) {
@@ -147,7 +151,7 @@ fn read(
     match kind {
         Kind::Hep => hep.read(payload, (source, destination), || captured_at, visit),
         Kind::Sip => {
-            visit(Found { message: Message { captured_at, source, destination, correlation: None, payload }, cut: false });
+            visit(Found { message: Message { captured_at, source, destination, correlation: None, payload }, cut: false, agent: None });
             Ok(())
         }
     }

@@ -121,5 +121,5 @@ fn what_happened_unheard_is_not_claimed() {
     check_resync(&[("A", "A", "PJSIP/trunk-1", None)], end, &["in +4930111 > 555010 Support [201:4-20] 0-40"]);
     // Another agent is there, nobody knows since when.
     let other = [("A", "A", "PJSIP/trunk-1", Some("y")), ("C", "A", "PJSIP/202-3", Some("y"))];
-    check_resync(&other, "40 A hangs-up\n40 A ends", &["in +4930111 > 555010 Support [201:4-20 202:30-40] 0-40"]);
+    check_resync(&other, "40 A hangs-up\n40 A ends", &["in +4930111 > 555010 Support [201:4-20 202:30-40] 0-40 transfer"]);
 }

@@ -34,6 +34,7 @@ impl Cast {
                 Change::Begins
             }
             "answers" => Change::Answers,
+            "rings" => Change::Rings,
             "runs" => {
                 (facts.app, facts.data) = (text(0), text(1));
                 Change::EntersApplication(Application::parse(rest[0]))
@@ -212,13 +213,29 @@ fn talk_from_the_switchs_answer() {
 }
 
 #[test]
+fn what_rings_in_a_bridge_is_no_talk() {
+    // Early media: the bridge stands while the phone still rings, and talk begins with the answer.
+    let early = "2 B rings\n3 B enters x\n3 A enters x\n";
+    let talk = "7 B answers\n9 A hangs-up\n9 B hangs-up\n";
+    check(&format!("{CALL}{early}{talk}"), &["in +4930111 > 555010 Support [201:7-9] 0-9"]);
+    check(&format!("{CALL}{early}9 A hangs-up 16 itself\n9 B hangs-up\n"), &["in +4930111 > 555010 Support [] 0-9 abandoned in queue"]);
+    // Of a call to the outside the customer is who answered, whatever was heard from the trunk that was tried first.
+    let out = "0 A begins PJSIP/201-1 201 0301234567\n0 B begins PJSIP/trunk-2 of A\n0 B dialed-as 0301234567\n0 B rings\n1 B enters x\n1 A enters x\n";
+    let again =
+        "2 B hangs-up\n2 A leaves x\n2 C begins PJSIP/trunk-3 of A\n2 C dialed-as 0301234567\n2 C rings\n3 C enters y\n3 A enters y\n";
+    let answered = "5 C answers\n9 C hangs-up\n9 A hangs-up\n";
+    check(&format!("{out}{again}{answered}"), &["out 201 > 0301234567 - [201:5-9] 0-9"]);
+    check(&format!("{out}4 A hangs-up 0 itself\n4 B hangs-up\n"), &["out 201 > 0301234567 - [] 0-4 cancelled"]);
+}
+
+#[test]
 fn a_bridge_that_merges_leaves_no_gap() {
     let swap =
         "4 B enters x\n4 A enters x\n6 B leaves x\n6.002 A leaves x\n6.010 A enters y\n6.011 B enters y\n9 A hangs-up\n9 B hangs-up\n";
     check(&format!("{CALL}{swap}"), &["in +4930111 > 555010 Support [201:4-9] 0-9"]);
     // A park of some length is one.
     let park = "4 B enters x\n4 A enters x\n6 B leaves x\n6 B hangs-up\n6 A leaves x\n6 A enters lot\n8 C begins PJSIP/202-3 of A\n8 A leaves lot\n8 A enters y\n8 C enters y\n9 A hangs-up\n9 C hangs-up\n";
-    check(&format!("{CALL}{park}"), &["in +4930111 > 555010 Support [201:4-6 202:8-9] 0-9"]);
+    check(&format!("{CALL}{park}"), &["in +4930111 > 555010 Support [201:4-6 202:8-9] 0-9 transfer"]);
 }
 
 #[test]

@@ -1,0 +1,222 @@
+//! Killed (SIGKILL) before one of its system calls, and at any moment: what is on disk stays, what runs goes on, and the
+//! frames that were lost on the way are repaired by a capture of them.
+//!
+//! strace stops the program at the entry of the Nth call of a kind that one of its threads makes, and kills it there: before
+//! the Nth is behind the one before it, so that every place between two calls can be hit. The program knows nothing of it.
+
+use super::ground::{Ground, PHONE_APART, same_bytes, undisturbed};
+use super::script::{Dice, Script, Truth};
+use super::strace::{may_trace, traced};
+use super::table::{Row, times};
+use crate::daemon::{Daemon, TAKTD};
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const KILLED: i32 = 9;
+
+/// The calls by which the ledger and the files beside it change: of SQLite's log, its locks, the key, the lock file.
+const CALLS: &[&str] = &["pwrite64", "fsync", "fcntl", "openat", "ftruncate", "unlink", "write", "linkat", "flock"];
+
+/// What kills the program.
+enum Blow {
+    /// Before a thread's Nth system call of this name.
+    Before(&'static str, usize),
+    /// When so much time has passed.
+    After(Duration),
+}
+
+/// How a life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Death {
+    Starting,
+    Metering,
+    Draining,
+    /// It was never killed.
+    Natural,
+}
+
+/// A script that is played over many lives.
+struct Lives {
+    ground: Ground,
+    /// What was on disk after one of the deaths: when they were answered, and their ends.
+    seen: BTreeMap<String, (i64, Option<i64>)>,
+    /// Who talked over one of them.
+    ran: BTreeSet<String>,
+    deaths: BTreeMap<Death, usize>,
+}
+
+impl Lives {
+    fn new(seed: u64, calls: i64) -> Self {
+        Self { ground: Ground::new(Script::new(seed, calls)), seen: BTreeMap::new(), ran: BTreeSet::new(), deaths: BTreeMap::new() }
+    }
+
+    /// One life: so many events, unless it is killed before.
+    fn life(&mut self, blow: &Blow, events: usize) {
+        let death = self.live(blow, events);
+        *self.deaths.entry(death).or_default() += 1;
+        for (caller, calls) in self.ground.on_disk() {
+            let Some(call) = calls.iter().find(|call| !call.talks.is_empty()) else { continue };
+            let now = (call.connected_at().expect("it talks").micros(), call.ended_at.map(taktd::units::Timestamp::micros));
+            if death != Death::Natural && now.1.is_none() {
+                self.ran.insert(caller.clone());
+            }
+            let before = self.seen.insert(caller, now).unwrap_or((now.0, None));
+            let moved = now.0 - before.0;
+            let stays = moved == 0 || (before.1.is_none() && (0..=PHONE_APART).contains(&moved));
+            assert!(stays && (before.1.is_none() || before.1 == now.1), "what was on disk changed: {before:?} {call:#?}");
+        }
+    }
+
+    fn live(&mut self, blow: &Blow, events: usize) -> Death {
+        let command = match blow {
+            Blow::Before(name, nth) => traced(name, &format!("signal=KILL:when={nth}")),
+            Blow::After(_) => Command::new(TAKTD),
+        };
+        let mut daemon = match Daemon::start_unless_it_dies(command, &self.ground.config) {
+            Ok(daemon) => daemon,
+            // It said nothing of its own accord: it was killed.
+            Err(said) if said.iter().all(|told| told["level"] != "ERROR") => return Death::Starting,
+            Err(said) => panic!("it did not start: {said:#?}"),
+        };
+        let begun = Instant::now();
+        let until = self.ground.next + events;
+        while self.ground.next < until && !self.ground.is_over() {
+            if matches!(blow, Blow::After(span) if begun.elapsed() >= *span) {
+                daemon.child.kill().expect("killed");
+                // Nothing is said to who is dying, unknown to the switch.
+                daemon.child.wait().expect("a child");
+            }
+            if let Some(status) = daemon.child.try_wait().expect("a child") {
+                assert_eq!(status.signal(), Some(KILLED), "{:#?}", daemon.logs.try_iter().collect::<Vec<_>>());
+                return Death::Metering;
+            }
+            self.ground.step(&daemon);
+        }
+        daemon.signal("-TERM");
+        let status = daemon.child.wait().expect("a child");
+        match status.signal() {
+            Some(KILLED) => Death::Draining,
+            _ if status.success() => Death::Natural,
+            _ => panic!("{status}: {:#?}", daemon.logs.try_iter().collect::<Vec<_>>()),
+        }
+    }
+
+    /// Plays the rest undisturbed. What was answered on disk must be there, exact or running on; then the frames are read
+    /// again, and all is as if nothing had happened.
+    fn end(mut self, fault: &str, expected: &BTreeMap<String, Vec<u8>>) {
+        let daemon = self.ground.daemon();
+        self.ground.play_out(daemon);
+        let was_answered = |truth: &Truth| self.seen.contains_key(&truth.caller);
+        let before = self.ground.compare(&was_answered);
+        let ran = |truth: &Truth| self.ran.contains(&truth.caller);
+        let went_on = self.ground.compare(&ran).went_on;
+        self.ground.rows_are_whole();
+        let calls = self.ground.script.truths.len();
+        self.ground.repair();
+        let after = self.ground.compare(&|_| true);
+        assert!(same_bytes(&self.ground.export(), expected), "{fault}: the exports differ");
+        let deaths = self.deaths.iter().filter(|(death, _)| **death != Death::Natural).map(|(_, count)| count).sum();
+        let (exact, ran) = (before.exact, self.ran.len());
+        eprintln!(
+            "{fault}: {:?}; before the frames were read again {exact} of {calls} calls are exact, and {went_on} of {ran} that ran over a death",
+            self.deaths
+        );
+        assert!(exact * 3 > calls && went_on * 3 > ran, "{fault}: {before:?}");
+        let (lost, doubled) = (before.lost + after.lost, before.doubled + after.doubled);
+        Row { fault, tried: deaths, calls, lost, doubled }.print();
+    }
+}
+
+#[test]
+fn before_any_system_call_of_a_commit() {
+    if !may_trace() {
+        return;
+    }
+    let (seed, calls) = (11, 90);
+    let expected = undisturbed(seed, calls);
+    for round in 0..times(1, 8) {
+        let mut lives = Lives::new(seed, calls);
+        let mut dice = Dice::new(u64::try_from(round).expect("small"));
+        let names = ["pwrite64", "pwrite64", "pwrite64", "fsync", "fcntl", "write", "openat"];
+        let mut lived = 0;
+        while lives.ground.next < lives.ground.script.events.len() * 9 / 10 && lived < 60 {
+            let name = names[lived % names.len()];
+            // A start writes some dozens of times before it meters; then each commit does, a few times.
+            let nth = match name {
+                "pwrite64" => dice.between(1, 24),
+                "fsync" => dice.between(1, 5),
+                "fcntl" => dice.between(1, 32),
+                _ => dice.between(1, 8),
+            };
+            lives.life(&Blow::Before(name, usize::try_from(nth).expect("small")), 30);
+            lived += 1;
+        }
+        lives.end("`kill -9` before a system call, while metering", &expected);
+    }
+}
+
+#[test]
+fn at_any_moment() {
+    let (seed, calls) = (12, 120);
+    let expected = undisturbed(seed, calls);
+    for round in 0..times(1, 8) {
+        let mut lives = Lives::new(seed, calls);
+        let mut dice = Dice::new(100 + u64::try_from(round).expect("small"));
+        while lives.ground.next < lives.ground.script.events.len() * 9 / 10 {
+            let micros = u64::try_from(dice.between(0, 150_000)).expect("not before");
+            lives.life(&Blow::After(Duration::from_micros(micros)), usize::MAX / 2);
+        }
+        lives.end("`kill -9` at a random moment, while metering", &expected);
+    }
+}
+
+/// The first start makes the key, the lock, the ledger and its tables: killed anywhere on the way, the next start finds its way.
+#[test]
+fn before_any_system_call_of_the_first_start() {
+    if !may_trace() {
+        return;
+    }
+    let mut instants: Vec<(&str, usize)> = Vec::new();
+    for name in CALLS {
+        let most = match *name {
+            "pwrite64" | "fcntl" => 120,
+            "fsync" | "write" => 12,
+            "openat" => 30,
+            _ => 3,
+        };
+        let step = times(most / 3, 1).max(1);
+        instants.extend((1..=most).step_by(step).map(|nth| (*name, nth)));
+    }
+    let (mut tried, mut calls) = (0, 0);
+    for (name, nth) in instants {
+        let mut lives = Lives::new(13, 6);
+        lives.life(&Blow::Before(name, nth), 0);
+        if lives.deaths.contains_key(&Death::Natural) {
+            continue;
+        }
+        tried += 1;
+        left_behind(&lives.ground.config, name, nth);
+        let daemon = lives.ground.daemon();
+        lives.ground.play_out(daemon);
+        let found = lives.ground.compare(&|_| true);
+        calls += lives.ground.script.truths.len();
+        assert_eq!((found.lost, found.doubled, found.exact), (0, 0, lives.ground.script.truths.len()), "{name} {nth}");
+        lives.ground.export();
+    }
+    Row { fault: "`kill -9` before a system call of the first start", tried, calls, lost: 0, doubled: 0 }.print();
+}
+
+/// No file with a secret lies open to others, whenever the start was killed.
+fn left_behind(config: &Path, name: &str, nth: usize) {
+    use std::os::unix::fs::PermissionsExt;
+    for entry in std::fs::read_dir(config.parent().expect("a folder")).expect("a folder").flatten() {
+        let file = entry.file_name().to_string_lossy().into_owned();
+        if file.starts_with("ledger.db") {
+            let mode = entry.metadata().expect("metadata").permissions().mode();
+            assert_eq!(mode & 0o007, 0, "{file} after {name} {nth} has mode {mode:o}");
+        }
+    }
+}
