@@ -1,5 +1,8 @@
-//! seeds FOLDER: what the targets begin with, made of the recordings, examples and cases of the project.
+//! What the targets begin with, made of the recordings, examples and cases of the project, in the folder `TAKTD_SEEDS`. It is
+//! built as they are, so it is a target that does nothing once it has begun: run it with `-runs=0`.
+#![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -10,8 +13,9 @@ use taktd_fuzz::{BETWEEN, HOUSE, address};
 /// The longest seed: what is longer teaches little and costs much.
 const LONGEST: usize = 16 * 1024;
 
-fn main() {
-    let out = PathBuf::from(std::env::args().nth(1).expect("a folder"));
+fuzz_target!(init: write(&PathBuf::from(std::env::var_os("TAKTD_SEEDS").expect("a folder"))), |_data: &[u8]| {});
+
+fn write(out: &Path) {
     let house = Path::new(HOUSE);
     let recordings = house.join("tests/recordings");
     let put = |target: &str, name: &str, bytes: &[u8]| {

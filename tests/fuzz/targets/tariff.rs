@@ -41,10 +41,8 @@ fuzz_target!(|data: &[u8]| {
                     sample::call(&format!("call-{number}"), service, from, from.plus(Seconds::new(number * number * 100 + 1)))
                 })
                 .collect();
-            let inputs: Vec<Input<'_>> = calls
-                .iter()
-                .map(|call| Input { call, authorised: true, reason: None, verdict: None, timing: Timing::InTime })
-                .collect();
+            let inputs: Vec<Input<'_>> =
+                calls.iter().map(|call| Input { call, authorised: true, reason: None, verdict: None, timing: Timing::InTime }).collect();
             let until = noon().plus(Seconds::new(400_000));
             let settled = settle(&terms, &inputs, until);
             for settled in &settled.calls {
