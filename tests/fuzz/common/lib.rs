@@ -1,0 +1,88 @@
+//! What the targets share: calls judged by what no bytes may break, and files in memory.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use taktd::calls::{Call, Directory};
+use taktd::config;
+use taktd::units::Timestamp;
+
+/// Between the pieces of an input that has several.
+pub const BETWEEN: &[u8] = b"\n%%\n";
+
+/// The root of the project.
+pub const HOUSE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// The pieces of an input.
+pub fn pieces(data: &[u8]) -> Vec<&[u8]> {
+    let (mut rest, mut found) = (data, Vec::new());
+    while let Some(at) = rest.windows(BETWEEN.len()).position(|bytes| bytes == BETWEEN) {
+        found.push(&rest[..at]);
+        rest = &rest[at + BETWEEN.len()..];
+    }
+    found.push(rest);
+    found
+}
+
+/// The directory of the configuration that ships.
+pub fn directory() -> Directory {
+    let (config, _) = config::load(&Path::new(HOUSE).join("config/taktd.toml")).expect("the example is right");
+    config.directory
+}
+
+/// The noon at which inputs begin.
+pub fn noon() -> Timestamp {
+    Timestamp::parse_rfc3339("2026-03-10T12:00:00+01:00").expect("a time")
+}
+
+/// The lab's addresses: provider, switch, desk.
+pub fn address(number: u8) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, [20, 10, 31, 32][usize::from(number % 4)]], 5060))
+}
+
+/// Whatever was told, a call that is over is one that can have been.
+pub fn judge(call: &Call) {
+    let ended = call.ended_at.expect("a call that is over has an end");
+    assert!(call.started_at <= ended, "it ended before it began: {call:?}");
+    for talk in &call.talks {
+        let to = talk.to.expect("the talk of a call that is over has an end");
+        assert!(talk.from <= to, "talk of less than nothing: {call:?}");
+        assert!(call.started_at <= talk.from && to <= ended, "talk outside of the call: {call:?}");
+    }
+    for pair in call.talks.windows(2) {
+        assert!(pair[0].to.is_some_and(|to| to <= pair[1].from), "talk counts twice: {call:?}");
+    }
+    let talk = call.talk_micros(ended);
+    assert!(talk >= 0 && talk <= ended.since(call.started_at), "more talk than call: {call:?}");
+}
+
+/// A file in memory, gone with the value.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// With these bytes.
+    pub fn new(name: &str, bytes: &[u8]) -> Self {
+        let shared = Path::new("/dev/shm");
+        let folder = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
+        let path = folder.join(format!("taktd-fuzz-{name}-{}", std::process::id()));
+        fs::write(&path, bytes).expect("a file in memory");
+        Self(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes more at its end.
+    pub fn append(&self, bytes: &[u8]) {
+        use std::io::Write;
+        fs::OpenOptions::new().append(true).open(&self.0).and_then(|mut file| file.write_all(bytes)).expect("a file in memory");
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
