@@ -3,35 +3,16 @@
 //! The one invariant: whatever the switch, an operator reads the same of it: that it is heard, or why it is not.
 
 use crate::calls::Witness;
-use crate::sources::heard::Heard;
+use crate::sources::heard::Session;
 use crate::sources::{asterisk_ami, freeswitch_events};
-use crate::units::Timestamp;
-use std::fmt::Display;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 /// A switch on the other end of a connection.
-pub trait Switch: Sized {
-    /// How it is reached.
-    type Config;
-    /// Why it is no longer.
-    type Error: Display;
+pub trait Switch: Session {
     /// What it is as a witness of calls.
     const WITNESS: Witness;
     /// What is said of it.
     const WORDS: Words;
-    /// Connects.
-    ///
-    /// # Errors
-    /// When nobody answers there.
-    fn connect(config: &Self::Config) -> Result<Self, Self::Error>;
-    /// The next that comes within `patience`.
-    ///
-    /// # Errors
-    /// When the connection is of no more use.
-    fn hear(&mut self, patience: Duration) -> Result<Heard, Self::Error>;
-    /// The latest time that it said anything, by its own clock.
-    fn latest(&self) -> Option<Timestamp>;
     /// Where it is.
     fn address(config: &Self::Config) -> SocketAddr;
     /// Whether it is there, and does not let us in.
@@ -53,8 +34,6 @@ pub struct Words {
 }
 
 impl Switch for asterisk_ami::session::Session {
-    type Config = asterisk_ami::Config;
-    type Error = asterisk_ami::session::SessionError;
     const WITNESS: Witness = Witness::AsteriskAmi;
     const WORDS: Words = Words {
         listening: "listening to a manager interface",
@@ -63,18 +42,6 @@ impl Switch for asterisk_ami::session::Session {
         undated: "events of a manager interface have no Timestamp and are not metered; set timestampevents = yes in manager.conf",
         undated_reason: "events have no Timestamp; set timestampevents = yes in manager.conf",
     };
-
-    fn connect(config: &Self::Config) -> Result<Self, Self::Error> {
-        Self::connect(config)
-    }
-
-    fn hear(&mut self, patience: Duration) -> Result<Heard, Self::Error> {
-        self.hear(patience)
-    }
-
-    fn latest(&self) -> Option<Timestamp> {
-        self.latest()
-    }
 
     fn address(config: &Self::Config) -> SocketAddr {
         config.address
@@ -86,8 +53,6 @@ impl Switch for asterisk_ami::session::Session {
 }
 
 impl Switch for freeswitch_events::session::Session {
-    type Config = freeswitch_events::Config;
-    type Error = freeswitch_events::session::SessionError;
     const WITNESS: Witness = Witness::FreeSwitchEvents;
     const WORDS: Words = Words {
         listening: "listening to an event socket",
@@ -96,18 +61,6 @@ impl Switch for freeswitch_events::session::Session {
         undated: "events of an event socket have no Event-Date-Timestamp and are not metered; is this FreeSWITCH?",
         undated_reason: "events have no Event-Date-Timestamp",
     };
-
-    fn connect(config: &Self::Config) -> Result<Self, Self::Error> {
-        Self::connect(config)
-    }
-
-    fn hear(&mut self, patience: Duration) -> Result<Heard, Self::Error> {
-        self.hear(patience)
-    }
-
-    fn latest(&self) -> Option<Timestamp> {
-        self.latest()
-    }
 
     fn address(config: &Self::Config) -> SocketAddr {
         config.address

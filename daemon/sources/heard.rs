@@ -1,6 +1,29 @@
 //! What a connection to a switch says of its channels, whichever switch it is.
 
 use crate::calls::{ChannelEvent, OpenChannel};
+use crate::units::Timestamp;
+use std::fmt::Display;
+use std::time::Duration;
+
+/// A connection to a switch.
+pub trait Session: Sized {
+    /// How it is reached.
+    type Config;
+    /// Why it is no longer.
+    type Error: Display;
+    /// Connects, and begins to log in.
+    ///
+    /// # Errors
+    /// When nobody answers there.
+    fn connect(config: &Self::Config) -> Result<Self, Self::Error>;
+    /// The next that comes within `patience`.
+    ///
+    /// # Errors
+    /// When the connection is of no more use.
+    fn hear(&mut self, patience: Duration) -> Result<Heard, Self::Error>;
+    /// The latest time that the switch said anything, by its own clock.
+    fn latest(&self) -> Option<Timestamp>;
+}
 
 /// What a connection says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! patience it was given.
 
 use super::super::connection::{Connection, Received};
-use super::super::heard::Heard;
+use super::super::heard::{self, Heard};
 use super::event::{Said, facts, read, time_of};
 use super::message::{Framed, Framer, Message};
 use super::{Config, Login};
@@ -83,12 +83,11 @@ pub struct Session {
     latest: Option<Timestamp>,
 }
 
-impl Session {
-    /// Connects, and begins to log in.
-    ///
-    /// # Errors
-    /// When nobody answers there.
-    pub fn connect(config: &Config) -> Result<Self, SessionError> {
+impl heard::Session for Session {
+    type Config = Config;
+    type Error = SessionError;
+
+    fn connect(config: &Config) -> Result<Self, SessionError> {
         let mut session = Self {
             connection: Connection::open(config.address, config.trust.as_ref())?,
             config: config.clone(),
@@ -111,23 +110,11 @@ impl Session {
         Ok(session)
     }
 
-    /// The latest time that the server said anything, by its own clock.
-    #[must_use]
-    pub const fn latest(&self) -> Option<Timestamp> {
+    fn latest(&self) -> Option<Timestamp> {
         self.latest
     }
 
-    /// Whether events come.
-    #[must_use]
-    pub fn is_logged_in(&self) -> bool {
-        !matches!(self.state, State::Challenged | State::LoggingIn)
-    }
-
-    /// The next that comes within `patience`.
-    ///
-    /// # Errors
-    /// When the connection is of no more use.
-    pub fn hear(&mut self, patience: Duration) -> Result<Heard, SessionError> {
+    fn hear(&mut self, patience: Duration) -> Result<Heard, SessionError> {
         loop {
             if let Some(heard) = self.waiting.pop_front() {
                 return Ok(heard);
@@ -146,6 +133,13 @@ impl Session {
         }
         self.keep_alive()?;
         Ok(Heard::Nothing)
+    }
+}
+
+impl Session {
+    /// Whether events come.
+    fn is_logged_in(&self) -> bool {
+        !matches!(self.state, State::Challenged | State::LoggingIn)
     }
 
     fn keep_alive(&mut self) -> Result<(), SessionError> {

@@ -5,7 +5,8 @@
 //! The invariant: a server that says nothing, or nonsense, is given up after [`SILENCE`]; every call returns within the
 //! patience it was given.
 
-use super::super::heard::Heard;
+use super::super::connection::{Connection, Received};
+use super::super::heard::{self, Heard};
 use super::Config;
 use super::event::{Event, Said, read};
 use super::frame::{Frame, FrameError, Framed, Framer};
@@ -14,14 +15,8 @@ use crate::calls::OpenChannel;
 use crate::clock::Stopwatch;
 use crate::units::Timestamp;
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
-/// How long connecting may take.
-const CONNECTING: Duration = Duration::from_secs(2);
-/// How long writing may.
-const WRITING: Duration = Duration::from_secs(1);
 /// A server that has said nothing for so long is given up; one that is alive tells the time when asked.
 pub const SILENCE: Duration = Duration::from_secs(30);
 /// The time is asked for this often.
@@ -78,7 +73,7 @@ enum State {
 
 /// A connection.
 pub struct Session {
-    stream: TcpStream,
+    connection: Connection,
     config: Config,
     framer: Framer,
     state: State,
@@ -92,17 +87,14 @@ pub struct Session {
     latest: Option<Timestamp>,
 }
 
-impl Session {
-    /// Connects; the server speaks first.
-    ///
-    /// # Errors
-    /// When nobody answers there.
-    pub fn connect(config: &Config) -> Result<Self, SessionError> {
-        let stream = TcpStream::connect_timeout(&config.address, CONNECTING)?;
-        stream.set_write_timeout(Some(WRITING))?;
-        stream.set_nodelay(true)?;
+impl heard::Session for Session {
+    type Config = Config;
+    type Error = SessionError;
+
+    /// The server speaks first.
+    fn connect(config: &Config) -> Result<Self, SessionError> {
         Ok(Self {
-            stream,
+            connection: Connection::open(config.address, None)?,
             config: config.clone(),
             framer: Framer::default(),
             state: State::Greeted,
@@ -115,17 +107,11 @@ impl Session {
         })
     }
 
-    /// The latest time that the server said anything, by its own clock.
-    #[must_use]
-    pub const fn latest(&self) -> Option<Timestamp> {
+    fn latest(&self) -> Option<Timestamp> {
         self.latest
     }
 
-    /// The next that comes within `patience`.
-    ///
-    /// # Errors
-    /// When the connection is of no more use.
-    pub fn hear(&mut self, patience: Duration) -> Result<Heard, SessionError> {
+    fn hear(&mut self, patience: Duration) -> Result<Heard, SessionError> {
         loop {
             if let Some(heard) = self.waiting.pop_front() {
                 return Ok(heard);
@@ -136,18 +122,18 @@ impl Session {
                 None => break,
             }
         }
-        self.stream.set_read_timeout(Some(patience))?;
         let mut bytes = [0; 16 * 1024];
-        match self.stream.read(&mut bytes) {
-            Ok(0) => return Err(SessionError::Closed),
-            Ok(length) => self.framer.push(bytes.get(..length).unwrap_or_default()),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
-            Err(error) => return Err(error.into()),
+        match self.connection.read(&mut bytes, patience)? {
+            Received::Closed => return Err(SessionError::Closed),
+            Received::Bytes(length) => self.framer.push(bytes.get(..length).unwrap_or_default()),
+            Received::Nothing => {}
         }
         self.keep_alive()?;
         Ok(Heard::Nothing)
     }
+}
 
+impl Session {
     fn keep_alive(&mut self) -> Result<(), SessionError> {
         // A server that talks but never tells what is open is as good as silent.
         if self.heard.elapsed() >= SILENCE || (self.state != State::Reading && self.since.elapsed() >= SILENCE) {
@@ -231,7 +217,6 @@ impl Session {
     fn say(&mut self, command: &str) -> Result<(), SessionError> {
         // A line end in a configured value would begin another command.
         let line: String = command.chars().filter(|letter| !letter.is_control()).collect();
-        self.stream.write_all(format!("{line}\n\n").as_bytes())?;
-        Ok(())
+        Ok(self.connection.write(format!("{line}\n\n").as_bytes())?)
     }
 }

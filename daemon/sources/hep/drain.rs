@@ -74,7 +74,8 @@ pub(super) struct Drain {
 impl Drain {
     /// Begins to empty a port.
     pub(super) fn start(socket: UdpSocket) -> io::Result<Self> {
-        let (sender, full) = sync_channel(MOST_SLABS);
+        // There is room for all slabs and the error behind them: the thread never waits for whoever waits for it to end.
+        let (sender, full) = sync_channel(MOST_SLABS + 1);
         let (empty, emptied) = sync_channel(MOST_SLABS);
         let stop = Arc::new(AtomicBool::new(false));
         socket.set_read_timeout(Some(LOOK))?;
