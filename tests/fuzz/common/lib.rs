@@ -56,6 +56,47 @@ pub fn judge(call: &Call) {
     assert!(talk >= 0 && talk <= ended.since(call.started_at), "more talk than call: {call:?}");
 }
 
+/// What one reading of a file came to: all that it told, where it stopped, and whether it did so without an error.
+pub struct Told<P> {
+    /// What was read, as text.
+    pub rows: Vec<String>,
+    /// Where a later reading goes on.
+    pub position: P,
+    /// Whether nothing went wrong.
+    pub well: bool,
+}
+
+/// Asks a source that follows a file until nothing new comes. `poll` gives what came, and whether to ask again; `None` is an error.
+pub fn drain(mut poll: impl FnMut() -> Option<(Vec<String>, bool)>) -> (Vec<String>, bool) {
+    let mut rows = Vec::new();
+    for _ in 0..10_000 {
+        match poll() {
+            Some((more, true)) => rows.extend(more),
+            Some((last, false)) => {
+                rows.extend(last);
+                return (rows, true);
+            }
+            None => return (rows, false),
+        }
+    }
+    panic!("it never comes to an end");
+}
+
+/// A file read at once, and by a second reader that goes on from where the first one was while the file was growing: no row
+/// twice, none lost.
+pub fn survives_a_restart<P>(name: &str, file: &[u8], read: impl Fn(&Path, Option<P>) -> Told<P>) {
+    let whole = read(Scratch::new(name, file).path(), None);
+    let half = file.len() / 2;
+    let growing = Scratch::new(name, &file[..half]);
+    let first = read(growing.path(), None);
+    growing.append(&file[half..]);
+    let second = read(growing.path(), Some(first.position));
+    if whole.well && first.well && second.well {
+        let parts = [first.rows, second.rows].concat();
+        assert!(whole.rows == parts, "a restart changes what is read: {:?} {parts:?}", whole.rows);
+    }
+}
+
 /// A file in memory, gone with the value.
 pub struct Scratch(PathBuf);
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 use taktd::config::{self, SourceConfig};
 use taktd::sources::csv_rows::{Config, CsvRows};
-use taktd_fuzz::{HOUSE, Scratch};
+use taktd_fuzz::{HOUSE, Scratch, Told, drain, survives_a_restart};
 
 /// The sources of the examples.
 static EXAMPLES: LazyLock<Vec<Config>> = LazyLock::new(|| {
@@ -26,36 +26,15 @@ static EXAMPLES: LazyLock<Vec<Config>> = LazyLock::new(|| {
     ["3cx.toml", "swyx.toml", "starface.toml", "avaya-ip-office.toml"].into_iter().filter_map(read).collect()
 });
 
-fn drain(source: &mut CsvRows, rows: &mut Vec<String>) -> bool {
-    for _ in 0..10_000 {
-        match source.poll() {
-            Ok(batch) => {
-                rows.extend(batch.rows.iter().map(|row| format!("{row:?}")));
-                if !batch.more {
-                    return true;
-                }
-            }
-            Err(_) => return false,
-        }
-    }
-    panic!("it never comes to an end");
-}
-
 fuzz_target!(|data: &[u8]| {
     let Some((which, data)) = data.split_first() else { return };
-    let file = Scratch::new("csv", data);
-    let config = Config { path: file.path().into(), ..EXAMPLES[usize::from(*which) % EXAMPLES.len()].clone() };
-    let mut whole = Vec::new();
-    let well = drain(&mut CsvRows::new(&config, None), &mut whole);
-    drop(file);
-    let half = data.len() / 2;
-    let file = Scratch::new("csv", &data[..half]);
-    let mut parts = Vec::new();
-    let mut first = CsvRows::new(&config, None);
-    let begun = drain(&mut first, &mut parts);
-    file.append(&data[half..]);
-    let ended = drain(&mut CsvRows::new(&config, Some(first.position())), &mut parts);
-    if well && begun && ended {
-        assert!(whole == parts, "a restart changes what is read: {whole:?} {parts:?}");
-    }
+    let example = &EXAMPLES[usize::from(*which) % EXAMPLES.len()];
+    survives_a_restart("csv", data, |path, position| {
+        let mut source = CsvRows::new(&Config { path: path.into(), ..example.clone() }, position);
+        let (rows, well) = drain(|| {
+            let batch = source.poll().ok()?;
+            Some((batch.rows.iter().map(|row| format!("{row:?}")).collect(), batch.more))
+        });
+        Told { rows, position: source.position(), well }
+    });
 });
