@@ -127,3 +127,15 @@ fn systemd_hands_over_secrets() {
     let get = |headers: &str| ask(TcpStream::connect(daemon.http).expect("it listens"), "/v1/calls", headers).0;
     assert_eq!((get(""), get(&bearer(TOKEN))), (401, 200));
 }
+
+/// The page of threats stands beside the code that it speaks of.
+#[test]
+fn the_page_of_threats_names_what_exists() {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(house.join("daemon/THREATS.md")).expect("the page");
+    let places: Vec<&str> = page.split('`').skip(1).step_by(2).filter(|word| word.contains('/')).collect();
+    assert!(places.len() > 10, "{places:?}");
+    let gone: Vec<&&str> =
+        places.iter().filter(|place| !house.join("daemon").join(place).exists() && !house.join(place).exists()).collect();
+    assert!(gone.is_empty(), "{gone:?}");
+}

@@ -2,7 +2,9 @@
 
 use super::call::{BilledFrom, Call, Correlation, End, Mark, MissedReason, Talk};
 use super::directory::{BillFrom, Caller, Directory, Hotline, OnHold};
+use super::held::without;
 use super::leg::{Dialog, Leg, Role};
+use super::row::Span;
 use super::table::Table;
 use crate::sip::LegId;
 use crate::units::{CallId, Direction, E164, RawNumber, Seconds, Timestamp};
@@ -177,7 +179,7 @@ impl Open {
             OnHold::Wait => {
                 let dialogs =
                     customer.dialogs.iter().chain(first.filter(|_| self.customer.is_some()).into_iter().flat_map(|leg| &leg.dialogs));
-                dialogs.flat_map(|dialog| &dialog.holds).map(|(_, held, resumed)| (*held, *resumed)).collect()
+                dialogs.flat_map(|dialog| &dialog.holds).map(|(_, held, resumed)| Span { from: *held, to: *resumed }).collect()
             }
         };
         let mut talks = Vec::new();
@@ -192,11 +194,12 @@ impl Open {
                 return;
             }
             let to = to.map(|to| to.max(from));
-            let holds = dialog.holds.iter().filter(|_| on_hold == OnHold::Wait).map(|(_, held, resumed)| (*held, *resumed));
-            let away = dialog.away.iter().map(|(referred, back)| (*referred, Some(*back)));
-            let mut gaps: Vec<_> = holds.chain(away).chain(beside.iter().copied()).collect();
-            gaps.sort_unstable();
-            talks.extend(without(Talk { agent: agent.as_str().into(), level, from, to }, &gaps));
+            let holds =
+                dialog.holds.iter().filter(|_| on_hold == OnHold::Wait).map(|(_, held, resumed)| Span { from: *held, to: *resumed });
+            let away = dialog.away.iter().map(|(referred, back)| Span { from: *referred, to: Some(*back) });
+            let gaps = holds.chain(away).chain(beside.iter().copied());
+            let talk = |Span { from, to }| Talk { agent: agent.as_str().into(), level, from, to };
+            talks.extend(without(Span { from, to }, gaps).into_iter().map(talk));
         };
         let with_customer = Limits { from: connected, to: customer.ended_at };
         for dialog in &customer.dialogs {
@@ -273,28 +276,4 @@ fn by_switch(customer: Option<&Leg>, agent: Option<&Talk>) -> Vec<Talk> {
         to: dialog.to,
     };
     dialogs.iter().map(talk).collect()
-}
-
-/// The parts of a talk outside its gaps, which come in order.
-fn without(talk: Talk, gaps: &[(Timestamp, Option<Timestamp>)]) -> Vec<Talk> {
-    if gaps.is_empty() {
-        return vec![talk];
-    }
-    let mut parts = Vec::new();
-    let mut from = Some(talk.from);
-    for (held, resumed) in gaps {
-        let Some(start) = from else { break };
-        let held = (*held).max(start);
-        if talk.to.is_some_and(|to| held >= to) {
-            break;
-        }
-        if held > start {
-            parts.push(Talk { from: start, to: Some(held), ..talk.clone() });
-        }
-        from = resumed.map(|resumed| resumed.max(start));
-    }
-    if let Some(from) = from.filter(|from| talk.to.is_none_or(|to| *from < to)) {
-        parts.push(Talk { from, ..talk });
-    }
-    parts
 }

@@ -154,7 +154,7 @@ impl<'a> Parts<'a> {
         // Who rang along was held by itself or by the caller; of the caller's own leg, by anybody.
         let own = row.way != Some(Way::Along);
         let held = self.rows.iter().filter(|other| own || ***other == *row || other.way != Some(Way::Along));
-        without(span, held.flat_map(|row| &row.holds))
+        without(span, held.flat_map(|row| row.holds.iter().copied()))
     }
 
     /// Whether the leg that this one was bridged with never answered: what was heard there was ringing.

@@ -67,15 +67,12 @@ impl Agents {
         }
         let digest = self.key.hash_one(message.payload);
         let place = usize::try_from(digest).unwrap_or(0) % SLOTS;
-        let slot = self.slots.get_mut(place)?;
-        let other = *slot;
-        let same = other.digest == digest && other.agent != agent && arrived_at.since(other.arrived_at).abs() < TOGETHER_MICROS;
-        if !same {
-            *slot = Slot { digest, agent, captured_at: message.captured_at, arrived_at };
+        let heard = Slot { digest, agent, captured_at: message.captured_at, arrived_at };
+        // Each copy is compared with the one before: three agents make two differences.
+        let other = std::mem::replace(self.slots.get_mut(place)?, heard);
+        if other.digest != digest || other.agent == agent || arrived_at.since(other.arrived_at).abs() >= TOGETHER_MICROS {
             return None;
         }
-        // Each copy is compared with the one before: three agents make two differences.
-        *slot = Slot { digest, agent, captured_at: message.captured_at, arrived_at };
         self.compare((agent, message.captured_at), (other.agent, other.captured_at))
     }
 
