@@ -196,16 +196,11 @@ impl Call {
         self.talks.iter().filter_map(|talk| talk.level).max()
     }
 
-    /// With nothing of it older than itself, as clocks that are set back and messages out of time make it; no talk gets longer.
+    /// With no end before the last of it, as a clock that is set back makes it. Talk stays what it was, also where it is older
+    /// than the call by such a clock: what lies between its own two ends is right.
     #[must_use]
     pub fn in_its_time(mut self) -> Self {
-        let since = self.started_at;
-        self.answered_at = self.answered_at.map(|answered_at| answered_at.max(since));
-        for talk in &mut self.talks {
-            talk.from = talk.from.max(since);
-            talk.to = talk.to.map(|to| to.max(talk.from));
-        }
-        let last = self.talks.iter().filter_map(|talk| talk.to).fold(since, Timestamp::max);
+        let last = self.talks.iter().filter_map(|talk| talk.to).max().unwrap_or(self.started_at);
         self.ended_at = self.ended_at.map(|ended_at| ended_at.max(last));
         self
     }

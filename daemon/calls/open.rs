@@ -190,7 +190,9 @@ impl Open {
             let to = [own, limits.to].into_iter().flatten().min();
             // Of a customer who was lost before any sign of life in it, a talk remains, though none of it counts.
             let was_lost = self.end >= End::SessionTimer && own.is_none_or(|own| own >= from);
-            if to.is_some_and(|to| to <= from) && !was_lost {
+            // Nor does any of one who left before the answer, by a clock that was set back since.
+            let was_set_back = limits.to < limits.from && limits.to.is_some();
+            if to.is_some_and(|to| to <= from) && !was_lost && !was_set_back {
                 return;
             }
             let to = to.map(|to| to.max(from));

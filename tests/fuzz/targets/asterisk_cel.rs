@@ -13,6 +13,6 @@ fuzz_target!(|data: &[u8]| {
             let batch = source.poll().ok()?;
             Some((batch.events.iter().map(|event| format!("{event:?}")).collect(), batch.more))
         });
-        Told { rows, position: source.position(), well }
+        Told { rows, position: source.position(), well: well && source.finish().is_ok() }
     });
 });

@@ -35,6 +35,6 @@ fuzz_target!(|data: &[u8]| {
             let batch = source.poll().ok()?;
             Some((batch.rows.iter().map(|row| format!("{row:?}")).collect(), batch.more))
         });
-        Told { rows, position: source.position(), well }
+        Told { rows, position: source.position(), well: well && source.finish().is_ok() }
     });
 });
