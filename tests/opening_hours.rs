@@ -41,7 +41,7 @@ fn text(dice: &Dice<'_>) -> String {
         }
     }
     let mut text = hours.text(dice);
-    if dice.once_in(4) {
+    if dice.once_in(4) && !text.is_empty() {
         // A later rule replaces what earlier ones said of its days.
         text = format!("Mo-Su 07:00-19:30; {text}");
     }
