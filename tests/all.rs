@@ -10,6 +10,7 @@ mod daemon;
 mod event_socket;
 mod exports;
 mod faults;
+mod floods;
 mod generated;
 mod guard;
 mod hep_streams;
