@@ -16,6 +16,7 @@ mod guard;
 mod hep_streams;
 mod hostile;
 mod http;
+mod lies;
 mod live_rows;
 mod manager;
 mod metrics;
