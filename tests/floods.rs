@@ -84,11 +84,12 @@ impl Victim {
         metric(&self.daemon, &format!("taktd_rejected_total{{reason=\"{reason}\"}}"))
     }
 
-    /// Waits until a metric has reached a value.
+    /// Waits until a metric has reached a value. On a busy machine this may be minutes: what runs is counted for no more than a
+    /// twentieth of the time.
     fn reaches(&self, name: &str, value: f64) {
         let begun = Instant::now();
         while metric(&self.daemon, name) < value {
-            assert!(begun.elapsed() < Duration::from_secs(60), "{name} is {}, and stays below {value}", metric(&self.daemon, name));
+            assert!(begun.elapsed() < Duration::from_secs(240), "{name} is {}, and stays below {value}", metric(&self.daemon, name));
             thread::sleep(Duration::from_millis(50));
         }
     }

@@ -53,7 +53,8 @@ impl Intake {
         self.shared.metrics.sip_messages.inc(kind_of(message.payload));
         let (observed, set_by) = {
             let mut signalling = self.shared.signalling();
-            let set_by = signalling.clock_shows(now, clock::steady_micros());
+            // It may have come a while ago, and we may have waited for our turn: only now do both clocks show the same moment.
+            let set_by = signalling.clock_shows(clock::now(), clock::steady_micros());
             (signalling.observe(message, now, &mut self.updates), set_by)
         };
         tell_of_clock(set_by);
@@ -78,7 +79,7 @@ impl Intake {
         let now = clock::now();
         let set_by = {
             let mut signalling = self.shared.signalling();
-            let set_by = signalling.clock_shows(now, clock::steady_micros());
+            let set_by = signalling.clock_shows(clock::now(), clock::steady_micros());
             signalling.pass(now, &mut self.updates);
             set_by
         };
