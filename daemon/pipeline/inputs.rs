@@ -4,6 +4,7 @@
 
 use super::intake::Intake;
 use super::roles::Roles;
+use super::seldom::Losses;
 use super::signalling::Signalling;
 use super::writer::Told;
 use crate::calls::{Call, Speaker, Stage, Update};
@@ -81,7 +82,7 @@ impl Shared {
 /// Reads a HEP port until told to end.
 pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
     let mut intake = Intake::new(shared, source);
-    let mut drops = Growth::default();
+    let mut drops = (Growth::default(), Losses::default());
     let mut next_count = Timestamp::default();
     warn_of_small_buffer(&receiver);
     let mut open = true;
@@ -117,6 +118,7 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
     }
     intake.turn();
     count_drops(shared, &receiver, &mut drops);
+    tell_of_drops(&receiver, drops.1.rest());
     intake.stop();
 }
 
@@ -228,13 +230,17 @@ pub fn last_snapshot(shared: &Shared) {
     shared.tell(Told::News(Speaker::default(), Vec::new(), snapshots));
 }
 
-fn count_drops(shared: &Shared, receiver: &Receiver, drops: &mut Growth) {
+fn count_drops(shared: &Shared, receiver: &Receiver, (drops, losses): &mut (Growth, Losses)) {
     if let Ok(total) = receiver.kernel_drops() {
         let new = drops.of(total);
         shared.metrics.socket_drops.inc_by(new);
-        if new > 0 {
-            tracing::error!(new, address = %receiver.local_addr(), "the kernel dropped datagrams: metering is incomplete; raise net.core.rmem_max");
-        }
+        tell_of_drops(receiver, losses.lose(new, clock::steady_micros()));
+    }
+}
+
+fn tell_of_drops(receiver: &Receiver, new: Option<u64>) {
+    if let Some(new) = new {
+        tracing::error!(new, address = %receiver.local_addr(), "the kernel dropped datagrams: metering is incomplete; raise net.core.rmem_max");
     }
 }
 

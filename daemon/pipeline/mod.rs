@@ -31,6 +31,7 @@ mod resuming;
 pub mod roles;
 pub mod said;
 pub mod schedule;
+mod seldom;
 mod settling;
 pub mod signalling;
 pub mod simulation;
