@@ -114,13 +114,13 @@ fn asterisk_is_metered_by_all_its_sources_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let logs = Asterisk::logs(&root);
     let path = |name: &str| logs.join(name).display().to_string();
-    fs::write(folder.path().join("ami.secret"), "lab-ami\n").expect("written");
+    fs::write(folder.path().join("ami.secret"), super::asterisk::SECRET).expect("written");
     let events = format!(
         "\n[[source]]\nkind = \"asterisk-ami\"\nconnect = \"tcp://{net}.10:5038\"\nusername = \"taktd\"\nsecret_file = \"ami.secret\"\n\n[[source]]\nkind = \"asterisk-cel\"\npath = {:?}\n",
         path("cel-custom/cel.csv")
     );
     let rows = format!(
-        "\n[[source]]\nkind = \"asterisk-cdr\"\npath = {:?}\ntimezone = \"Europe/Berlin\"\ncolumns = \"auto\"\nqueue_log = {:?}\n",
+        "\n[[source]]\nkind = \"asterisk-cdr\"\npath = {:?}\ntimezone = \"UTC\"\ncolumns = \"auto\"\nqueue_log = {:?}\n",
         path("cdr-csv/Master.csv"),
         path("queue_log")
     );
