@@ -118,41 +118,47 @@ impl Lives {
         self.ground.repair();
         let after = self.ground.compare(&|_| true);
         assert!(same_bytes(&self.ground.export(), expected), "{fault}: the exports differ");
-        let deaths = self.deaths.iter().filter(|(death, _)| **death != Death::Natural).map(|(_, count)| count).sum();
+        let deaths: usize = self.deaths.iter().filter(|(death, _)| **death != Death::Natural).map(|(_, count)| count).sum();
+        let natural = self.deaths.get(&Death::Natural).copied().unwrap_or_default();
         let (exact, ran) = (before.exact, self.ran.len());
         eprintln!(
             "{fault}: {:?}; before the frames were read again {exact} of {calls} calls are exact, and {went_on} of {ran} that ran over a death",
             self.deaths
         );
+        // A blow that does not fall shows nothing.
+        assert!(deaths > natural, "{fault}: {:?}", self.deaths);
         assert!(exact * 3 > calls && went_on * 3 > ran, "{fault}: {before:?}");
         let (lost, doubled) = (before.lost + after.lost, before.doubled + after.doubled);
         Row { fault, tried: deaths, calls, lost, doubled }.print();
     }
 }
 
+/// The calls that a second start, commits and a drain make, by name: a thread's first so many of each.
+const OF_A_LIFE: &[(&str, usize)] =
+    &[("pwrite64", 120), ("fcntl", 100), ("fsync", 16), ("openat", 24), ("write", 12), ("ftruncate", 2), ("unlink", 2)];
+
+/// Every one of them, the next life dying one call later than the one before it.
 #[test]
-fn before_any_system_call_of_a_commit() {
+fn before_each_system_call_of_a_commit() {
     if !may_trace() {
         return;
     }
-    let (seed, calls) = (11, 90);
+    let (seed, calls) = (11, 150);
+    let every = times(12, 1);
+    let instants = OF_A_LIFE.iter().flat_map(|(name, most)| (1..=*most).step_by(every).map(|nth| Blow::Before(name, nth)));
+    let mut instants: Vec<Blow> = instants.collect();
     let expected = undisturbed(seed, calls);
-    for round in 0..times(1, 8) {
+    // The order is drawn, so that any may follow on any.
+    let mut dice = Dice::new(0);
+    while !instants.is_empty() {
         let mut lives = Lives::new(seed, calls);
-        let mut dice = Dice::new(u64::try_from(round).expect("small"));
-        let names = ["pwrite64", "pwrite64", "pwrite64", "fsync", "fcntl", "write", "openat"];
-        let mut lived = 0;
-        while lives.ground.next < lives.ground.script.events.len() * 9 / 10 && lived < 60 {
-            let name = names[lived % names.len()];
-            // A start writes some dozens of times before it meters; then each commit does, a few times.
-            let nth = match name {
-                "pwrite64" => dice.between(1, 24),
-                "fsync" => dice.between(1, 5),
-                "fcntl" => dice.between(1, 32),
-                _ => dice.between(1, 8),
-            };
-            lives.life(&Blow::Before(name, usize::try_from(nth).expect("small")), 30);
-            lived += 1;
+        // The first start has a test of its own.
+        lives.life(&Blow::After(Duration::from_millis(50)), usize::MAX / 2);
+        let enough = lives.ground.script.events.len() * 9 / 10;
+        while lives.ground.next < enough && !instants.is_empty() {
+            let drawn = dice.below(instants.len() as u64);
+            let blow = instants.swap_remove(usize::try_from(drawn).expect("small"));
+            lives.life(&blow, 80);
         }
         lives.end("`kill -9` before a system call, while metering", &expected);
     }
@@ -160,13 +166,14 @@ fn before_any_system_call_of_a_commit() {
 
 #[test]
 fn at_any_moment() {
-    let (seed, calls) = (12, 120);
+    let (seed, calls) = (12, times(120, 240));
+    let calls = i64::try_from(calls).expect("few");
     let expected = undisturbed(seed, calls);
-    for round in 0..times(1, 8) {
+    for round in 0..times(1, 12) {
         let mut lives = Lives::new(seed, calls);
         let mut dice = Dice::new(100 + u64::try_from(round).expect("small"));
         while lives.ground.next < lives.ground.script.events.len() * 9 / 10 {
-            let micros = u64::try_from(dice.between(0, 150_000)).expect("not before");
+            let micros = u64::try_from(dice.between(0, 120_000)).expect("not before");
             lives.life(&Blow::After(Duration::from_micros(micros)), usize::MAX / 2);
         }
         lives.end("`kill -9` at a random moment, while metering", &expected);
