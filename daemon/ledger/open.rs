@@ -67,7 +67,12 @@ impl Ledger {
             return Err(LedgerError::Missing { path: path.into() });
         }
         let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        match migrate::check(&db, path)? {
+        let found = match migrate::check(&db, path) {
+            // A first start was killed while it made the file: what it had begun is undone, by whoever may write.
+            Err(LedgerError::ReadOnly) => migrate::check(&connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, path),
+            found => found,
+        };
+        match found? {
             0 => return Err(LedgerError::Missing { path: path.into() }),
             found if found < migrate::newest() => {
                 return Err(LedgerError::Older { path: path.into(), found, known: migrate::newest() });
