@@ -31,6 +31,11 @@ impl Signalling {
     pub fn is_kept(&mut self, kept: Kept) {
         self.kept = kept;
     }
+
+    /// The ledger may have let go of what is kept: all of it is written the next time.
+    pub fn doubt_kept(&mut self) {
+        self.kept.doubt();
+    }
 }
 
 impl DialogNews {

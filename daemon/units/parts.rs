@@ -47,6 +47,11 @@ impl Kept {
     pub fn named(key: KeyedState, names: impl Iterator<Item = PartName>) -> Self {
         Self { key, parts: names.map(|name| (name, None)).collect() }
     }
+
+    /// Some may have gone: from now on only their names are known.
+    pub fn doubt(&mut self) {
+        self.parts.values_mut().for_each(|digest| *digest = None);
+    }
 }
 
 /// What is different from what was kept.
@@ -165,6 +170,19 @@ mod tests {
                 prop_assert_eq!(ledger.values().flatten().copied().collect::<Vec<u8>>(), whole.finish());
             }
         }
+    }
+
+    #[test]
+    fn what_is_doubted_is_kept_anew() {
+        let changes = |before: Kept| {
+            let mut out = Writer::in_parts(before);
+            write(&mut out, &BTreeMap::from([(1, 1), (30, 2)]));
+            out.changes()
+        };
+        let mut kept = changes(Kept::default()).kept;
+        assert_eq!(changes(kept.clone()).changed.len(), 0);
+        kept.doubt();
+        assert_eq!(changes(kept).changed.len(), 4);
     }
 
     #[test]
