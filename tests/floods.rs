@@ -166,25 +166,32 @@ impl Office {
     }
 }
 
-/// The calls on one line: ringing for two seconds, then one to three seconds and a half of talk.
+/// The calls on one line: ringing for two seconds, then one to three seconds and a half of talk, or what a busy machine makes of it.
+/// Each frame has the time at which it is sent.
 fn calls(number: &str, contract: &str, closed: &AtomicBool, mut wire: impl FnMut(&[u8])) -> (Billed, u64) {
     let (mut billed, mut frames) = (Billed::new(), 0);
-    let mut tell = |told: &[Vec<u8>]| {
-        told.iter().for_each(|frame| wire(frame));
-        frames += told.len() as u64;
+    let mut tell = |frame: &[u8]| {
+        wire(frame);
+        frames += 1;
     };
     for talk in (1..=3).cycle() {
         let begun = now();
         let name = format!("{contract}-{begun}");
         let caller = Caller { call_id: &name, tag: &name, number, leg: &name };
-        let told = caller.set_up(begun);
-        tell(&told[..2]);
-        wait_until(begun + 2 * SECOND);
-        tell(&told[2..]);
-        let ended = begun + 2 * SECOND + talk * SECOND + SECOND / 2;
-        wait_until(ended);
-        tell(&caller.hang_up(ended));
-        billed.push((talk, contract.to_owned()));
+        let mut answered = begun;
+        for (place, later) in [0, 10_000, 2 * SECOND, 2 * SECOND + 1_000, 2 * SECOND + 2_000, 2 * SECOND + 3_000].into_iter().enumerate() {
+            wait_until(begun + later);
+            let at = now();
+            tell(&caller.set_up(at - later)[place]);
+            // The caller's leg is answered by the last but one.
+            if place == 4 {
+                answered = at;
+            }
+        }
+        wait_until(answered + talk * SECOND + SECOND / 2);
+        let ended = now();
+        caller.hang_up(ended).iter().for_each(|frame| tell(frame));
+        billed.push(((ended - answered) / SECOND, contract.to_owned()));
         if closed.load(Ordering::Relaxed) {
             return (billed, frames);
         }
