@@ -103,7 +103,7 @@ impl Ground {
         while !self.is_over() {
             self.step(&daemon);
             // What the kernel drops of a program that gets too little of the machine is the matter of another test.
-            if self.next % 16 == 0 {
+            if self.next.is_multiple_of(16) {
                 wait_for("it reads what it was sent", || unread(daemon.hep) < 64 * 1024);
             }
         }
