@@ -12,6 +12,7 @@ mod script;
 mod sources;
 mod strace;
 mod table;
+mod upgrade;
 
 pub(crate) use ground::{Ground, PHONE_APART};
 pub(crate) use script::{By, Dice, Event, Script};

@@ -16,6 +16,7 @@ fn used() -> Metrics {
     metrics.hep_frames.inc(HepOutcome::Accepted);
     metrics.hep_clocks_apart(2_002, 2_001, -2_500_000);
     metrics.socket_drops.inc_by(7);
+    metrics.file_gaps.inc_by(3);
     metrics.calls_running.set(RunningState::Talking, 2);
     metrics.calls.inc(Direction::Out, CallOutcome::Missed);
     metrics.calls.inc(Direction::In, CallOutcome::Charged);
@@ -42,6 +43,7 @@ fn what_is_counted_stands_on_the_page() {
         r#"taktd_hep_clock_offset_seconds{agent="2002",beside="2001"} -2.5"#,
         r#"taktd_hep_frames_total{outcome="accepted"} 1"#,
         "taktd_socket_drops_total 7",
+        "taktd_file_gaps_total 3",
         r#"taktd_calls_running{state="talking"} 2"#,
         r#"taktd_calls_total{direction="out",outcome="missed"} 1"#,
         r#"taktd_calls_total{direction="in",outcome="charged"} 1"#,

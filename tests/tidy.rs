@@ -34,7 +34,7 @@ const LONG: &[(&str, usize)] = &[
     ("daemon/sources/asterisk_cdr/recordings.rs", 580),
     ("daemon/sources/asterisk_cdr/zone.rs", 370),
     ("daemon/sources/pcap/file.rs", 340),
-    ("daemon/sources/tail/mod.rs", 530),
+    ("daemon/sources/tail/mod.rs", 540),
     ("daemon/tariff/bands.rs", 440),
     ("daemon/tariff/calendar.rs", 340),
     ("daemon/tariff/week.rs", 410),

@@ -22,8 +22,9 @@ pub(super) fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-/// Brings a ledger to the newest schema, in one transaction.
-pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<()> {
+/// Brings a ledger to the newest schema, and writes with `begin` how a new one begins, in one transaction: whoever finds tables
+/// finds where the ledger stands.
+pub(super) fn migrate(db: &mut Connection, path: &Path, begin: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
     let found = check(db, path)?;
     let Some(missing) = MIGRATIONS.get(usize::try_from(found).unwrap_or(usize::MAX)..).filter(|missing| !missing.is_empty()) else {
         return Ok(());
@@ -36,6 +37,7 @@ pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<()> {
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", newest())?;
+    begin(&transaction)?;
     transaction.commit()?;
     Ok(())
 }

@@ -19,6 +19,9 @@ use std::time::Duration;
 /// What the page cache may take, in KiB. It is the ledger's largest piece of memory.
 const CACHE_KIB: i64 = 6 * 1024;
 
+/// The same for whoever goes through all of it, which touches every table in an order that is not its own.
+const WHOLE_KIB: i64 = 32 * 1024;
+
 /// The same for a second view, which reads in bulk and little of it twice: enough for the upper pages of each table.
 const BESIDE_KIB: i64 = 1024;
 
@@ -51,7 +54,7 @@ impl Ledger {
         db.pragma_update(None, "cache_size", -CACHE_KIB)?;
         db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         db.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
-        migrate::migrate(&mut db, path)?;
+        migrate::migrate(&mut db, path, |db| remember(db, key))?;
         know_key(&db, path, key)?;
         let head = read_head(&db)?;
         let writing = Writing { tokens: Tokens::new(key.clone()), unsettled: HashMap::new(), _lock: lock };
@@ -67,7 +70,12 @@ impl Ledger {
             return Err(LedgerError::Missing { path: path.into() });
         }
         let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        match migrate::check(&db, path)? {
+        let found = match migrate::check(&db, path) {
+            // A first start was killed while it made the file: what it had begun is undone, by whoever may write.
+            Err(LedgerError::ReadOnly) => migrate::check(&connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, path),
+            found => found,
+        };
+        match found? {
             0 => return Err(LedgerError::Missing { path: path.into() }),
             found if found < migrate::newest() => {
                 return Err(LedgerError::Older { path: path.into(), found, known: migrate::newest() });
@@ -104,6 +112,7 @@ impl Ledger {
         if !self.db.is_autocommit() {
             return work(self);
         }
+        self.db.pragma_update(None, "cache_size", -WHOLE_KIB)?;
         self.db.execute_batch("BEGIN DEFERRED")?;
         self.numbers.borrow_mut().forget();
         let done = read_head(&self.db).and_then(|head| {
@@ -111,6 +120,7 @@ impl Ledger {
             work(self)
         });
         rewind(&self.db);
+        self.db.pragma_update(None, "cache_size", -CACHE_KIB)?;
         done
     }
 }
@@ -169,9 +179,15 @@ pub(super) fn named(path: &Path, error: &std::io::Error) -> std::io::Error {
     std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// A new ledger remembers its key; an old one takes no other.
-fn know_key(db: &Connection, path: &Path, key: &NumberKey) -> Result<()> {
+/// A new ledger remembers its key.
+fn remember(db: &Connection, key: &NumberKey) -> Result<()> {
     db.execute("INSERT OR IGNORE INTO state (one, time, evidence, entry, key_check, sweep) VALUES (1, 0, 0, 0, ?1, 0)", [key.check()])?;
+    Ok(())
+}
+
+/// An old one takes no other; one that was left without, by a start that was killed, takes this.
+fn know_key(db: &Connection, path: &Path, key: &NumberKey) -> Result<()> {
+    remember(db, key)?;
     let stored: Vec<u8> = db.query_row("SELECT key_check FROM state", [], |row| row.get(0))?;
     if stored == key.check() { Ok(()) } else { Err(LedgerError::WrongKey { path: path.into() }) }
 }

@@ -93,7 +93,7 @@ labels! {
         Segment = "segment",
         /// A gap in a TCP stream: segments that were never seen.
         StreamGap = "stream_gap",
-        /// A packet without a time.
+        /// A packet or an event without a time, or with one that is still to come.
         Undated = "undated",
         /// A block of a capture that holds no packet.
         OtherBlock = "other_block",

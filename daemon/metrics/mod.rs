@@ -41,6 +41,8 @@ pub struct Metrics {
     pub hep_connections_ended: By<ConnectionEnd, IntCounter>,
     /// Datagrams and packets that the kernel dropped because our buffer was full.
     pub socket_drops: IntCounter,
+    /// Times that records of a file may have gone unread.
+    pub file_gaps: IntCounter,
     /// Legs followed now.
     pub legs_open: IntGauge,
     /// SIP dialogs followed now.
@@ -113,6 +115,10 @@ impl Metrics {
             socket_drops: list.counter(
                 "taktd_socket_drops_total",
                 "Datagrams and packets that the kernel dropped because our buffer was full: metering may be incomplete.",
+            ),
+            file_gaps: list.counter(
+                "taktd_file_gaps_total",
+                "Times that a file of records was emptied or replaced and no file beside it held what was read before: records may be missing.",
             ),
             legs_open: list.gauge("taktd_legs_open", "Legs that are followed now."),
             dialogs_open: list.gauge("taktd_dialogs_open", "SIP dialogs that are followed now."),

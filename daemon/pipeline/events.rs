@@ -2,7 +2,7 @@
 //!
 //! The one invariant: the open channels and the place in the file are kept together with the calls told of them.
 
-use super::files::{Files, lock, position_key, same};
+use super::files::{Files, count_gaps, lock, position_key, same};
 use super::inputs::{SNAPSHOT_MICROS, Shared};
 use super::signalling::AHEAD_MICROS;
 use super::writer::Told;
@@ -78,6 +78,7 @@ pub fn follow(shared: &Shared, files: &Files<Config>, source: &SourceMetrics) {
     let mut tail = AsteriskCel::new(&files.config, position);
     let mut counted = Counted::from(&channels);
     let (mut lag, mut rejected, mut troubled, mut ahead) = (Lag::default(), Growth::default(), false, false);
+    let mut gaps = Growth::default();
     let (mut dirty, mut next_snapshot) = (false, Timestamp::default());
     loop {
         let ends = shared.ends();
@@ -106,8 +107,12 @@ pub fn follow(shared: &Shared, files: &Files<Config>, source: &SourceMetrics) {
             warn_of_future(batch.latest(), &files.config, now, &mut ahead);
         }
         let mut updates = Vec::new();
-        for event in batch.events.iter().filter(|event| event.at <= now.plus_micros(AHEAD_MICROS)) {
-            channels.apply(event, &mut updates);
+        for event in &batch.events {
+            if event.at <= now.plus_micros(AHEAD_MICROS) {
+                channels.apply(event, &mut updates);
+            } else {
+                shared.metrics.rejected.inc(Rejection::Undated);
+            }
         }
         lag.hear(batch.latest(), now);
         if !batch.more {
@@ -117,6 +122,7 @@ pub fn follow(shared: &Shared, files: &Files<Config>, source: &SourceMetrics) {
             updates.extend(channels.ended().into_iter().map(|call| Update { stage: Stage::Concluded, call }));
         }
         shared.metrics.rejected.get(Rejection::BadRow).inc_by(rejected.of(tail.counts().malformed + tail.counts().broken));
+        count_gaps(shared, &files.config.path, gaps.of(tail.counts().file.gaps));
         counted.count(shared, &channels);
         dirty |= !updates.is_empty();
         let keep = dirty && (ends || now >= next_snapshot);

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::ledger::{Ledger, LedgerError, Snapshot};
 use crate::metrics::{Growth, Rejection, SourceMetrics};
 use crate::units::Timestamp;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ pub fn follow(shared: &Shared, files: &Files<FileConfig>, source: &SourceMetrics
     let mut records = RecordFiles::open(&files.config, &directory, files.records.as_deref(), files.position.as_deref());
     let (mut dirty, mut next_snapshot) = (false, Timestamp::default());
     let mut troubled = false;
-    let mut rejected = Growth::default();
+    let (mut rejected, mut gaps) = (Growth::default(), Growth::default());
     let (mut ahead, mut aside_told) = (false, false);
     loop {
         let ends = shared.ends();
@@ -91,6 +92,7 @@ pub fn follow(shared: &Shared, files: &Files<FileConfig>, source: &SourceMetrics
             }
         }
         shared.metrics.rejected.get(Rejection::BadRow).inc_by(rejected.of(records.set_aside()));
+        count_gaps(shared, files.config.path(), gaps.of(records.gaps()));
         if let Some(why) = records.take_aside().filter(|_| !aside_told) {
             tracing::warn!(%why, "a record was set aside; more of this source are only counted");
             aside_told = true;
@@ -121,6 +123,14 @@ pub fn follow(shared: &Shared, files: &Files<FileConfig>, source: &SourceMetrics
         }
     }
     source.stopped();
+}
+
+/// Records that may never have been read: the one who keeps the rotated file can say.
+pub(super) fn count_gaps(shared: &Shared, path: &Path, new: u64) {
+    shared.metrics.file_gaps.inc_by(new);
+    if new > 0 {
+        tracing::warn!(path = %path.display(), new, "a file of records was emptied or replaced, and no file beside it holds what was read before: records written in between may be missing; taktd replay of the old file adds them");
+    }
 }
 
 /// A row from the future would move the ledger's time, and post fees that nobody owes yet: it waits, and is told of once.

@@ -3,14 +3,12 @@
 //! The one invariant: they end when told to, with all they had sent on.
 
 use super::intake::Intake;
-use super::replay::SIP;
 use super::roles::Roles;
 use super::seldom::Losses;
 use super::signalling::Signalling;
 use super::writer::Told;
 use crate::calls::{Call, Speaker, Stage, Update};
 use crate::clock;
-use crate::ledger::Snapshot;
 use crate::metrics::{ConnectionEnd, Growth, HepOutcome, Label, Metrics, SourceMetrics};
 use crate::sources::hep::agents::{Agents, Offset};
 use crate::sources::hep::{Bare, Bounds, Closed, Event, Listener, Received, Receiver, Server, WANTED_BUFFER};
@@ -216,20 +214,20 @@ pub fn conclude(shared: &Shared) {
 pub(super) fn snapshot(shared: &Shared) -> bool {
     // The lock is held while sending, so that no other input's news can slip between the state and its place in the queue.
     // And so it must not wait for room: the writer, which makes room, wants the lock as well.
-    let signalling = shared.signalling();
-    let sent = shared.writer.try_send(kept_dialogs(&signalling));
+    let mut signalling = shared.signalling();
+    let (snapshots, kept) = signalling.not_kept().into_parts();
+    let sent = shared.writer.try_send(Told::News(Speaker::default(), Vec::new(), snapshots)).is_ok();
+    if sent {
+        signalling.is_kept(kept);
+    }
     drop(signalling);
-    sent.is_ok()
+    sent
 }
 
 /// Sends the open dialogs a last time, when no input is left that could send anything behind them.
 pub fn last_snapshot(shared: &Shared) {
-    let told = kept_dialogs(&shared.signalling());
-    shared.tell(told);
-}
-
-fn kept_dialogs(signalling: &Signalling) -> Told {
-    Told::News(Speaker::default(), Vec::new(), vec![(SIP.to_owned(), Snapshot { position: String::new(), body: signalling.write() })])
+    let (snapshots, _) = shared.signalling().not_kept().into_parts();
+    shared.tell(Told::News(Speaker::default(), Vec::new(), snapshots));
 }
 
 fn count_drops(shared: &Shared, receiver: &Receiver, (drops, losses): &mut (Growth, Losses)) {

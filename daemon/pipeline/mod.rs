@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod inputs;
 mod intake;
 mod journaling;
+mod kept_dialogs;
 mod kept_parts;
 mod kinship;
 pub mod live;

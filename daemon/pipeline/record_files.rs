@@ -185,6 +185,16 @@ impl RecordFiles {
         }
     }
 
+    /// How often a file was emptied, replaced or gone and nothing beside it holds what was read before.
+    #[must_use]
+    pub fn gaps(&self) -> u64 {
+        match &self.0 {
+            Files::AsteriskCdr(source, _) => source.counts().file.gaps + source.counts().queue_log.gaps,
+            Files::Csv(source, _) => source.counts().file.gaps,
+            Files::FreeSwitch(..) => 0,
+        }
+    }
+
     /// The first record set aside since this was last asked: where, and why. Asterisk's are only counted.
     pub fn take_aside(&mut self) -> Option<String> {
         match &mut self.0 {

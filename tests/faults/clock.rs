@@ -78,3 +78,25 @@ fn the_switch_s_is_set_forth_and_back() {
         Row { fault, tried: 1, calls, lost: found.lost, doubled: found.doubled }.print();
     }
 }
+
+/// An agent's clock that loses or wins a minute an hour, beside records whose clock is minutes off: each call has the length that
+/// its own clock says, and none is held for another.
+#[test]
+fn an_agent_s_drifts_and_the_records_is_minutes_off() {
+    let a_minute_an_hour = 60 * SECOND / 3_600;
+    let cases = [
+        ("an agent's clock wins a minute an hour, the records' is four minutes slow", a_minute_an_hour, -240 * SECOND),
+        ("an agent's clock loses a minute an hour, the records' is four minutes fast", -a_minute_an_hour, 240 * SECOND),
+    ];
+    for (fault, drift, of_rows) in cases {
+        let mut ground = Ground::new(Script::drifting(43, CALLS, drift, of_rows));
+        let daemon = ground.daemon();
+        ground.play_out(daemon);
+        let found = ground.compare(&|_| true);
+        let calls = ground.script.truths.len();
+        assert_eq!((found.exact, found.lost, found.doubled), (calls, 0, 0), "{fault}");
+        ground.rows_are_whole();
+        ground.export();
+        Row { fault, tried: 1, calls, lost: found.lost, doubled: found.doubled }.print();
+    }
+}

@@ -59,6 +59,10 @@ pub(crate) struct Script {
     pub truths: Vec<Truth>,
     /// From an instant on the switch's clock is wrong by so much, in microseconds.
     wrong: Option<(i64, i64)>,
+    /// By how much more it is wrong each second, in microseconds.
+    drift: i64,
+    /// By how much the clock of its records is.
+    of_rows: i64,
 }
 
 /// A Tuesday morning, within the hours in which minutes come from allowances first.
@@ -83,12 +87,21 @@ impl Script {
         Self::wrong(seed, calls, Some((morning() + calls * 4 * SECOND, micros)))
     }
 
+    /// The same by an agent whose clock goes wrong by so much each second, in microseconds, and records by a clock that is wrong by
+    /// so much throughout.
+    pub(super) fn drifting(seed: u64, calls: i64, drift: i64, of_rows: i64) -> Self {
+        Self::told(seed, calls, Self { drift, of_rows, ..Self::nothing() })
+    }
+
     fn nothing() -> Self {
-        Self { events: Vec::new(), truths: Vec::new(), wrong: None }
+        Self { events: Vec::new(), truths: Vec::new(), wrong: None, drift: 0, of_rows: 0 }
     }
 
     fn wrong(seed: u64, calls: i64, wrong: Option<(i64, i64)>) -> Self {
-        let mut script = Self { wrong, ..Self::nothing() };
+        Self::told(seed, calls, Self { wrong, ..Self::nothing() })
+    }
+
+    fn told(seed: u64, calls: i64, mut script: Self) -> Self {
         let mut dice = Dice::new(seed);
         for number in 0..calls {
             let caller = format!("+493070{:03}{number:04}", dice.below(3));
@@ -153,6 +166,7 @@ impl Script {
 
     /// A call as a row: when it is set up, and how long they talk.
     fn row(&mut self, number: i64, caller: String, (set_up, talk): (i64, i64)) {
+        let set_up = set_up + self.of_rows;
         let connected = set_up + 2 * SECOND;
         let truth = Truth { caller, by: By::Row, connected: whole(connected), ended: whole(connected + talk) };
         self.events.push((truth.ended, Event::Row(row(number, &truth, whole(set_up)))));
@@ -165,7 +179,8 @@ impl Script {
         let caller_leg = Caller { call_id: &call_id, tag: "a", number: &caller, leg: &leg };
         // They talk once the caller is answered, too.
         let (connected, ended) = (set_up + 2_002_000, set_up + 2_002_000 + talk);
-        let by_its_clock = |at: i64| at + self.wrong.filter(|(from, _)| at >= *from).map_or(0, |(_, by)| by);
+        let drifted = |at: i64| (at - morning()) / SECOND * self.drift;
+        let by_its_clock = |at: i64| at + drifted(at) + self.wrong.filter(|(from, _)| at >= *from).map_or(0, |(_, by)| by);
         let (shown, gone) = (by_its_clock(set_up), by_its_clock(ended));
         let frames = caller_leg.set_up(shown).into_iter().zip([0, 10_000, 2 * SECOND, 2_001_000, 2_002_000, 2_003_000]);
         self.events.extend(frames.map(|(frame, after)| (set_up + after, Event::Frame(frame))));

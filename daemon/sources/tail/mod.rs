@@ -2,17 +2,19 @@
 //!
 //! The invariant: every complete record is visited once, and [`Tail::position`] is just behind the last one visited; what
 //! stands there commits together with what came of it. Rotation by rename loses nothing: the old file is read to its end
-//! before the new one is begun. Copy-and-truncate can lose what was written between the two, as its manual says; what is in the
-//! copy beside it is read from there.
+//! before the new one is begun. Copy-and-truncate can lose what was written between the two, as its manual says; what is in a
+//! copy beside it is read from there, however often that was done since we last looked.
 //!
 //! Nothing here blocks or waits: the caller says when to look again. [`mod@line`] cuts what is read into complete records.
 
+mod beside;
 pub mod line;
 mod trouble;
 
 pub use trouble::{PollError, Stopped};
 
 use crate::units::codec::{Reader, Writer};
+use beside::{Beside, siblings};
 use line::{Framed, Quotes, next};
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata};
@@ -73,6 +75,9 @@ pub struct TailCounts {
     pub lost: u64,
     /// A file ended with a half-written record when the next one was begun.
     pub unfinished: u64,
+    /// It was emptied or replaced, or is gone, and nothing beside it holds what was read before: what was written to it in
+    /// between may be missing.
+    pub gaps: u64,
 }
 
 /// A file being followed.
@@ -84,6 +89,8 @@ pub struct Tail {
     resume: Option<Position>,
     counts: TailCounts,
     buffer: Vec<u8>,
+    /// The files beside it when it was begun.
+    beside: Beside,
 }
 
 #[derive(Debug)]
@@ -99,7 +106,7 @@ impl Tail {
     /// Follows `path` from a committed position, else from its beginning. The file may be missing still.
     #[must_use]
     pub fn new(path: &Path, resume: Option<Position>) -> Self {
-        Self { path: path.to_owned(), open: None, resume, counts: TailCounts::default(), buffer: Vec::new() }
+        Self { path: path.to_owned(), open: None, resume, counts: TailCounts::default(), buffer: Vec::new(), beside: Beside::default() }
     }
 
     /// The file's name, as configured.
@@ -178,7 +185,19 @@ impl Tail {
             // Copied and truncated: the copy has what was written since we last looked.
             match copy_of(&self.path, open.at)? {
                 Some(copy) => *open = copy,
-                None => open.at = Position { device: open.at.device, inode: open.at.inode, ..Position::default() },
+                None => {
+                    self.counts.gaps += 1;
+                    open.at = Position { device: open.at.device, inode: open.at.inode, ..Position::default() };
+                    self.beside = Beside::of(&self.path)?;
+                }
+            }
+        } else if open.at.offset == 0
+            && let Some(path) = self.beside.take_new(&self.path, (open.at.device, open.at.inode))?
+        {
+            // Filled, copied and truncated again before we looked: of what was never read nothing tells but a new copy.
+            match open_beside(&path) {
+                Some((file, metadata)) => *open = Open::new(file, &metadata),
+                None => self.counts.gaps += 1,
             }
         }
         // No more than is there: to look and find nothing should cost nothing.
@@ -191,6 +210,7 @@ impl Tail {
 
     /// Opens the file of the committed position, else the one of the configured name; `false` when there is none.
     fn start(&mut self) -> Result<bool> {
+        self.beside = Beside::of(&self.path)?;
         let Some(position) = self.resume else {
             self.open = open(&self.path)?.map(|(file, metadata)| Open::new(file, &metadata));
             return Ok(self.open.is_some());
@@ -199,7 +219,7 @@ impl Tail {
         let mut paths = vec![self.path.clone()];
         paths.extend(siblings(&self.path)?.into_iter().map(|(path, _)| path));
         for path in paths {
-            let Some((file, metadata)) = open(&path)? else { continue };
+            let Some((file, metadata)) = open_beside(&path) else { continue };
             let candidate = Open { file, at: position };
             if (metadata.dev(), metadata.ino()) == (position.device, position.inode) && candidate.is_intact()? {
                 self.open = Some(candidate);
@@ -215,8 +235,10 @@ impl Tail {
         let Some((file, metadata)) = open(&self.path)? else { return Ok(false) };
         if position.inode == metadata.ino() && position.device == metadata.dev() {
             self.counts.truncated += 1;
+            self.counts.gaps += u64::from(position.offset > 0);
         } else if position.inode != 0 {
             self.counts.lost += 1;
+            self.counts.gaps += 1;
         }
         self.open = Some(Open::new(file, &metadata));
         self.resume = None;
@@ -242,6 +264,7 @@ impl Tail {
             .collect();
         later.sort_by_key(|(_, modified)| *modified);
         let next = later.into_iter().next().map_or_else(|| self.path.clone(), |(path, _)| path);
+        self.beside = Beside::of(&self.path)?;
         let Some((file, metadata)) = open(&next)? else { return Ok(false) };
         self.counts.unfinished += u64::from(!self.buffer.is_empty());
         self.counts.rotated += 1;
@@ -285,7 +308,7 @@ fn copy_of(path: &Path, position: Position) -> Result<Option<Open>> {
     let mut paths = vec![path.to_owned()];
     paths.extend(siblings(path)?.into_iter().map(|(path, _)| path));
     for path in paths.iter().filter(|_| position.offset > 0) {
-        let Some((file, metadata)) = open(path)? else { continue };
+        let Some((file, metadata)) = open_beside(path) else { continue };
         let copy = Open { file, at: Position { device: metadata.dev(), inode: metadata.ino(), ..position } };
         if copy.is_intact()? {
             return Ok(Some(copy));
@@ -300,6 +323,11 @@ fn hash(bytes: &[u8]) -> [u8; 16] {
         *to = from;
     }
     hash
+}
+
+/// Opens a file that may be the right one. One that cannot be read is none: an old file that is not ours to read stops nothing.
+fn open_beside(path: &Path) -> Option<(File, Metadata)> {
+    open(path).ok().flatten()
 }
 
 /// Opens a regular file; `None` when it is missing. A pipe or device would block, and is refused.
@@ -317,29 +345,6 @@ fn open(path: &Path) -> Result<Option<(File, Metadata)>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Uncompressed files beside `path` that bear its name and more: `Master.csv.1`, `Master.csv-20260101`.
-fn siblings(path: &Path) -> Result<Vec<(PathBuf, SystemTime)>> {
-    let (Some(name), Some(folder)) = (path.file_name(), path.parent()) else { return Ok(Vec::new()) };
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let mut found = Vec::new();
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(found) };
-    for entry in entries.flatten() {
-        let bytes = entry.file_name();
-        let rest = bytes.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
-        let packed = [&b".gz"[..], b".bz2", b".xz", b".zst"].iter().any(|end| bytes.as_encoded_bytes().ends_with(end));
-        if rest.is_none_or(|rest| !matches!(rest.first(), Some(b'.' | b'-'))) || packed {
-            continue;
-        }
-        let Ok(metadata) = entry.metadata() else { continue };
-        if metadata.is_file()
-            && let Ok(modified) = metadata.modified()
-        {
-            found.push((entry.path(), modified));
-        }
-    }
-    Ok(found)
 }
 
 fn read_at_most(file: &File, buffer: &mut [u8], from: u64) -> Result<usize> {
@@ -473,6 +478,38 @@ mod tests {
         append(&path, "c\n");
         assert_eq!(read(&mut tail, 9), ["c"]);
         assert!(read(&mut tail, 9).is_empty());
+    }
+
+    #[test]
+    fn two_copies_and_truncations_between_two_looks_lose_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("Master.csv");
+        append(&path, "a\n");
+        let mut tail = Tail::new(&path, None);
+        assert_eq!(read(&mut tail, 9), ["a"]);
+        let truncate = |copy: &str| {
+            std::fs::copy(&path, folder.path().join(copy)).expect("copies");
+            write(&path, "").expect("truncates");
+        };
+        truncate("Master.csv-1");
+        assert!(read(&mut tail, 9).is_empty());
+        // Nothing of the file was read when it is truncated again.
+        append(&path, "b\n");
+        truncate("Master.csv-2");
+        append(&path, "c\n");
+        assert_eq!(read(&mut tail, 9), ["b", "c"]);
+        append(&path, "d\n");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        truncate("Master.csv-3");
+        append(&path, "e\n");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        truncate("Master.csv-4");
+        append(&path, "f\n");
+        assert_eq!(read(&mut tail, 9), ["d", "e", "f"]);
+        assert_eq!(tail.counts().gaps, 0);
+        write(&path, "").expect("truncates");
+        append(&path, "g\n");
+        assert_eq!((read(&mut tail, 9), tail.counts().gaps), (vec!["g".to_owned()], 1));
     }
 
     #[test]
