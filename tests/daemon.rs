@@ -49,6 +49,9 @@ pub(crate) fn configure(folder: &Path, sources: &str) -> PathBuf {
 
 pub(crate) const HEP: &str = "\n[[source]]\nkind = \"hep\"\nlisten = \"udp://127.0.0.1:0\"\nauth_key_file = \"hep.key\"\n";
 
+/// What [`Daemon::start`] writes into the key file of that source.
+pub(crate) const HEP_PASSWORD: &str = "lab-hep";
+
 impl Daemon {
     pub(crate) fn start(config: &Path) -> Self {
         Self::start_by(Command::new(TAKTD), config)
@@ -61,7 +64,7 @@ impl Daemon {
 
     /// The same, where it may end before it meters: then what it said.
     pub(crate) fn start_unless_it_dies(mut command: Command, config: &Path) -> Result<Self, Vec<Value>> {
-        fs::write(config.with_file_name("hep.key"), "lab-hep\n").expect("written");
+        fs::write(config.with_file_name("hep.key"), HEP_PASSWORD).expect("written");
         let mut child = command
             .args(["run", "--config"])
             .arg(config)

@@ -10,9 +10,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const KEY: &[u8] = b"lab-hep";
-const TRUNK: ([u8; 4], u16) = ([192, 0, 2, 10], 5060);
-const SWITCH: ([u8; 4], u16) = ([10, 0, 0, 1], 5060);
+pub(crate) const KEY: &[u8] = b"lab-hep";
+pub(crate) const TRUNK: ([u8; 4], u16) = ([192, 0, 2, 10], 5060);
+pub(crate) const SWITCH: ([u8; 4], u16) = ([10, 0, 0, 1], 5060);
 const PHONE: ([u8; 4], u16) = ([10, 0, 0, 50], 5060);
 pub(crate) const SECOND: i64 = 1_000_000;
 
@@ -22,7 +22,7 @@ pub(crate) fn now() -> i64 {
 }
 
 /// A HEPv3 frame, built here by its lengths.
-fn frame(key: &[u8], (from, to): (([u8; 4], u16), ([u8; 4], u16)), at: i64, payload: &str) -> Vec<u8> {
+pub(crate) fn frame(key: &[u8], (from, to): (([u8; 4], u16), ([u8; 4], u16)), at: i64, payload: &str) -> Vec<u8> {
     let seconds = u32::try_from(at.div_euclid(SECOND)).expect("between 1970 and 2106");
     let micros = u32::try_from(at.rem_euclid(SECOND)).expect("below a million");
     let chunks: [(u8, &[u8]); 9] = [
@@ -57,7 +57,7 @@ pub(crate) struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    fn outer(&self, first: &str, cseq: &str, answered: bool) -> String {
+    pub(crate) fn outer(&self, first: &str, cseq: &str, answered: bool) -> String {
         let to = if answered { format!(";tag=to-{}", self.leg) } else { String::new() };
         format!(
             "{first}\r\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK{}{cseq}\r\nFrom: <sip:{}@192.0.2.10>;tag={}\r\n\

@@ -1,6 +1,7 @@
 //! The daemon on a switch's manager interface: a player that says what a recorded one said, with its timing, over TCP.
 
 mod tls;
+mod yesterday;
 
 use crate::channels::{running, until};
 use crate::daemon::{Daemon, TAKTD, configure, records, verify};

@@ -4,6 +4,7 @@
 mod asterisk;
 mod calls;
 mod kamailio;
+mod relay;
 mod script;
 mod sipp;
 mod through_asterisk;

@@ -65,7 +65,7 @@ pub fn replay(path: &str, cuts: &[u64]) -> BTreeMap<String, Call> {
     };
     let mut updates = Vec::new();
     let mut capture = Capture::new(path, File::open(path).expect("the recording is there"));
-    let mut place = 0;
+    let (mut place, mut kept) = (0, BTreeMap::new());
     for cut in cuts.iter().copied().chain([u64::MAX]) {
         let progress = capture
             .advance(cut.saturating_sub(place), |packet| {
@@ -79,7 +79,16 @@ pub fn replay(path: &str, cuts: &[u64]) -> BTreeMap<String, Call> {
             break;
         }
         place = cut;
-        signalling = Signalling::read(&signalling.write(), directory(), 100_000, key).expect("the snapshot reads");
+        // Kept as the daemon keeps it: what changed since the last cut.
+        let (snapshots, news) = signalling.not_kept().into_parts();
+        for (name, part) in snapshots {
+            let bytes = if part.is_gone() { kept.remove(&name) } else { kept.insert(name.clone(), part.body.clone()) };
+            assert!(name == "sip" || bytes != Some(part.body), "{name} had not changed");
+        }
+        let whole = kept.values().flatten().copied().collect::<Vec<u8>>();
+        assert_eq!(whole, signalling.write(), "the parts are the whole");
+        signalling = Signalling::read(&whole, directory(), 100_000, key).expect("the snapshot reads");
+        signalling.is_kept(news);
     }
     signalling.finish(&mut updates);
     take(&mut updates);

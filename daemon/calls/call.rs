@@ -209,7 +209,7 @@ impl Call {
     /// supposed, nor for none; nor is what one source told, for less of the same (a part of a recording, read again). Of two
     /// that saw the same by clocks of their own (a capture and HEP), the same one stands whichever came first. Who missed a
     /// party's BYE takes the other's, which comes a little later, and says so: whoever saw both knows better; and whoever saw
-    /// an answer, than who has only a copy of the INVITE, of a call that rang in vain.
+    /// an answer, than who has only a copy of the INVITE, of a call that rang in vain; or than who heard it from its middle on.
     #[must_use]
     pub fn yields_to(&self, newer: &Self) -> bool {
         let same_source = (self.withheld == Withheld::Unknown) == (newer.withheld == Withheld::Unknown);
@@ -217,6 +217,7 @@ impl Call {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(_), Some(_)) if newer.end != self.end || !same_source => newer.end <= self.end,
+            (Some(_), Some(_)) if !self.talks.is_empty() && newer.talks.is_empty() && newer.marks.contains(&Mark::AnswerUnseen) => false,
             (Some(mine), Some(theirs)) if mine != theirs && self.sight() != newer.sight() => newer.sight() > self.sight(),
             (Some(mine), Some(theirs)) if self.is_alike(newer) => {
                 (newer.knowledge(), theirs, newer.instants()) >= (self.knowledge(), mine, self.instants())

@@ -195,7 +195,10 @@ impl Calls {
             self.directory.hotlines.iter().position(|one| std::ptr::eq(one, hotline))
         });
         let called = (leg.target.clone(), called_number);
-        let call = self.start(Kind::Inbound, id, leg, Named::by(invitation), caller, called, hotline);
+        let mut named = Named::by(invitation);
+        // A caller can write any header: from outside a contract's name counts as an asserted identity does.
+        named.contract = named.contract.filter(|_| self.directory.trusts(invitation.source.ip()));
+        let call = self.start(Kind::Inbound, id, leg, named, caller, called, hotline);
         self.place_early_legs(call, at, out);
     }
 

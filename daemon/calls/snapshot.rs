@@ -20,24 +20,37 @@ use legs::{read_e164, read_leg, read_raw, write_e164, write_leg, write_raw};
 /// Raised with every change of the form; another form is not read.
 const FORM: u64 = 5;
 
+/// So many legs or calls, by their numbers, are kept together: small enough that one that changed has few others written
+/// with it, large enough that a hundred thousand are no hundred thousand rows.
+const ITEMS_OF_A_PART: u64 = 16;
+
+/// What falls due within so long is kept together.
+const MICROS_OF_A_PART: u64 = 20_000_000;
+
 impl Calls {
     /// Appends the state.
     pub fn write(&self, out: &mut Writer) {
+        out.part(3, 0);
         out.number(FORM);
         out.number(self.next);
         for count in [self.unmetered.internal, self.unmetered.unrelated, self.unmetered.orphans] {
             out.number(count);
         }
         out.list(self.legs.iter(), |out, (id, leg)| {
+            out.part(4, id.0 / ITEMS_OF_A_PART);
             out.number(id.0);
             write_leg(out, leg);
         });
+        out.part(5, 0);
         out.list(self.open.iter(), |out, (number, open)| {
+            out.part(6, number / ITEMS_OF_A_PART);
             out.number(number);
             write_open(out, open, &self.directory);
         });
+        out.part(7, 0);
         let wanted = self.due.wanted(|at, due| is_wanted(&self.legs, &self.open, at, due));
         out.list(wanted.into_iter(), |out, (at, due)| {
+            out.part(8, at.micros().unsigned_abs() / MICROS_OF_A_PART);
             out.time(at);
             let (kind, of) = match due {
                 Due::Decide(leg) => (0, leg.0),
@@ -50,6 +63,7 @@ impl Calls {
             out.number(kind);
             out.number(of);
         });
+        out.part(9, 0);
         self.index.write(out);
         self.kin.write(out);
     }

@@ -171,7 +171,8 @@ impl Batch<'_> {
                 .collect::<rusqlite::Result<_>>()?;
             let stale: Vec<String> = stale.into_iter().filter(|source| of_dialogs(source)).collect();
             for source in &stale {
-                ledger.db.prepare_cached("DELETE FROM snapshot WHERE source = ?1")?.execute([source])?;
+                let sql = "DELETE FROM snapshot WHERE source = ?1 OR (source > ?1 || '/' AND source < ?1 || '0')";
+                ledger.db.prepare_cached(sql)?.execute([source])?;
             }
             // Noted even if nothing is gone: what a source kept for a moment may lie in deleted pages, too.
             super::sweep::note(&ledger.db, super::fields::day_of(before))?;

@@ -19,6 +19,9 @@ use std::time::Duration;
 /// What the page cache may take, in KiB. It is the ledger's largest piece of memory.
 const CACHE_KIB: i64 = 6 * 1024;
 
+/// The same for whoever goes through all of it, which touches every table in an order that is not its own.
+const WHOLE_KIB: i64 = 32 * 1024;
+
 /// The same for a second view, which reads in bulk and little of it twice: enough for the upper pages of each table.
 const BESIDE_KIB: i64 = 1024;
 
@@ -109,6 +112,7 @@ impl Ledger {
         if !self.db.is_autocommit() {
             return work(self);
         }
+        self.db.pragma_update(None, "cache_size", -WHOLE_KIB)?;
         self.db.execute_batch("BEGIN DEFERRED")?;
         self.numbers.borrow_mut().forget();
         let done = read_head(&self.db).and_then(|head| {
@@ -116,6 +120,7 @@ impl Ledger {
             work(self)
         });
         rewind(&self.db);
+        self.db.pragma_update(None, "cache_size", -CACHE_KIB)?;
         done
     }
 }

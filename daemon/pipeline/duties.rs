@@ -8,6 +8,7 @@ use crate::clock;
 use crate::export;
 use crate::ledger::{Ledger, LedgerError, Posted, Snapshot, Swept};
 use crate::units::Timestamp;
+use std::sync::PoisonError;
 
 impl Writer {
     /// Fees, closings, exports, forgetting; `true` when something was written.
@@ -52,6 +53,8 @@ impl Writer {
     /// Old numbers are forgotten, and wiped from the file.
     fn forget(&mut self, now: Timestamp) -> Result<(), LedgerError> {
         let Forgotten { numbers, swept } = self.books.forget(self.schedule.forget_before(now))?;
+        // What nobody talked on for so long is let go of in the ledger, whole; what is under way is written anew.
+        self.signalling.lock().unwrap_or_else(PoisonError::into_inner).doubt_kept();
         self.metrics.numbers_forgotten.inc_by(u64::try_from(numbers).unwrap_or(0));
         self.metrics.numbers_unswept.set(i64::from(swept == Swept::Later));
         if numbers > 0 {

@@ -77,7 +77,8 @@ impl Books {
     }
 }
 
-/// Whether a source keeps open dialogs, channels or rows under this name, and not only its place in a file.
+/// Whether a source keeps open dialogs, channels or rows under this name, and not only its place in a file. The parts of open
+/// dialogs are as old as their head, and go with it: one alone would be missed.
 fn holds_dialogs(source: &str) -> bool {
     source == super::replay::SIP || ["sip, earlier ", "channels ", "records "].iter().any(|kind| source.starts_with(kind))
 }

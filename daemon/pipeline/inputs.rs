@@ -3,13 +3,12 @@
 //! The one invariant: they end when told to, with all they had sent on.
 
 use super::intake::Intake;
-use super::replay::SIP;
 use super::roles::Roles;
+use super::seldom::Losses;
 use super::signalling::Signalling;
 use super::writer::Told;
 use crate::calls::{Call, Speaker, Stage, Update};
 use crate::clock;
-use crate::ledger::Snapshot;
 use crate::metrics::{ConnectionEnd, Growth, HepOutcome, Label, Metrics, SourceMetrics};
 use crate::sources::hep::agents::{Agents, Offset};
 use crate::sources::hep::{Bare, Bounds, Closed, Event, Listener, Received, Receiver, Server, WANTED_BUFFER};
@@ -83,7 +82,7 @@ impl Shared {
 /// Reads a HEP port until told to end.
 pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
     let mut intake = Intake::new(shared, source);
-    let mut drops = Growth::default();
+    let mut drops = (Growth::default(), Losses::default());
     let mut next_count = Timestamp::default();
     warn_of_small_buffer(&receiver);
     let mut open = true;
@@ -119,6 +118,7 @@ pub fn hep(shared: &Shared, mut receiver: Receiver, source: &SourceMetrics) {
     }
     intake.turn();
     count_drops(shared, &receiver, &mut drops);
+    tell_of_drops(&receiver, drops.1.rest());
     intake.stop();
 }
 
@@ -214,29 +214,33 @@ pub fn conclude(shared: &Shared) {
 pub(super) fn snapshot(shared: &Shared) -> bool {
     // The lock is held while sending, so that no other input's news can slip between the state and its place in the queue.
     // And so it must not wait for room: the writer, which makes room, wants the lock as well.
-    let signalling = shared.signalling();
-    let sent = shared.writer.try_send(kept_dialogs(&signalling));
+    let mut signalling = shared.signalling();
+    let (snapshots, kept) = signalling.not_kept().into_parts();
+    let sent = shared.writer.try_send(Told::News(Speaker::default(), Vec::new(), snapshots)).is_ok();
+    if sent {
+        signalling.is_kept(kept);
+    }
     drop(signalling);
-    sent.is_ok()
+    sent
 }
 
 /// Sends the open dialogs a last time, when no input is left that could send anything behind them.
 pub fn last_snapshot(shared: &Shared) {
-    let told = kept_dialogs(&shared.signalling());
-    shared.tell(told);
+    let (snapshots, _) = shared.signalling().not_kept().into_parts();
+    shared.tell(Told::News(Speaker::default(), Vec::new(), snapshots));
 }
 
-fn kept_dialogs(signalling: &Signalling) -> Told {
-    Told::News(Speaker::default(), Vec::new(), vec![(SIP.to_owned(), Snapshot { position: String::new(), body: signalling.write() })])
-}
-
-fn count_drops(shared: &Shared, receiver: &Receiver, drops: &mut Growth) {
+fn count_drops(shared: &Shared, receiver: &Receiver, (drops, losses): &mut (Growth, Losses)) {
     if let Ok(total) = receiver.kernel_drops() {
         let new = drops.of(total);
         shared.metrics.socket_drops.inc_by(new);
-        if new > 0 {
-            tracing::error!(new, address = %receiver.local_addr(), "the kernel dropped datagrams: metering is incomplete; raise net.core.rmem_max");
-        }
+        tell_of_drops(receiver, losses.lose(new, clock::steady_micros()));
+    }
+}
+
+fn tell_of_drops(receiver: &Receiver, new: Option<u64>) {
+    if let Some(new) = new {
+        tracing::error!(new, address = %receiver.local_addr(), "the kernel dropped datagrams: metering is incomplete; raise net.core.rmem_max");
     }
 }
 

@@ -4,6 +4,7 @@
 //! The one invariant: a snapshot is sent behind the news it contains, so that what is committed belongs together.
 
 use super::inputs::{SNAPSHOT_MICROS, Shared, snapshot};
+use super::seldom::Firsts;
 use super::writer::Told;
 use crate::calls::Update;
 use crate::clock;
@@ -11,20 +12,17 @@ use crate::metrics::{MessageKind, Metrics, Rejection, SourceMetrics};
 use crate::sip::Observed;
 use crate::sources::SetAside;
 use crate::units::{Message, Timestamp};
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The writer is woken for the view alone at most this often, in microseconds.
 const NUDGE_MICROS: i64 = 50_000;
-/// Of so many kinds and senders the first is told.
-const MOST_TOLD: usize = 64;
 
 /// What one thread has read and not yet sent on.
 pub(super) struct Intake {
     shared: Shared,
     source: SourceMetrics,
     updates: Vec<Update>,
-    told: BTreeSet<(&'static str, IpAddr)>,
+    told: Firsts,
     next_snapshot: Timestamp,
     next_nudge: Timestamp,
     dirty: bool,
@@ -38,7 +36,7 @@ impl Intake {
             shared: shared.clone(),
             source: source.clone(),
             updates: Vec::new(),
-            told: BTreeSet::new(),
+            told: Firsts::default(),
             next_snapshot: clock::now().plus_micros(SNAPSHOT_MICROS),
             next_nudge: Timestamp::default(),
             dirty: false,
@@ -55,7 +53,8 @@ impl Intake {
         self.shared.metrics.sip_messages.inc(kind_of(message.payload));
         let (observed, set_by) = {
             let mut signalling = self.shared.signalling();
-            let set_by = signalling.clock_shows(now, clock::steady_micros());
+            // It may have come a while ago, and we may have waited for our turn: only now do both clocks show the same moment.
+            let set_by = signalling.clock_shows(clock::now(), clock::steady_micros());
             (signalling.observe(message, now, &mut self.updates), set_by)
         };
         tell_of_clock(set_by);
@@ -70,10 +69,9 @@ impl Intake {
         self.shared.metrics.rejected.inc(Rejection::from(reason));
     }
 
-    /// Whether this is the first of its kind from there, so that it should be told: a wrong key should be seen, a flood
-    /// should not.
+    /// Whether this is the first of its kind from there, so that it should be told.
     pub(super) fn is_first(&mut self, kind: &'static str, from: IpAddr) -> bool {
-        self.told.len() < MOST_TOLD && self.told.insert((kind, from))
+        self.told.is_first(kind, from, clock::steady_micros())
     }
 
     /// Time has passed, or a message was taken: what is due ends, and news are sent on.
@@ -81,7 +79,7 @@ impl Intake {
         let now = clock::now();
         let set_by = {
             let mut signalling = self.shared.signalling();
-            let set_by = signalling.clock_shows(now, clock::steady_micros());
+            let set_by = signalling.clock_shows(clock::now(), clock::steady_micros());
             signalling.pass(now, &mut self.updates);
             set_by
         };

@@ -5,7 +5,7 @@ use super::resuming::Resumed;
 use crate::calls::{Call, Calls, Directory, News, Unmetered, Update};
 use crate::sip::{Dialogs, LegEvent, Observed, Options};
 use crate::units::codec::{Reader, Writer};
-use crate::units::{KeyedState, Message, Timestamp};
+use crate::units::{Changes, Kept, KeyedState, Message, Timestamp};
 
 /// A message's own time may run ahead of its arrival by this much before we doubt it: a clock that jumps must not end
 /// every call under way.
@@ -27,6 +27,8 @@ pub struct Signalling {
     related: Vec<(Box<[u8]>, Box<str>)>,
     pub(super) clock: FeedClock,
     pub(super) resumed: Resumed,
+    /// What of it the ledger has.
+    pub(super) kept: Kept,
 }
 
 /// What is under way could not be read back for another directory.
@@ -57,6 +59,7 @@ impl Signalling {
             related: Vec::new(),
             clock: FeedClock::default(),
             resumed: Resumed::default(),
+            kept: Kept::named(key, std::iter::empty()),
         }
     }
 
@@ -75,6 +78,7 @@ impl Signalling {
             related: Vec::new(),
             clock,
             resumed: Resumed::default(),
+            kept: Kept::named(key, std::iter::empty()),
         })
     }
 
@@ -83,10 +87,23 @@ impl Signalling {
     pub fn write(&self) -> Vec<u8> {
         // Without room of its own it would be copied again and again while it grows.
         let mut out = Writer::with_capacity(self.dialogs.len().saturating_mul(OCTETS_OF_A_LEG));
-        self.dialogs.write(&mut out);
-        self.calls.write(&mut out);
-        self.clock.write(&mut out);
+        self.write_to(&mut out);
         out.finish()
+    }
+
+    /// The same in parts, beside what is kept: what changed.
+    pub(super) fn changes(&self) -> Changes {
+        let mut out = Writer::in_parts(self.kept.clone());
+        self.write_to(&mut out);
+        out.changes()
+    }
+
+    /// Sections 0 to 2 are the dialogs, 3 to 9 the calls.
+    fn write_to(&self, out: &mut Writer) {
+        self.dialogs.write(out);
+        self.calls.write(out);
+        out.part(10, 0);
+        self.clock.write(out);
     }
 
     /// Says from now on only this of calls.

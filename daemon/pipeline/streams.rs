@@ -4,6 +4,8 @@
 //! heard so far gets a stream of its own, which answers for the calls that began before; what the others have heard
 //! already, they do not hear again: a leg whose end they remember would swallow it, and leave its call without talk.
 
+use super::kept_dialogs::kept_dialogs;
+use super::kept_parts::parts_gone;
 use super::replay::SIP;
 use super::signalling::Signalling;
 use crate::calls::{Call, Directory, News, Stage, Unmetered, Update};
@@ -28,6 +30,8 @@ pub(super) struct Streams {
     begun: bool,
     /// News of streams that do not answer for every call.
     news: Vec<Update>,
+    /// What the daemon kept in parts, and a replay keeps in one piece.
+    gone: Vec<(String, Snapshot)>,
 }
 
 struct Stream {
@@ -48,9 +52,11 @@ fn name(place: usize) -> String {
 impl Streams {
     /// As earlier replays, or the daemon, left them.
     pub fn read(ledger: &Ledger, directory: &Directory, max_legs: usize, key: KeyedState) -> Result<Self, LedgerError> {
-        let mut all = Self { streams: Vec::new(), directory: directory.clone(), max_legs, key, begun: false, news: Vec::new() };
+        let gone = parts_gone(ledger, SIP)?;
+        let mut all = Self { streams: Vec::new(), directory: directory.clone(), max_legs, key, begun: false, news: Vec::new(), gone };
         for place in 0..MOST {
-            let kept = ledger.snapshot(&name(place))?.filter(|kept| !kept.body.is_empty());
+            let kept = if place == 0 { kept_dialogs(ledger)? } else { ledger.snapshot(&name(place))? };
+            let kept = kept.filter(|kept| !kept.body.is_empty());
             let restored = kept.and_then(|kept| all.restore(place, &kept, ledger.time()));
             match restored {
                 Some(stream) => all.streams.push(stream),
@@ -162,7 +168,7 @@ impl Streams {
             place += 1;
             place == 1 || stream.signalling.calls().running().any(|call| stream.answers_for(&call))
         });
-        let mut snapshots = Vec::with_capacity(MOST);
+        let mut snapshots = std::mem::take(&mut self.gone);
         for place in 0..MOST {
             let snapshot = self.streams.get(place).map_or_else(Snapshot::default, |stream| {
                 let position = stream.through.map(|through| through.micros().to_string()).unwrap_or_default();

@@ -4,6 +4,7 @@
 
 use super::inputs::Shared;
 use super::intake::Intake;
+use super::seldom::Losses;
 use crate::clock;
 use crate::metrics::{Growth, Rejection, SourceMetrics};
 use crate::sources::SetAside;
@@ -32,8 +33,8 @@ pub struct Watch {
 #[derive(Default)]
 struct Counted {
     set_aside: [Growth; SetAside::ALL.len()],
-    gaps: Growth,
-    drops: Growth,
+    gaps: (Growth, Losses),
+    drops: (Growth, Losses),
 }
 
 /// Reads an interface until told to end.
@@ -53,7 +54,7 @@ pub fn watch(shared: &Shared, watch: Watch, source: &SourceMetrics) {
             match Tap::open(&interface, &ports) {
                 Ok(opened) => {
                     tap = Some(opened);
-                    counted = Counted::default();
+                    counted.begin_anew();
                     tracing::info!(interface = &*interface, ?ports, "reading packets");
                     if let Some(before) = failed.take() {
                         intake.goes_on(before);
@@ -82,6 +83,8 @@ pub fn watch(shared: &Shared, watch: Watch, source: &SourceMetrics) {
     if let Some(open) = &mut tap {
         counted.take(shared, open, &interface);
     }
+    tell_of_gaps(counted.gaps.1.rest(), &interface);
+    tell_of_drops(counted.drops.1.rest(), &interface);
     intake.stop();
 }
 
@@ -100,20 +103,34 @@ fn fails(intake: &Intake, failed: &mut Option<String>, error: TapError) {
 }
 
 impl Counted {
+    /// Another tap counts from 0.
+    fn begin_anew(&mut self) {
+        (self.set_aside, self.gaps.0, self.drops.0) = Default::default();
+    }
+
     /// Brings the metrics page up to date.
     fn take(&mut self, shared: &Shared, tap: &mut Tap, interface: &str) {
         for (reason, counted) in SetAside::ALL.into_iter().zip(&mut self.set_aside) {
             shared.metrics.rejected.inc_by(Rejection::from(reason), counted.of(tap.set_aside(reason)));
         }
-        let gaps = self.gaps.of(tap.gaps());
+        let now = clock::steady_micros();
+        let gaps = self.gaps.0.of(tap.gaps());
         shared.metrics.rejected.inc_by(Rejection::StreamGap, gaps);
-        if gaps > 0 {
-            tracing::warn!(gaps, interface, "parts of TCP streams were never seen: the messages in them are not metered");
-        }
-        let new = tap.dropped().map_or(0, |total| self.drops.of(total));
+        tell_of_gaps(self.gaps.1.lose(gaps, now), interface);
+        let new = tap.dropped().map_or(0, |total| self.drops.0.of(total));
         shared.metrics.socket_drops.inc_by(new);
-        if new > 0 {
-            tracing::error!(new, interface, "the kernel dropped packets: metering is incomplete; the machine is too slow for this traffic");
-        }
+        tell_of_drops(self.drops.1.lose(new, now), interface);
+    }
+}
+
+fn tell_of_gaps(gaps: Option<u64>, interface: &str) {
+    if let Some(gaps) = gaps {
+        tracing::warn!(gaps, interface, "parts of TCP streams were never seen: the messages in them are not metered");
+    }
+}
+
+fn tell_of_drops(new: Option<u64>, interface: &str) {
+    if let Some(new) = new {
+        tracing::error!(new, interface, "the kernel dropped packets: metering is incomplete; the machine is too slow for this traffic");
     }
 }

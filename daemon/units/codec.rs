@@ -3,12 +3,15 @@
 //! The rooms that own a state write and read it here themselves, so that their fields stay private; what the bytes are
 //! stored in is the ledger's affair. A reader never trusts a length: it gives `None` at the first byte that is off.
 
+use super::parts::Parts;
 use super::{Few, Timestamp};
 
 /// Appends values to a buffer.
 #[derive(Debug, Default)]
 pub struct Writer {
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
+    /// The parts it is written in, if it is.
+    pub(super) parts: Option<Box<Parts>>,
 }
 
 impl Writer {
@@ -21,7 +24,7 @@ impl Writer {
     /// An empty buffer with room for so many bytes, for writers that know about how many there will be.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes) }
+        Self { bytes: Vec::with_capacity(bytes), parts: None }
     }
 
     /// A number, 7 bits a byte, least significant first (LEB128).

@@ -92,6 +92,10 @@ fn write(out: &Path) {
             lines("csv", &format!("{which}-{name}"), &[which], &read(&path), true);
         }
     }
+    let box_lines = read(&house.join("tests/cases/sources/fritzbox.txt"));
+    lines("fritzbox", "lines", b"", &box_lines, false);
+    lines("fritzbox", "restarted", b"", String::from_utf8_lossy(&box_lines).replace('\n', "\n%%\n").as_bytes(), false);
+    put("freeswitch_events", "call", &[&[7], freeswitch_call().as_bytes()].concat());
     put("freeswitch", "json", br#"{"core-uuid":"c","channel_data":{"direction":"inbound"},"variables":{"uuid":"u-1","direction":"inbound","start_uepoch":"1767225600000000","answer_uepoch":"1767225602000000","end_uepoch":"1767225640000000","sip_from_user":"03012345","hangup_cause":"NORMAL_CLEARING"},"callflow":[{"caller_profile":{"caller_id_number":"03012345","destination_number":"100"}}]}"#);
     put("freeswitch", "form", b"cdr=%7B%22core-uuid%22%3A%22c%22%2C%22variables%22%3A%7B%22uuid%22%3A%22u-1%22%7D%7D");
     put("freeswitch", "base64", b"cdr=eyJjb3JlLXV1aWQiOiJjIn0=");
@@ -100,4 +104,32 @@ fn write(out: &Path) {
     }
     lines("contracts", "csv", &[0], &read(&house.join("config/contracts.csv")), true);
     put("contracts", "toml", b"\x01[[contract]]\ncontract_id = \"K-1\"\ncustomer = \"Beispiel\"\nplans = [\"support-level-1\"]\nstarts_on = 2026-01-01\nnumbers = [\"+49 171 3920021\"]\n");
+}
+
+/// A call that a desk answers, as the event socket tells it, and what it lists as open while they talk.
+fn freeswitch_call() -> String {
+    let frame = |kind: &str, body: &str| format!("Content-Length: {}\nContent-Type: {kind}\n\n{body}", body.len());
+    let event = |at: u32, fields: &str| {
+        let common = format!(r#""Event-Date-Timestamp":"17672256{at:02}000000","Channel-Call-UUID":"a""#);
+        frame("text/event-json", &format!("{{{common},{fields}}}"))
+    };
+    let (a, b) = (r#""Unique-ID":"a""#, r#""Unique-ID":"b""#);
+    let bridge = r#""Bridge-A-Unique-ID":"a","Bridge-B-Unique-ID":"b""#;
+    let list = r#"{"row_count":2,"rows":[{"uuid":"a","b_uuid":"b","direction":"inbound","name":"sofia/external/03012345@192.0.2.1","callstate":"ACTIVE","call_uuid":"a","cid_num":"03012345","dest":"089555010"},{"uuid":"b","direction":"outbound","name":"sofia/internal/201@192.0.2.9","callstate":"ACTIVE","call_uuid":"a","callee_num":"201"}]}"#;
+    [
+        frame("auth/request", ""),
+        event(0, &format!(r#""Event-Name":"CHANNEL_CREATE",{a},"Call-Direction":"inbound","Channel-Name":"sofia/external/03012345@192.0.2.1","Caller-Caller-ID-Number":"03012345","Caller-Destination-Number":"089555010""#)),
+        event(1, &format!(r#""Event-Name":"CHANNEL_CREATE",{b},"Call-Direction":"outbound","Channel-Name":"sofia/internal/201@192.0.2.9","variable_dialed_user":"201""#)),
+        event(1, &format!(r#""Event-Name":"CHANNEL_BRIDGE",{a},{bridge}"#)),
+        event(5, &format!(r#""Event-Name":"CHANNEL_ANSWER",{b},"Caller-Channel-Answered-Time":"1767225605000000""#)),
+        event(6, &format!(r#""Event-Name":"CHANNEL_HOLD",{b}"#)),
+        frame("api/response", list),
+        event(7, &format!(r#""Event-Name":"CHANNEL_UNHOLD",{b}"#)),
+        event(8, r#""Event-Name":"CUSTOM","Event-Subclass":"callcenter::info","CC-Action":"member-queue-start","CC-Member-Session-UUID":"a","CC-Queue":"support@default""#),
+        event(9, &format!(r#""Event-Name":"CUSTOM","Event-Subclass":"conference::maintenance","Action":"add-member","Conference-Name":"room",{a}"#)),
+        event(40, &format!(r#""Event-Name":"CHANNEL_UNBRIDGE",{a},{bridge}"#)),
+        event(40, &format!(r#""Event-Name":"CHANNEL_HANGUP",{a},"Hangup-Cause":"NORMAL_CLEARING","variable_sip_hangup_disposition":"recv_bye""#)),
+        event(40, &format!(r#""Event-Name":"CHANNEL_HANGUP_COMPLETE",{b},"Hangup-Cause":"NORMAL_CLEARING""#)),
+    ]
+    .concat()
 }

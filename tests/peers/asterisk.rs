@@ -1,5 +1,7 @@
-//! A real Asterisk in a tree of its own (`tests/lab/asterisk/root` makes it), with our configuration.
+//! A real Asterisk in a tree of its own (`tests/lab/asterisk/root` makes it): its telephony is of `tests/lab/asterisk`, and what
+//! concerns taktd is what ships in `config/sources/asterisk`, so that what an operator copies is what is tried.
 
+use crate::daemon::HEP_PASSWORD;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,8 @@ use std::time::{Duration, Instant};
 
 const FOLDER: &str = "etc/asterisk-taktd";
 const LOGS: &str = "var/log/asterisk-taktd";
+/// The secret of the manager's user, as it ships.
+pub const SECRET: &str = "change-me";
 
 /// A running switch.
 pub struct Asterisk {
@@ -33,9 +37,26 @@ impl Asterisk {
         for file in fs::read_dir("tests/lab/asterisk").expect("our configuration").map(|entry| entry.expect("a file").path()) {
             if file.extension().is_some_and(|extension| extension == "conf") {
                 let text = fs::read_to_string(&file).expect("text").replace("%MODULES%", modules).replace("%DESKS%", &desks);
-                let text = text.replace("%NET%", net).replace("%HEP%", &hep.to_string());
+                let text = text.replace("%NET%", net);
                 fs::write(etc.join(file.file_name().expect("a name")), text).expect("written");
             }
+        }
+        // As they ship, but for the addresses and the password of this test.
+        let (manager, hep) = (format!("bindaddr = {net}.10"), format!("capture_address = {hep}"));
+        let password = format!("capture_password = {HEP_PASSWORD}");
+        for (name, changes) in [
+            ("manager.conf", [("bindaddr = 127.0.0.1", manager.as_str())].as_slice()),
+            ("hep.conf", &[("capture_address = 127.0.0.1:9060", &hep), ("capture_password = change-me", &password)]),
+            ("cdr.conf", &[]),
+            ("cel.conf", &[]),
+            ("cel_custom.conf", &[]),
+        ] {
+            let mut text = fs::read_to_string(Path::new("config/sources/asterisk").join(name)).expect("it ships");
+            for (shipped, ours) in changes {
+                assert_eq!(text.matches(shipped).count(), 1, "{shipped} in {name}");
+                text = text.replace(shipped, ours);
+            }
+            fs::write(etc.join(name), text).expect("written");
         }
         let out = File::create(root.join("asterisk.out")).expect("a file");
         let mut command = Command::new("chroot");

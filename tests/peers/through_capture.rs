@@ -29,6 +29,6 @@ fn packets_on_the_interface_tell_what_the_parties_did() {
     std::thread::sleep(std::time::Duration::from_secs(2));
     assert_eq!(space.metric(&daemon, "taktd_socket_drops_total"), 0);
     let config = daemon.end();
-    held_against(&config, &truths);
+    held_against(&config, &truths, 100);
     verify(&config);
 }

@@ -109,7 +109,7 @@ fn metered(net: &str, listen: &str, uri: impl Fn(SocketAddr) -> String, hep: Opt
     drop(kamailio);
     std::thread::sleep(std::time::Duration::from_millis(500));
     let config = daemon.end();
-    held_against(&config, &truths);
+    held_against(&config, &truths, 100);
     verify(&config);
 }
 

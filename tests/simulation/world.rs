@@ -13,7 +13,7 @@ use taktd::ledger::{Ledger, LedgerError, NumberKey, Snapshot};
 use taktd::meter::Record;
 use taktd::pipeline::books::Books;
 use taktd::pipeline::catalogue::InForce;
-use taktd::pipeline::replay::{Ending, Recording, SIP, replay};
+use taktd::pipeline::replay::{Ending, Recording, replay};
 use taktd::pipeline::roles::Roles;
 use taktd::pipeline::signalling::Signalling;
 use taktd::sources::hep::{Bare, Reader};
@@ -52,7 +52,7 @@ pub(super) struct Run<'w> {
     signalling: Signalling,
     reader: Reader,
     told: Vec<Update>,
-    kept: Option<Vec<u8>>,
+    kept: BTreeMap<String, Snapshot>,
     next_snapshot: Timestamp,
     /// Who was answered, on disk, when the program died.
     answered: BTreeMap<String, i64>,
@@ -97,7 +97,7 @@ impl World {
             signalling: Signalling::new(self.in_force.directory().clone(), MAX_LEGS, KEY),
             reader: Reader::new(Some(b"lab-hep"), Bare::AsSent),
             told: Vec::new(),
-            kept: None,
+            kept: BTreeMap::new(),
             next_snapshot: Timestamp::default(),
             answered: BTreeMap::new(),
         };
@@ -132,7 +132,7 @@ impl Run<'_> {
         self.signalling = Signalling::restore(&ledger, directory, MAX_LEGS, KEY, |_| false).expect("read");
         self.books = Some(Books::open(ledger, Arc::clone(&self.world.in_force)).expect("open"));
         self.reader = Reader::new(Some(b"lab-hep"), Bare::AsSent);
-        (self.told, self.kept) = (Vec::new(), None);
+        (self.told, self.kept) = (Vec::new(), BTreeMap::new());
     }
 
     /// It dies: what was not committed is gone.
@@ -207,19 +207,21 @@ impl Run<'_> {
     fn turn(&mut self, now: Timestamp) {
         self.signalling.pass(now, &mut self.told);
         if now >= self.next_snapshot {
-            self.kept = Some(self.signalling.write());
+            let (snapshots, kept) = self.signalling.not_kept().into_parts();
+            self.signalling.is_kept(kept);
+            self.kept.extend(snapshots);
             self.next_snapshot = now.plus_micros(SNAPSHOT_MICROS);
         }
     }
 
     /// What the writer does with what it was told.
     fn commit(&mut self) {
-        let body = self.kept.take().map(|body| (SIP.to_owned(), Snapshot { position: String::new(), body }));
-        if self.told.is_empty() && body.is_none() {
+        let kept: Vec<(String, Snapshot)> = std::mem::take(&mut self.kept).into_iter().collect();
+        if self.told.is_empty() && kept.is_empty() {
             return;
         }
         let news = vec![(Speaker::default(), std::mem::take(&mut self.told))];
-        self.books.as_mut().expect("it lives").take(news, body.as_slice(), None).expect("written");
+        self.books.as_mut().expect("it lives").take(news, &kept, None).expect("written");
     }
 
     /// Reads a capture of all that was sent, as an operator does after a gap.

@@ -45,6 +45,26 @@ fn a_held_number_stays_until_then() {
 }
 
 #[test]
+fn dialogs_that_are_let_go_go_whole_and_no_part_goes_alone() {
+    let (_folder, mut ledger) = ledger();
+    let put = |ledger: &mut Ledger, name: &str| {
+        commit(ledger, |batch| batch.put_snapshot(name, &Snapshot { position: String::new(), body: name.into() }));
+    };
+    let left = |ledger: &Ledger| ledger.snapshots_below("sip").expect("read").into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    ["sip", "sip/1", "sip/2", "sips/1"].iter().for_each(|name| put(&mut ledger, name));
+    // A day later one part has changed.
+    let later = tuesday().plus(Seconds::new(86_400));
+    commit(&mut ledger, |batch| batch.journal_clock(later));
+    put(&mut ledger, "sip");
+    put(&mut ledger, "sip/2");
+    commit(&mut ledger, |batch| batch.forget_numbers(later, |source| source == "sip"));
+    assert_eq!(left(&ledger), ["sip/1", "sip/2"]);
+    commit(&mut ledger, |batch| batch.forget_numbers(Timestamp::MAX, |source| source == "sip"));
+    assert_eq!(left(&ledger), [""; 0]);
+    assert!(ledger.snapshot("sip").expect("read").is_none() && ledger.snapshot("sips/1").expect("read").is_some());
+}
+
+#[test]
 fn what_was_erased_comes_back_with_later_calls_only() {
     let (_folder, mut ledger) = ledger();
     let call = journal(&mut ledger);

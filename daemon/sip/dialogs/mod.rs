@@ -32,6 +32,10 @@ use std::collections::BinaryHeap;
 use std::hash::BuildHasher;
 use strays::Strays;
 
+/// How many legs may have one Call-ID: a switch that rings a whole queue under the caller's has dozens. Legs are found by it, so
+/// without a bound whoever uses one again and again, each time with another tag, makes each of his messages slower than the last.
+const MANY_OF_A_NAME: usize = 256;
+
 /// How the table is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -58,7 +62,8 @@ pub enum Observed {
     Malformed,
     /// A message of a call whose beginning was not seen.
     UnknownDialog,
-    /// The table was full: the oldest leg that nobody talks on was given up, or if there was none, this message.
+    /// The table was full: the oldest leg that nobody talks on was given up, or if there was none, this message. Or the leg was, or
+    /// its Call-ID has too many.
     TooMany,
 }
 
@@ -119,7 +124,7 @@ impl Dialogs {
         let Some(leg) = self.legs.find_mut(hash, |leg| leg.side_of(&heard).is_some()) else {
             return match (scanned.start, heard.to_tag) {
                 (Start::Request { method: Method::Invite, .. }, []) => {
-                    let observed = self.invite(&heard, out);
+                    let observed = self.invite(hash, &heard, out);
                     self.hear_strays(hash, heard.at, out);
                     observed
                 }
@@ -138,7 +143,7 @@ impl Dialogs {
                 Again::Same(observed) => observed,
                 Again::Anew => {
                     self.drop_leg(id);
-                    return self.invite(&heard, out);
+                    return self.invite(hash, &heard, out);
                 }
             }
         } else {
@@ -218,7 +223,11 @@ impl Dialogs {
         }
     }
 
-    fn invite(&mut self, heard: &Heard<'_, '_>, out: &mut Vec<LegEvent>) -> Observed {
+    fn invite(&mut self, hash: u64, heard: &Heard<'_, '_>, out: &mut Vec<LegEvent>) -> Observed {
+        let namesakes = self.legs.iter_hash(hash).filter(|leg| *leg.call_id == *heard.scanned.call_id);
+        if namesakes.take(MANY_OF_A_NAME).count() == MANY_OF_A_NAME {
+            return Observed::TooMany;
+        }
         let full = self.legs.len() >= self.options.max_legs.max(1);
         if full && !self.give_up_one(out) {
             return Observed::TooMany;

@@ -588,6 +588,15 @@ fn a_flood_drops_the_oldest_that_nobody_talks_on() {
 }
 
 #[test]
+fn a_call_id_used_again_and_again_is_no_longer_followed() {
+    let mut dialogs = Dialogs::new(options(1_000));
+    let told = |number: usize| step(&format!("1 > INVITE 1 a{number} ftag=f{number}"));
+    let taken = (0..300).filter(|number| observe(&mut dialogs, &told(*number), &mut Vec::new()) == Some(Observed::Call)).count();
+    assert_eq!((taken, dialogs.len()), (super::MANY_OF_A_NAME, super::MANY_OF_A_NAME));
+    assert_eq!(observe(&mut dialogs, &step("1 > INVITE 1 a call=another"), &mut Vec::new()), Some(Observed::Call));
+}
+
+#[test]
 fn a_leg_is_forgotten_after_its_repeats() {
     let mut dialogs = Dialogs::new(options(100));
     let mut out = Vec::new();

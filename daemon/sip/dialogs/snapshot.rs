@@ -1,7 +1,6 @@
 //! The table as bytes, so that a restart goes on where it stopped (design.md §7).
 //!
-//! The one invariant: what was read back behaves as what was written would have. The order of legs in the bytes is that of
-//! their numbers, so equal tables give equal bytes.
+//! The one invariant: what was read back behaves as what was written would have. Legs stand in the order of their numbers.
 
 use super::dialog::{Ask, Bye, Dialog, Offer, Phase, Timer, Transaction};
 use super::leg::{Branch, Leg, Progress};
@@ -17,6 +16,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The form of these bytes; another one is not read.
 const VERSION: u64 = 2;
+/// So many legs, by their numbers, are kept together.
+const LEGS_OF_A_PART: u64 = 16;
 
 impl Dialogs {
     /// Appends the table to a snapshot.
@@ -25,7 +26,11 @@ impl Dialogs {
         out.number(self.next);
         let mut legs: Vec<&Leg> = self.legs.iter().map(|leg| &**leg).collect();
         legs.sort_unstable_by_key(|leg| leg.id);
-        out.list(legs.into_iter(), |out, leg| leg.write(out));
+        out.list(legs.into_iter(), |out, leg| {
+            out.part(1, leg.id.0 / LEGS_OF_A_PART);
+            leg.write(out);
+        });
+        out.part(2, 0);
         self.strays.write(out);
     }
 

@@ -6,7 +6,7 @@
 
 use super::tunnel;
 use crate::sources::SetAside;
-use etherparse::{EtherType, IpNumber, Ipv6ExtensionSlice, LaxIpPayloadSlice, LaxNetSlice, LaxSlicedPacket};
+use etherparse::{EtherType, IpNumber, LaxIpPayloadSlice, LaxNetSlice, LaxSlicedPacket};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Link types (tcpdump.org, "Link-layer header types"); 12 and 14 stand for raw IP in files of some BSDs.
@@ -184,14 +184,7 @@ fn any(link: u32, data: &[u8]) -> Result<Inside<'_>, SetAside> {
         }
         LaxNetSlice::Ipv6(ip) => {
             let header = ip.header();
-            let fragment = ip.extensions().clone().into_iter().find_map(|extension| match extension {
-                Ipv6ExtensionSlice::Fragment(found) => Some(Fragment {
-                    id: found.identification(),
-                    offset: usize::from(found.fragment_offset().byte_offset()),
-                    more: found.more_fragments(),
-                }),
-                _ => None,
-            });
+            let fragment = ip.extensions().first_header().and_then(|first| fragment(first.0, ip.extensions().slice()));
             transport(header.source_addr().into(), header.destination_addr().into(), ip.payload().clone(), fragment)
         }
         LaxNetSlice::Arp(_) => Err(SetAside::NotIp),
@@ -207,6 +200,26 @@ struct Fragment {
     id: u32,
     offset: usize,
     more: bool,
+}
+
+/// What the fragment header says, if a whole one is among the extension headers (RFC 8200 §4). They are walked here: etherparse's own
+/// iterator (0.21) takes each that is announced for one that is there, and reads beyond the packet where it is not.
+fn fragment(first: u8, extensions: &[u8]) -> Option<Fragment> {
+    let (mut kind, mut rest) = (first, extensions);
+    loop {
+        let &[next, length, high, low, a, b, c, d] = rest.first_chunk()?;
+        let octets = match kind {
+            44 => {
+                let place = u16::from_be_bytes([high, low]);
+                return Some(Fragment { id: u32::from_be_bytes([a, b, c, d]), offset: usize::from(place & !7), more: place & 1 != 0 });
+            }
+            // Hop-by-hop, routing, destination options; authentication (RFC 4302) counts in fours.
+            0 | 43 | 60 => (usize::from(length) + 1) * 8,
+            51 => (usize::from(length) + 2) * 4,
+            _ => return None,
+        };
+        (kind, rest) = (next, rest.get(octets..)?);
+    }
 }
 
 fn transport(source: IpAddr, destination: IpAddr, ip: LaxIpPayloadSlice<'_>, fragment: Option<Fragment>) -> Result<Inside<'_>, SetAside> {

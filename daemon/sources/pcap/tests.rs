@@ -126,6 +126,32 @@ fn options_and_extension_headers_are_passed_over() {
 }
 
 #[test]
+fn extension_headers_that_are_announced_and_not_there_are_never_read() {
+    // Each kind behind each, whole or cut, long or longer than the packet; an authentication header counts in fours.
+    let kinds = [0, 43, 44, 51, 60, 135, 17, 59];
+    let mut packets = Vec::new();
+    for first in kinds {
+        for second in kinds {
+            for length in [0, 1, 2, 255] {
+                let extensions = [[second, length, 0, 9, 0, 0, 0, 0], [first, length, 0, 1, 0, 0, 0, 0]].concat();
+                packets.extend([0, 1, 2, 7, 8, 9, 15, 16].map(|cut| ipv6(&extensions[..cut], first, &[])));
+            }
+        }
+    }
+    for link in [101, 1] {
+        let framed = packets.iter().map(|packet| if link == 1 { ethernet(0x86dd, packet) } else { packet.clone() });
+        check(link, &framed.collect::<Vec<_>>(), 0);
+    }
+    // A fragment behind other headers is found all the same.
+    let behind = |first: u8, others: &[u8]| -> Vec<Vec<u8>> {
+        let pieces = ipv6_pieces(&udp(SIP), &[16, 40]);
+        pieces.iter().map(|piece| ipv6(others, first, &piece[40..])).collect()
+    };
+    check(101, &behind(60, &[44, 0, 1, 4, 0, 0, 0, 0]), 1);
+    check(101, &behind(0, &[51, 0, 1, 4, 0, 0, 0, 0, 44, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]), 1);
+}
+
+#[test]
 fn fragments_find_each_other_in_any_order() {
     let pieces = ipv4_pieces(&udp(SIP), &[16, 40]);
     let six = ipv6_pieces(&udp(SIP), &[16, 40]);

@@ -200,7 +200,9 @@ impl Tail {
                 None => self.counts.gaps += 1,
             }
         }
-        self.buffer.resize(CHUNK, 0);
+        // No more than is there: to look and find nothing should cost nothing.
+        let there = open.file.metadata()?.len().saturating_sub(open.at.offset);
+        self.buffer.resize(usize::try_from(there).map_or(CHUNK, |there| there.min(CHUNK)), 0);
         let length = read_at_most(&open.file, &mut self.buffer, open.at.offset)?;
         self.buffer.truncate(length);
         Ok(())

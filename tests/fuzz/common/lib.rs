@@ -3,9 +3,10 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use taktd::calls::{Call, Directory};
+use taktd::calls::{Call, Channels, Directory, Update};
 use taktd::config;
 use taktd::units::Timestamp;
+use taktd::units::codec::{Reader, Writer};
 
 /// Between the pieces of an input that has several.
 pub const BETWEEN: &[u8] = b"\n%%\n";
@@ -56,6 +57,23 @@ pub fn judge(call: &Call) {
     }
     let talk = call.talk_micros(ended);
     assert!(talk >= 0 && talk <= ended.since(began), "more talk than call: {call:?}");
+}
+
+/// What was told of a switch's channels: what is open can be kept and read back, and every call that is over is one that can
+/// have been.
+pub fn hear(mut channels: Channels, directory: &Directory, mut updates: Vec<Update>) {
+    let written = |channels: &Channels| {
+        let mut out = Writer::new();
+        channels.write(&mut out);
+        out.finish()
+    };
+    let kept = written(&channels);
+    let back = Channels::read(directory, &mut Reader::new(&kept)).expect("what was written is read back");
+    assert!(written(&back) == kept, "and is the same");
+    channels.finish(&mut updates);
+    for update in updates.iter().filter(|update| update.call.ended_at.is_some()) {
+        judge(&update.call);
+    }
 }
 
 /// What one reading of a file came to: all that it told, where it stopped, and whether it did so without an error.
