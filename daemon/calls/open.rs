@@ -207,7 +207,9 @@ impl Open {
         for dialog in &customer.dialogs {
             if self.kind == Kind::Callback {
                 // One Call-ID through a proxy, or the switch's own leg to the customer.
-                add(&self.caller.raw, &cut(dialog, first), first.and_then(Leg::answered_at), with_customer);
+                // Of an agent whose answer was not seen, talk begins no earlier than he called.
+                let there = first.map(|leg| leg.answered_at().unwrap_or(leg.invited_at));
+                add(&self.caller.raw, &cut(dialog, first), there, with_customer);
             } else if let Some(agent) = dialog.answerer.as_ref().filter(|answerer| directory.agent(answerer).is_some()) {
                 add(agent, dialog, None, with_customer);
             }
@@ -238,7 +240,9 @@ impl Open {
             // A switch that answers only after a phone was not picked up is a mailbox; one that answers before is a queue.
             let tried_before =
                 self.agents.iter().any(|(leg, _)| legs.get(leg).is_some_and(|leg| leg.ended_at.is_some_and(|ended| ended <= answered)));
-            return if tried_before { MissedReason::NoAnswer } else { MissedReason::Abandoned };
+            // Nobody waits in a queue for a callback: its agent was gone, or a party was lost, before they talked.
+            let waiting = if self.kind == Kind::Callback { MissedReason::Failed } else { MissedReason::Abandoned };
+            return if tried_before { MissedReason::NoAnswer } else { waiting };
         }
         match customer.refused {
             _ if customer.canceled_at.is_some() => MissedReason::Canceled,
