@@ -7,7 +7,7 @@ mod datagrams;
 mod half_open;
 mod messages;
 
-use crate::daemon::{Daemon, configure, records, verify};
+use crate::daemon::{Daemon, HEP, configure, records, verify};
 use crate::hostile::{Caller, SECOND, metric, now};
 use std::collections::BTreeMap;
 use std::fs;
@@ -198,6 +198,13 @@ fn calls(number: &str, contract: &str, closed: &AtomicBool, mut wire: impl FnMut
         thread::sleep(Duration::from_millis(100));
     }
     unreachable!("a cycle has no end")
+}
+
+/// A daemon at a HEP port, an office beside, and somebody who floods it.
+fn scene() -> (Victim, Office, Hose) {
+    let victim = Victim::start(HEP);
+    let (office, hose) = (Office::beside(victim.hep()), Hose::from("127.0.0.2", victim.hep()));
+    (victim, office, hose)
 }
 
 fn wait_until(at: i64) {

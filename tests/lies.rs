@@ -7,6 +7,7 @@ use crate::hostile::{Caller, KEY, SECOND, SWITCH, TRUNK, frame, metric, now, sen
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use tempfile::TempDir;
 
 /// Address and port.
 type Peer = ([u8; 4], u16);
@@ -28,6 +29,15 @@ fn billed(config: &Path) -> Vec<Value> {
     all.sort_by_key(|record| record["started_at"].to_string());
     verify(config);
     all
+}
+
+/// A daemon that hears of a call of the customer's, since when.
+fn in_a_call() -> (TempDir, Daemon, i64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let daemon = Daemon::start(&configure(folder.path(), HEP));
+    let begun = now() - 600 * SECOND;
+    send(daemon.hep.expect("it listens"), &call("honest", CUSTOMER).set_up(begun));
+    (folder, daemon, begun)
 }
 
 fn payer(record: &Value) -> (&str, &str) {
@@ -80,12 +90,8 @@ fn lie_a_contract_named_by_the_caller() {
 
 #[test]
 fn lie_reports_without_the_key() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let daemon = Daemon::start(&configure(folder.path(), HEP));
-    let hep = daemon.hep.expect("it listens");
-    let begun = now() - 600 * SECOND;
-    let honest = call("honest", CUSTOMER);
-    send(hep, &honest.set_up(begun));
+    let (_folder, daemon, begun) = in_a_call();
+    let (hep, honest) = (daemon.hep.expect("it listens"), call("honest", CUSTOMER));
     // The same agent's reports, without its key: a call that never was, the end of one that goes on; and bare copies of both.
     let invented = call("invented", CUSTOMER);
     let mut lies = [invented.set_up(begun + SECOND), invented.hang_up(begun + 300 * SECOND), honest.hang_up(begun + 5 * SECOND)].concat();
@@ -108,12 +114,8 @@ fn lie_reports_without_the_key() {
 /// A BYE is of a dialog, which its Call-ID and both tags name (RFC 3261 §12): who knows less than the parties ends nothing.
 #[test]
 fn lie_a_bye_for_anothers_call() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let daemon = Daemon::start(&configure(folder.path(), HEP));
-    let hep = daemon.hep.expect("it listens");
-    let begun = now() - 600 * SECOND;
-    let honest = call("honest", CUSTOMER);
-    send(hep, &honest.set_up(begun));
+    let (_folder, daemon, begun) = in_a_call();
+    let (hep, honest) = (daemon.hep.expect("it listens"), call("honest", CUSTOMER));
     let bye = honest.outer("BYE sip:+4989555099@10.0.0.1 SIP/2.0", "2 BYE", true);
     assert!(bye.contains(";tag=honest\r\n") && bye.contains(";tag=to-honest\r\n"), "{bye}");
     let with = |from: &str, to: &str| {

@@ -80,7 +80,7 @@ pub fn replay(path: &str, cuts: &[u64]) -> BTreeMap<String, Call> {
         }
         place = cut;
         // Kept as the daemon keeps it: what changed since the last cut.
-        let (snapshots, news) = signalling.not_kept().into_parts();
+        let (snapshots, news) = signalling.not_kept();
         for (name, part) in snapshots {
             let bytes = if part.is_gone() { kept.remove(&name) } else { kept.insert(name.clone(), part.body.clone()) };
             assert!(name == "sip" || bytes != Some(part.body), "{name} had not changed");

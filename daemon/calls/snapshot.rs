@@ -20,10 +20,6 @@ use legs::{read_e164, read_leg, read_raw, write_e164, write_leg, write_raw};
 /// Raised with every change of the form; another form is not read.
 const FORM: u64 = 5;
 
-/// So many legs or calls, by their numbers, are kept together: small enough that one that changed has few others written
-/// with it, large enough that a hundred thousand are no hundred thousand rows.
-const ITEMS_OF_A_PART: u64 = 16;
-
 /// What falls due within so long is kept together.
 const MICROS_OF_A_PART: u64 = 20_000_000;
 
@@ -37,13 +33,13 @@ impl Calls {
             out.number(count);
         }
         out.list(self.legs.iter(), |out, (id, leg)| {
-            out.part(4, id.0 / ITEMS_OF_A_PART);
+            out.part_of(4, id.0);
             out.number(id.0);
             write_leg(out, leg);
         });
         out.part(5, 0);
         out.list(self.open.iter(), |out, (number, open)| {
-            out.part(6, number / ITEMS_OF_A_PART);
+            out.part_of(6, number);
             out.number(number);
             write_open(out, open, &self.directory);
         });

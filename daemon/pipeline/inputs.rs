@@ -215,7 +215,7 @@ pub(super) fn snapshot(shared: &Shared) -> bool {
     // The lock is held while sending, so that no other input's news can slip between the state and its place in the queue.
     // And so it must not wait for room: the writer, which makes room, wants the lock as well.
     let mut signalling = shared.signalling();
-    let (snapshots, kept) = signalling.not_kept().into_parts();
+    let (snapshots, kept) = signalling.not_kept();
     let sent = shared.writer.try_send(Told::News(Speaker::default(), Vec::new(), snapshots)).is_ok();
     if sent {
         signalling.is_kept(kept);
@@ -226,7 +226,7 @@ pub(super) fn snapshot(shared: &Shared) -> bool {
 
 /// Sends the open dialogs a last time, when no input is left that could send anything behind them.
 pub fn last_snapshot(shared: &Shared) {
-    let (snapshots, _) = shared.signalling().not_kept().into_parts();
+    let (snapshots, _) = shared.signalling().not_kept();
     shared.tell(Told::News(Speaker::default(), Vec::new(), snapshots));
 }
 

@@ -8,23 +8,25 @@ use super::signalling::Signalling;
 use crate::ledger::{Ledger, LedgerError, Snapshot};
 use crate::units::{Changes, Kept, KeyedState, PartName};
 
-/// What of the open dialogs has to be kept, and what is kept once it is.
-pub struct DialogNews {
-    /// For the batch.
-    pub snapshots: Vec<(String, Snapshot)>,
-    kept: Kept,
+/// What the ledger keeps of the open dialogs.
+#[derive(Default)]
+pub(super) struct KeptDialogs {
+    /// All of it, kept in parts or (by a replay, or an earlier version) in one piece; `None` when never.
+    pub whole: Option<Snapshot>,
+    /// What its parts are called there.
+    pub parts: Vec<String>,
 }
 
 impl Signalling {
-    /// What is not yet kept of the open dialogs. Once it is handed over, [`Signalling::is_kept`] has to hear of it.
+    /// What is not yet kept of the open dialogs, for the batch; once it is handed over, [`Signalling::is_kept`] has to hear of the rest.
     #[must_use]
-    pub fn not_kept(&self) -> DialogNews {
+    pub fn not_kept(&self) -> (Vec<(String, Snapshot)>, Kept) {
         let Changes { changed, gone, kept } = self.changes();
         // The head is always written: its age is that of the whole.
         let head = (SIP.to_owned(), Snapshot::default());
         let changed = changed.into_iter().map(|(name, body)| (key(name), Snapshot { position: String::new(), body }));
         let gone = gone.into_iter().map(|name| (key(name), Snapshot::gone()));
-        DialogNews { snapshots: std::iter::once(head).chain(changed).chain(gone).collect(), kept }
+        (std::iter::once(head).chain(changed).chain(gone).collect(), kept)
     }
 
     /// These were handed over.
@@ -38,37 +40,25 @@ impl Signalling {
     }
 }
 
-impl DialogNews {
-    /// The snapshots, and what [`Signalling::is_kept`] wants.
-    #[must_use]
-    pub fn into_parts(self) -> (Vec<(String, Snapshot)>, Kept) {
-        (self.snapshots, self.kept)
+impl KeptDialogs {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn of(ledger: &Ledger) -> Result<Self, LedgerError> {
+        let Some(mut whole) = ledger.snapshot(SIP)? else { return Ok(Self::default()) };
+        let (parts, bodies): (Vec<String>, Vec<Vec<u8>>) =
+            ledger.snapshots_below(SIP)?.into_iter().map(|(name, part)| (name, part.body)).unzip();
+        if !parts.is_empty() {
+            whole.body = bodies.concat();
+        }
+        Ok(Self { whole: Some(whole), parts })
     }
-}
 
-/// The open dialogs as they were kept, in parts or (by a replay, or an earlier version) in one piece; `None` when never.
-///
-/// # Errors
-/// When the ledger cannot be read.
-pub(super) fn kept_dialogs(ledger: &Ledger) -> Result<Option<Snapshot>, LedgerError> {
-    let Some(head) = ledger.snapshot(SIP)? else { return Ok(None) };
-    let parts = ledger.snapshots_below(SIP)?;
-    if parts.is_empty() {
-        return Ok(Some(head));
+    /// Each part is written anew, or goes, with the first that is kept.
+    pub fn to_write_anew(&self, key: KeyedState) -> Kept {
+        Kept::named(key, self.parts.iter().filter_map(|name| PartName::parse(name.strip_prefix(SIP)?.strip_prefix('/')?)))
     }
-    let mut body = Vec::with_capacity(parts.iter().map(|(_, part)| part.body.len()).sum());
-    parts.iter().for_each(|(_, part)| body.extend_from_slice(&part.body));
-    Ok(Some(Snapshot { position: head.position, body }))
-}
-
-/// The parts that the ledger has: each is written anew, or goes, with the first that is kept.
-///
-/// # Errors
-/// When the ledger cannot be read.
-pub(super) fn kept_names(ledger: &Ledger, key: KeyedState) -> Result<Kept, LedgerError> {
-    let parts = ledger.snapshots_below(SIP)?;
-    let names = parts.iter().filter_map(|(name, _)| PartName::parse(name.strip_prefix(SIP)?.strip_prefix('/')?));
-    Ok(Kept::named(key, names))
 }
 
 fn key(name: PartName) -> String {

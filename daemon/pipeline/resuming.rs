@@ -3,7 +3,7 @@
 //!
 //! The one invariant: what the ledger knows of a running call stands, whatever the dialogs that were kept say of it.
 
-use super::kept_dialogs::{kept_dialogs, kept_names};
+use super::kept_dialogs::KeptDialogs;
 use super::signalling::Signalling;
 use crate::calls::{Call, Directory, End, Mark, Stage, Update, call_id_of};
 use crate::ledger::{Ledger, LedgerError};
@@ -42,13 +42,13 @@ impl Signalling {
         key: KeyedState,
         is_followed: impl Fn(&Call) -> bool,
     ) -> Result<Self, LedgerError> {
-        let kept = kept_dialogs(ledger)?;
-        let restored = kept.as_ref().and_then(|snapshot| Self::read(&snapshot.body, directory.clone(), max_legs, key));
-        if kept.is_some() && restored.is_none() {
+        let kept = KeptDialogs::of(ledger)?;
+        let restored = kept.whole.as_ref().and_then(|snapshot| Self::read(&snapshot.body, directory.clone(), max_legs, key));
+        if kept.whole.is_some() && restored.is_none() {
             tracing::warn!("the snapshot of open dialogs is of another version; running calls end when their BYE is seen");
         }
         let mut signalling = restored.unwrap_or_else(|| Self::new(directory, max_legs, key));
-        signalling.kept = kept_names(ledger, key)?;
+        signalling.kept = kept.to_write_anew(key);
         let mut running = Vec::new();
         ledger.running_calls(|stored| {
             running.push(stored.call);

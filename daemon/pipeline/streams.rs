@@ -4,8 +4,7 @@
 //! heard so far gets a stream of its own, which answers for the calls that began before; what the others have heard
 //! already, they do not hear again: a leg whose end they remember would swallow it, and leave its call without talk.
 
-use super::kept_dialogs::kept_dialogs;
-use super::kept_parts::parts_gone;
+use super::kept_dialogs::KeptDialogs;
 use super::replay::SIP;
 use super::signalling::Signalling;
 use crate::calls::{Call, Directory, News, Stage, Unmetered, Update};
@@ -52,10 +51,11 @@ fn name(place: usize) -> String {
 impl Streams {
     /// As earlier replays, or the daemon, left them.
     pub fn read(ledger: &Ledger, directory: &Directory, max_legs: usize, key: KeyedState) -> Result<Self, LedgerError> {
-        let gone = parts_gone(ledger, SIP)?;
+        let KeptDialogs { mut whole, parts } = KeptDialogs::of(ledger)?;
+        let gone = parts.into_iter().map(|part| (part, Snapshot::gone())).collect();
         let mut all = Self { streams: Vec::new(), directory: directory.clone(), max_legs, key, begun: false, news: Vec::new(), gone };
         for place in 0..MOST {
-            let kept = if place == 0 { kept_dialogs(ledger)? } else { ledger.snapshot(&name(place))? };
+            let kept = if place == 0 { whole.take() } else { ledger.snapshot(&name(place))? };
             let kept = kept.filter(|kept| !kept.body.is_empty());
             let restored = kept.and_then(|kept| all.restore(place, &kept, ledger.time()));
             match restored {

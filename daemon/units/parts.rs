@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::BuildHasher;
 
+/// So many items are kept together.
+const NEIGHBOURS: u64 = 16;
+
 /// What a part is called: the section of the whole it is of, and its number there. A writer goes through them in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PartName {
@@ -120,6 +123,12 @@ impl Writer {
         if let Some(parts) = &mut self.parts {
             parts.turn_to(PartName { section, number }, &mut self.bytes);
         }
+    }
+
+    /// What follows is of the item with this number, which is kept together with its neighbours: few enough that one that changed has
+    /// few others written with it, enough that a hundred thousand are no hundred thousand parts.
+    pub fn part_of(&mut self, section: u8, item: u64) {
+        self.part(section, item / NEIGHBOURS);
     }
 
     /// What changed; all that was written, for a writer that does not write in parts.

@@ -1,16 +1,14 @@
 //! A hundred thousand callers who let it ring, and nothing more is ever heard of them.
 
-use super::{Hose, Office, Victim, bills};
-use crate::daemon::{Daemon, HEP};
+use super::{Office, Victim, bills, scene};
+use crate::daemon::Daemon;
 use crate::hostile::{Caller, KEY, SWITCH, TRUNK, frame, metric, now, until};
 
 const CALLS: u32 = 100_000;
 
 #[test]
 fn a_hundred_thousand_half_open_calls() {
-    let victim = Victim::start(HEP);
-    let office = Office::beside(victim.hep());
-    let mut hose = Hose::from("127.0.0.2", victim.hep());
+    let (victim, office, mut hose) = scene();
     for number in 0..CALLS {
         let (name, caller) = (format!("half-{number}"), format!("+4930{number:07}"));
         let caller = Caller { call_id: &name, tag: &name, number: &caller, leg: &name };

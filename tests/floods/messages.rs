@@ -1,7 +1,6 @@
 //! Messages that are too large, too many of a kind, or not what they say: real ones with something in them that has no end.
 
-use super::{Hose, Office, Victim};
-use crate::daemon::HEP;
+use super::scene;
 use crate::hostile::{Caller, KEY, SWITCH, TRUNK, frame, metric, now, until};
 use std::io::Read;
 
@@ -36,9 +35,7 @@ fn giant(part: usize, name: &str) -> (String, bool) {
 #[test]
 fn headers_of_60_kilobytes() {
     const EACH: usize = 300;
-    let victim = Victim::start(HEP);
-    let office = Office::beside(victim.hep());
-    let mut hose = Hose::from("127.0.0.2", victim.hep());
+    let (victim, office, mut hose) = scene();
     let mut unreadable = 0.0;
     for number in 0..EACH {
         for part in 0..=10 {
@@ -59,9 +56,7 @@ fn headers_of_60_kilobytes() {
 #[test]
 fn one_call_id_with_ten_thousand_tags() {
     const TAGS: usize = 10_000;
-    let victim = Victim::start(HEP);
-    let office = Office::beside(victim.hep());
-    let mut hose = Hose::from("127.0.0.2", victim.hep());
+    let (victim, office, mut hose) = scene();
     let mut say = |from: bool, text: &str| {
         let way = if from { (TRUNK, SWITCH) } else { (SWITCH, TRUNK) };
         hose.send(&frame(KEY, way, now(), text));
@@ -120,9 +115,7 @@ fn bombs_in_packed_payloads() {
     let honest = packed(&bomb(text.as_bytes(), text.len() as u64));
     assert!(bombs.iter().all(|bomb| bomb.len() < 60_000), "they are small");
 
-    let victim = Victim::start(HEP);
-    let office = Office::beside(victim.hep());
-    let mut hose = Hose::from("127.0.0.2", victim.hep());
+    let (victim, office, mut hose) = scene();
     for _ in 0..EACH {
         bombs.iter().for_each(|bomb| hose.send(bomb));
     }

@@ -207,7 +207,7 @@ impl Run<'_> {
     fn turn(&mut self, now: Timestamp) {
         self.signalling.pass(now, &mut self.told);
         if now >= self.next_snapshot {
-            let (snapshots, kept) = self.signalling.not_kept().into_parts();
+            let (snapshots, kept) = self.signalling.not_kept();
             self.signalling.is_kept(kept);
             self.kept.extend(snapshots);
             self.next_snapshot = now.plus_micros(SNAPSHOT_MICROS);

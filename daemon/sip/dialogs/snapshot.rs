@@ -1,6 +1,7 @@
 //! The table as bytes, so that a restart goes on where it stopped (design.md §7).
 //!
-//! The one invariant: what was read back behaves as what was written would have. Legs stand in the order of their numbers.
+//! The one invariant: what was read back behaves as what was written would have. The order of legs in the bytes is that of
+//! their numbers, so equal tables give equal bytes.
 
 use super::dialog::{Ask, Bye, Dialog, Offer, Phase, Timer, Transaction};
 use super::leg::{Branch, Leg, Progress};
@@ -16,8 +17,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The form of these bytes; another one is not read.
 const VERSION: u64 = 2;
-/// So many legs, by their numbers, are kept together.
-const LEGS_OF_A_PART: u64 = 16;
 
 impl Dialogs {
     /// Appends the table to a snapshot.
@@ -27,7 +26,7 @@ impl Dialogs {
         let mut legs: Vec<&Leg> = self.legs.iter().map(|leg| &**leg).collect();
         legs.sort_unstable_by_key(|leg| leg.id);
         out.list(legs.into_iter(), |out, leg| {
-            out.part(1, leg.id.0 / LEGS_OF_A_PART);
+            out.part_of(1, leg.id.0);
             leg.write(out);
         });
         out.part(2, 0);
