@@ -172,7 +172,9 @@ impl Open {
         let Some(customer) = self.customer_leg(legs) else { return Vec::new() };
         let first = legs.get(&self.first);
         let on_hold = self.hotline(directory).map_or(OnHold::Talk, |hotline| hotline.hold);
-        let connected = customer.answered_at();
+        // Whose answer was not seen talked no earlier than the leg began.
+        let there = |leg: &Leg| leg.answered_at().unwrap_or(leg.invited_at);
+        let connected = Some(there(customer));
         // Hold by either side, on either leg: a switch may pass it on, or play music itself.
         let beside: Vec<_> = match on_hold {
             OnHold::Talk => Vec::new(),
@@ -207,9 +209,7 @@ impl Open {
         for dialog in &customer.dialogs {
             if self.kind == Kind::Callback {
                 // One Call-ID through a proxy, or the switch's own leg to the customer.
-                // Of an agent whose answer was not seen, talk begins no earlier than he called.
-                let there = first.map(|leg| leg.answered_at().unwrap_or(leg.invited_at));
-                add(&self.caller.raw, &cut(dialog, first), there, with_customer);
+                add(&self.caller.raw, &cut(dialog, first), first.map(there), with_customer);
             } else if let Some(agent) = dialog.answerer.as_ref().filter(|answerer| directory.agent(answerer).is_some()) {
                 add(agent, dialog, None, with_customer);
             }

@@ -44,13 +44,18 @@ fn a_lost_bye_never_bills_without_end() {
 }
 
 #[test]
-fn no_talk_of_a_callback_is_older_than_the_call() {
+fn no_talk_is_older_than_the_call() {
     // The customer's leg is heard of, and even answered, some milliseconds before the agent's own.
     let early = "0 b invite 555010 > 0301
          0 b answer
          0.005 a invite 201 > 0301";
     check(&format!("{early}\n0.005 b bye"), &["out 0301 Support Failed Numbers"]);
     check(&format!("{early}\n60 b bye\n60 a bye unseen"), &["out 0301 Support 201:0.005-60 Numbers AnswerUnseen"]);
+    // The same of an agent's leg, before the caller's, whose answer was not seen.
+    let early = "0 b invite +49301 > 201
+         0 b answer
+         0.005 a invite +49301 > 555010";
+    check(&format!("{early}\n60 a bye unseen\n60 b bye"), &["in +49301 Support 201:0.005-60 Numbers AnswerUnseen"]);
 }
 
 #[test]
