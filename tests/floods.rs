@@ -231,13 +231,19 @@ impl Hose {
     }
 }
 
-/// How many octets wait at a UDP port of this machine (Linux, Documentation/networking/proc_net_tcp).
-fn queued(port: u16) -> u64 {
-    let table = fs::read_to_string("/proc/net/udp").expect("the table of ports");
+/// How many octets wait at a UDP port of this machine (Linux, Documentation/networking/proc_net_tcp). The table is read page by
+/// page, and what stands on a later page may be missed where another socket goes meanwhile: then it is read again.
+pub(crate) fn queued(port: u16) -> u64 {
     let port = format!(":{port:04X}");
-    let line = table.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>()).find(|line| line[1].ends_with(&port));
-    let waiting = line.expect("it listens")[4].split_once(':').map(|(_, waiting)| u64::from_str_radix(waiting, 16));
-    waiting.expect("two numbers").expect("a number")
+    for _ in 0..1_000 {
+        let table = fs::read_to_string("/proc/net/udp").expect("the table of ports");
+        let mut lines = table.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+        if let Some(line) = lines.find(|line| line[1].ends_with(&port)) {
+            let waiting = line[4].split_once(':').map(|(_, waiting)| u64::from_str_radix(waiting, 16));
+            return waiting.expect("two numbers").expect("a number");
+        }
+    }
+    panic!("nobody listens at {port}");
 }
 
 impl Random {

@@ -19,7 +19,7 @@ fn swyx(path: &str) -> String {
 fn wait_for(config: &Path, calls: usize) {
     let begun = Instant::now();
     while records(config).len() < calls {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{} calls of {calls}", records(config).len());
+        assert!(begun.elapsed() < Duration::from_secs(120), "{} calls of {calls}", records(config).len());
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -160,7 +160,7 @@ fn trap_14_what_freeswitch_posts_is_kept_before_it_is_confirmed() {
     wait_for(&config, 3);
     let begun = Instant::now();
     while file.exists() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the file stays");
+        assert!(begun.elapsed() < Duration::from_secs(60), "the file stays");
         std::thread::sleep(Duration::from_millis(50));
     }
     assert!(spool.join("bad.cdr.json").exists(), "what could not be read stays");
